@@ -1,0 +1,123 @@
+-- purpose: Describe a table and everything that hangs on it, as PostgreSQL's catalog knows it
+-- params: schema, name
+-- returns: rows
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT c.oid::bigint AS oid,
+       n.nspname AS schema,
+       c.relname AS name,
+       c.relkind::text AS kind,
+       c.relpersistence::text AS persistence,
+       c.relispartition AS is_partition,
+       EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) AND c.relkind = 'r' AS inherits,
+       pg_get_userbyid(c.relowner) AS owner,
+       c.relreplident::text AS replica_identity,
+       c.relrowsecurity OR c.relforcerowsecurity AS row_security,
+       coalesce(c.reloptions, '{{}}') AS options,
+       coalesce((SELECT spcname FROM pg_tablespace t WHERE t.oid = c.reltablespace), '') AS tablespace,
+       coalesce(obj_description(c.oid, 'pg_class'), '') AS comment,
+       pg_get_partkeydef(c.oid) AS partition_key,
+       coalesce((SELECT json_agg(json_build_object(
+                   'name', a.attname,
+                   'type', format_type(a.atttypid, a.atttypmod),
+                   'collation', coalesce((SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
+                                            FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
+                                           WHERE co.oid = a.attcollation AND a.attcollation <> t.typcollation), ''),
+                   'not_null', a.attnotnull,
+                   'default', CASE WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), '') ELSE '' END,
+                   'generated', CASE WHEN a.attgenerated = '' THEN '' ELSE a.attgenerated::text || ' ' || pg_get_expr(d.adbin, d.adrelid) END,
+                   'identity', a.attidentity::text,
+                   'sequence', coalesce(s.name, ''),
+                   'storage', a.attstorage::text,
+                   'compression', a.attcompression::text,
+                   'statistics', coalesce(nullif(a.attstattarget, -1), -1),
+                   'hashable', EXISTS (SELECT FROM pg_opclass o
+                                         JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'hash'
+                                        WHERE o.opcdefault AND o.opcintype = CASE
+                                              WHEN t.typtype = 'd' THEN t.typbasetype
+                                              ELSE t.oid END),
+                   'comment', coalesce(col_description(c.oid, a.attnum), '')
+                 ) ORDER BY a.attnum)
+            FROM pg_attribute a
+            JOIN pg_type t ON t.oid = a.atttypid
+            LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            LEFT JOIN LATERAL (SELECT pg_get_serial_sequence(format('%%I.%%I', n.nspname, c.relname), a.attname) AS name) s ON true
+           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns,
+       coalesce((SELECT json_agg(json_build_object(
+                   'name', k.conname,
+                   'kind', k.contype::text,
+                   'definition', pg_get_constraintdef(k.oid),
+                   'validated', k.convalidated,
+                   'deferrable', k.condeferrable,
+                   'columns', coalesce((SELECT json_agg(a.attname ORDER BY u.position)
+                                 FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, position)
+                                 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum), '[]'),
+                   'referenced_schema', coalesce((SELECT rn.nspname FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE r.oid = k.confrelid), ''),
+                   'referenced_table', coalesce((SELECT r.relname FROM pg_class r WHERE r.oid = k.confrelid), ''),
+                   'referenced_columns', coalesce((SELECT json_agg(a.attname ORDER BY u.position)
+                                 FROM unnest(k.confkey) WITH ORDINALITY AS u (attnum, position)
+                                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum), '[]'),
+                   'comment', coalesce(obj_description(k.oid, 'pg_constraint'), '')
+                 ) ORDER BY k.conname)
+            FROM pg_constraint k
+           WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x', 'c', 'f')), '[]') AS constraints,
+       coalesce((SELECT json_agg(json_build_object(
+                   'name', ic.relname,
+                   'unique', x.indisunique,
+                   'primary', x.indisprimary,
+                   'valid', x.indisvalid,
+                   'clustered', x.indisclustered,
+                   'constraint', coalesce((SELECT k.conname FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x')), ''),
+                   'tail', regexp_replace(pg_get_indexdef(x.indexrelid), '^.*? (USING .*)$', '\1'),
+                   'definition', pg_get_indexdef(x.indexrelid),
+                   'columns', coalesce((SELECT json_agg(a.attname ORDER BY u.position)
+                                 FROM unnest(x.indkey) WITH ORDINALITY AS u (attnum, position)
+                                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum
+                                WHERE u.position <= x.indnkeyatts), '[]'),
+                   'tablespace', coalesce((SELECT spcname FROM pg_tablespace t WHERE t.oid = ic.reltablespace), ''),
+                   'comment', coalesce(obj_description(x.indexrelid, 'pg_class'), '')
+                 ) ORDER BY ic.relname)
+            FROM pg_index x
+            JOIN pg_class ic ON ic.oid = x.indexrelid
+           WHERE x.indrelid = c.oid), '[]') AS indexes,
+       coalesce((SELECT json_agg(json_build_object('name', g.tgname, 'enabled', g.tgenabled::text, 'definition', pg_get_triggerdef(g.oid)) ORDER BY g.tgname)
+            FROM pg_trigger g
+           WHERE g.tgrelid = c.oid AND NOT g.tgisinternal), '[]') AS triggers,
+       coalesce((SELECT json_agg(p.polname ORDER BY p.polname) FROM pg_policy p WHERE p.polrelid = c.oid), '[]') AS policies,
+       coalesce((SELECT json_agg(r.rulename ORDER BY r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid), '[]') AS rules,
+       coalesce((SELECT json_agg(DISTINCT format('%%s %%s', CASE v.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.oid::regclass))
+            FROM pg_depend d
+            JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+            JOIN pg_class v ON v.oid = r.ev_class
+           WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND v.oid <> c.oid), '[]') AS views,
+       coalesce((SELECT json_agg(DISTINCT d.objid::regprocedure::text)
+            FROM pg_depend d
+           WHERE d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)
+             AND d.refobjid IN (c.oid, c.reltype)
+             AND d.classid = 'pg_proc'::regclass), '[]') AS functions,
+       coalesce((SELECT json_agg(p.pubname ORDER BY p.pubname)
+            FROM pg_publication_rel pr JOIN pg_publication p ON p.oid = pr.prpubid
+           WHERE pr.prrelid = c.oid), '[]') AS publications,
+       coalesce((SELECT json_agg(e.stxname ORDER BY e.stxname) FROM pg_statistic_ext e WHERE e.stxrelid = c.oid), '[]') AS extended_statistics,
+       coalesce((SELECT json_agg(format('%%s on %%s', k.conname, k.conrelid::regclass) ORDER BY k.conname)
+            FROM pg_constraint k
+           WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0), '[]') AS inbound_keys,
+       coalesce((SELECT json_agg(l.label) FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = c.oid), '[]') AS security_labels,
+       coalesce((SELECT json_agg(json_build_object(
+                   'column', g.column_name, 'grantee', g.grantee, 'grantor', g.grantor, 'privilege', g.privilege_type, 'grantable', g.is_grantable)
+                   ORDER BY g.column_name, g.grantee, g.privilege_type, g.grantor)
+            FROM (SELECT '' AS column_name, CASE x.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(x.grantee) END AS grantee,
+                         pg_get_userbyid(x.grantor) AS grantor, x.privilege_type, x.is_grantable
+                    FROM aclexplode(c.relacl) x
+                   WHERE x.grantee <> c.relowner
+                  UNION ALL
+                  SELECT a.attname, CASE x.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(x.grantee) END,
+                         pg_get_userbyid(x.grantor), x.privilege_type, x.is_grantable
+                    FROM pg_attribute a, aclexplode(a.attacl) x
+                   WHERE a.attrelid = c.oid AND NOT a.attisdropped AND x.grantee <> c.relowner) AS g), '[]') AS grants
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = %(schema)s
+   AND c.relname = %(name)s
+   AND c.relkind IN ('r', 'p', 'v', 'm', 'f')

@@ -1,0 +1,9 @@
+-- purpose: Read how far the order of a column's values is the order of the heap: 1 in order, 0 at random
+-- params: schema, name, column
+-- returns: rows
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT abs(correlation)::float8 AS correlation
+  FROM pg_stats
+ WHERE schemaname = %(schema)s AND tablename = %(name)s AND attname = %(column)s AND correlation IS NOT NULL

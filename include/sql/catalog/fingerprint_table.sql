@@ -1,0 +1,25 @@
+-- purpose: Reduce the shape of a table to one value that changes when its columns, constraints, indexes, triggers, rules, policies or rights do
+-- params: schema, name
+-- returns: value
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT md5(concat_ws('|',
+         (SELECT string_agg(concat_ws(',', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated,
+                                      a.attcollation, a.attisdropped, a.attacl::text, pg_get_expr(d.adbin, d.adrelid)), ';' ORDER BY a.attnum)
+            FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+           WHERE a.attrelid = c.oid AND a.attnum > 0),
+         (SELECT string_agg(concat_ws(',', k.conname, k.convalidated, pg_get_constraintdef(k.oid)), ';' ORDER BY k.oid)
+            FROM pg_constraint k WHERE k.conrelid = c.oid OR (k.confrelid = c.oid AND k.conparentid = 0)),
+         (SELECT string_agg(concat_ws(',', x.indexrelid::regclass, x.indisvalid, pg_get_indexdef(x.indexrelid)), ';' ORDER BY x.indexrelid)
+            FROM pg_index x WHERE x.indrelid = c.oid),
+         (SELECT string_agg(concat_ws(',', g.tgname, g.tgenabled), ';' ORDER BY g.oid)
+            FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal),
+         (SELECT string_agg(r.rulename, ';' ORDER BY r.oid) FROM pg_rewrite r WHERE r.ev_class = c.oid),
+         (SELECT string_agg(p.polname, ';' ORDER BY p.oid) FROM pg_policy p WHERE p.polrelid = c.oid),
+         (SELECT string_agg(pr.prpubid::text, ';' ORDER BY pr.prpubid) FROM pg_publication_rel pr WHERE pr.prrelid = c.oid),
+         (SELECT string_agg(d.objid::text, ';' ORDER BY d.objid) FROM pg_depend d
+           WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass),
+         c.relowner, c.relacl::text, c.relreplident, c.relrowsecurity, c.relpersistence, c.reloptions::text))
+  FROM pg_class c
+ WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))

@@ -1,0 +1,18 @@
+-- purpose: List the partitions of a table with their bounds as the catalog has them
+-- params: schema, name
+-- returns: rows
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT n.nspname AS schema,
+       c.relname AS name,
+       c.relkind::text AS kind,
+       pg_get_expr(c.relpartbound, c.oid) AS bound,
+       i.inhdetachpending AS detach_pending,
+       c.reltuples::bigint AS estimated_rows,
+       pg_total_relation_size(c.oid) AS bytes
+  FROM pg_inherits i
+  JOIN pg_class c ON c.oid = i.inhrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE i.inhparent = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))
+ ORDER BY pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT', c.relname

@@ -1,0 +1,22 @@
+-- purpose: List the sequences that a table's columns own, with their options
+-- params: schema, name
+-- returns: rows
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT a.attname AS column_name,
+       sn.nspname AS schema,
+       sc.relname AS name,
+       a.attidentity::text AS identity,
+       format_type(s.seqtypid, NULL) AS type,
+       s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle
+  FROM pg_depend d
+  JOIN pg_class sc ON sc.oid = d.objid AND sc.relkind = 'S'
+  JOIN pg_namespace sn ON sn.oid = sc.relnamespace
+  JOIN pg_sequence s ON s.seqrelid = sc.oid
+  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+ WHERE d.classid = 'pg_class'::regclass
+   AND d.refclassid = 'pg_class'::regclass
+   AND d.deptype IN ('a', 'i')
+   AND d.refobjid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))
+ ORDER BY a.attnum

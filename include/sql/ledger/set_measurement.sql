@@ -1,0 +1,10 @@
+-- purpose: Record a measurement of a stage
+-- params: run_id, stage, name, value, unit, detail
+-- returns: none
+-- lock: ROW EXCLUSIVE on measurements
+-- transaction: one
+-- rerun: safe because the stage's value is replaced
+INSERT INTO partition_playbook.measurements (run_id, stage, name, value, unit, detail)
+VALUES (%(run_id)s, %(stage)s, %(name)s, %(value)s, %(unit)s, %(detail)s)
+    ON CONFLICT (run_id, stage, name) DO UPDATE
+       SET value = EXCLUDED.value, unit = EXCLUDED.unit, detail = EXCLUDED.detail, taken_at = EXCLUDED.taken_at

@@ -1,0 +1,9 @@
+-- purpose: Record that a partition's load has begun
+-- params: run_id, partition_name
+-- returns: none
+-- lock: ROW EXCLUSIVE on loads
+-- transaction: one
+-- rerun: safe because a load that begins again starts its clock again
+UPDATE partition_playbook.loads
+   SET state = 'loading', started_at = clock_timestamp(), ended_at = NULL, rows = NULL, bytes = NULL
+ WHERE run_id = %(run_id)s AND partition_name = %(partition_name)s

@@ -1,0 +1,9 @@
+-- purpose: Create one partition as a plain table beside the shadow; the check of its bounds spares ATTACH a scan
+-- params: none
+-- returns: none
+-- lock: ACCESS SHARE on the shadow
+-- transaction: one
+-- rerun: safe because the caller looks whether it is there first
+CREATE TABLE {partition} (LIKE {shadow} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE
+                          INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS,
+    CONSTRAINT partition_playbook_bounds CHECK ({partition_by} IS NOT NULL AND {partition_by} >= {lower} AND {partition_by} < {upper})) {options}

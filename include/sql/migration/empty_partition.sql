@@ -1,0 +1,7 @@
+-- purpose: Empty a partition before it is loaded, whatever an earlier try left
+-- params: none
+-- returns: none
+-- lock: ACCESS EXCLUSIVE on the partition, which nobody reads yet
+-- transaction: one
+-- rerun: safe because the load fills it again in the same transaction
+TRUNCATE {partition}

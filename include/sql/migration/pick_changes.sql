@@ -1,0 +1,9 @@
+-- purpose: Pick the oldest changes by their own ids, with every other change to the same rows
+-- params: batch
+-- returns: value
+-- lock: ACCESS SHARE on the change log
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT coalesce(array_agg(l._change_id), '{{}}')
+  FROM {log} l
+  JOIN (SELECT DISTINCT {key} FROM (SELECT {key} FROM {log} ORDER BY _change_id LIMIT %(batch)s) AS oldest) AS picked USING ({key})

@@ -1,0 +1,308 @@
+"""What PostgreSQL's catalog says of a table, as values; and what two of them differ in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Any
+
+import pendulum
+
+from partition_playbook.database import Row, Session
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.intervals import in_zone
+from partition_playbook.names import TableName
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column."""
+
+    name: str
+    type: str
+    collation: str
+    not_null: bool
+    default: str
+    generated: str
+    identity: str
+    sequence: str
+    storage: str
+    compression: str
+    statistics: int
+    hashable: bool
+    comment: str
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One constraint: ``kind`` is p, u, x, c or f as in pg_constraint."""
+
+    name: str
+    kind: str
+    definition: str
+    validated: bool
+    deferrable: bool
+    columns: tuple[str, ...]
+    referenced_schema: str
+    referenced_table: str
+    referenced_columns: tuple[str, ...]
+    comment: str
+
+    @property
+    def referenced(self) -> TableName:
+        """Return the table that a foreign key refers to."""
+        return TableName(self.referenced_schema, self.referenced_table)
+
+
+@dataclass(frozen=True)
+class Index:
+    """One index: ``tail`` is its definition from USING on, without the names of index and table."""
+
+    name: str
+    unique: bool
+    primary: bool
+    valid: bool
+    clustered: bool
+    constraint: str
+    tail: str
+    definition: str
+    columns: tuple[str, ...]
+    tablespace: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One trigger that is not internal."""
+
+    name: str
+    enabled: str
+    definition: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One privilege of one role; ``column`` is empty for the whole table, ``grantee`` is empty for PUBLIC."""
+
+    column: str
+    grantee: str
+    grantor: str
+    privilege: str
+    grantable: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with everything that hangs on it."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    persistence: str
+    is_partition: bool
+    inherits: bool
+    owner: str
+    replica_identity: str
+    row_security: bool
+    options: tuple[str, ...]
+    tablespace: str
+    comment: str
+    partition_key: str | None
+    columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...]
+    indexes: tuple[Index, ...]
+    triggers: tuple[Trigger, ...]
+    policies: tuple[str, ...]
+    rules: tuple[str, ...]
+    views: tuple[str, ...]
+    functions: tuple[str, ...]
+    publications: tuple[str, ...]
+    extended_statistics: tuple[str, ...]
+    inbound_keys: tuple[str, ...]
+    security_labels: tuple[str, ...]
+    grants: tuple[Grant, ...]
+
+    @property
+    def table_name(self) -> TableName:
+        """Return the table's name."""
+        return TableName(self.schema, self.name)
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Tell whether the table is a partitioned parent."""
+        return self.kind == "p"
+
+    @property
+    def primary_key(self) -> Constraint | None:
+        """Return the primary key."""
+        return next((each for each in self.constraints if each.kind == "p"), None)
+
+    @property
+    def foreign_keys(self) -> tuple[Constraint, ...]:
+        """Return the foreign keys that the table has."""
+        return tuple(each for each in self.constraints if each.kind == "f")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return the columns that tell rows apart: the primary key, else a unique key without NULLs."""
+        if self.primary_key:
+            return self.primary_key.columns
+        nullable = {column.name for column in self.columns if not column.not_null}
+        for index in self.indexes:
+            whole = " WHERE " not in index.tail and len(index.columns) > 0
+            if index.unique and index.valid and whole and not nullable.intersection(index.columns):
+                return index.columns
+        return ()
+
+    def column(self, name: str) -> Column:
+        """Return a column; PreconditionFailed where there is none of that name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        known = ", ".join(column.name for column in self.columns)
+        raise PreconditionFailed(f"no column {name!r}", where=str(self.table_name), remedy=f"Columns: {known}")
+
+    @property
+    def writable(self) -> tuple[str, ...]:
+        """Return the columns that a copy of a row writes: all but the generated ones."""
+        return tuple(column.name for column in self.columns if not column.generated)
+
+
+_NESTED: dict[str, type[Any]] = {
+    "columns": Column,
+    "constraints": Constraint,
+    "indexes": Index,
+    "triggers": Trigger,
+    "grants": Grant,
+}
+
+
+def _value(kind: type[Any], content: Row) -> Any:
+    return kind(**{each.name: _frozen(content[each.name]) for each in fields(kind)})
+
+
+def _frozen(content: Any) -> Any:
+    return tuple(content) if isinstance(content, list) else content
+
+
+def describe(session: Session, name: TableName) -> Table | None:
+    """Describe a table, view or foreign table; None where there is nothing of that name."""
+    found = session.rows("catalog/describe_table", {"schema": name.schema, "name": name.name})
+    if not found:
+        return None
+    row = dict(found[0])
+    for part, kind in _NESTED.items():
+        row[part] = [_value(kind, each) for each in row[part]]
+    table: Table = _value(Table, row)
+    return table
+
+
+def require(session: Session, name: TableName) -> Table:
+    """Describe a table; PreconditionFailed where there is none of that name."""
+    found = describe(session, name)
+    if found is None:
+        raise PreconditionFailed("no such table", where=str(name), remedy="Correct `table` in the spec, or create it")
+    return found
+
+
+_BOUND = re.compile(r"^FOR VALUES FROM \((?P<lower>[^()]*)\) TO \((?P<upper>[^()]*)\)$")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition as the catalog has it; a bound is None where it is MINVALUE or MAXVALUE."""
+
+    table: TableName
+    kind: str
+    bound: str
+    detach_pending: bool
+    estimated_rows: int
+    bytes: int
+
+    @property
+    def is_default(self) -> bool:
+        """Tell whether this is the default partition."""
+        return self.bound == "DEFAULT"
+
+    def ends(self, timezone: str) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
+        """Return lower and upper bound in ``timezone``; None for a bound that is not one range over one column."""
+        match = _BOUND.match(self.bound)
+        if not match or "," in self.bound:
+            return None
+        return _bound(match["lower"], timezone), _bound(match["upper"], timezone)
+
+
+def _bound(text: str, timezone: str) -> pendulum.DateTime | None:
+    if text in ("MINVALUE", "MAXVALUE"):
+        return None
+    content = text.strip("'")
+    parsed: datetime | date = date.fromisoformat(content) if len(content) == 10 else datetime.fromisoformat(content)
+    return in_zone(parsed, timezone)
+
+
+def partitions(session: Session, parent: TableName) -> list[Partition]:
+    """List the partitions of a table, the default one last."""
+    rows = session.rows("catalog/list_partitions", {"schema": parent.schema, "name": parent.name})
+    return [
+        Partition(
+            TableName(row["schema"], row["name"]),
+            row["kind"],
+            row["bound"],
+            row["detach_pending"],
+            row["estimated_rows"],
+            row["bytes"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that two tables do not share: what it is, and how each of the two has it."""
+
+    what: str
+    monolith: str
+    partitioned: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.monolith or 'absent'} / {self.partitioned or 'absent'}"
+
+
+def parity(monolith: Table, partitioned: Table, key: tuple[str, ...]) -> list[Difference]:
+    """Compare the two sides of a migration; empty where one can stand in for the other.
+
+    Names of indexes and foreign keys that are swapped at cutover are not compared here, nor is the capture. The primary key
+    may be translated to ``key``, the original one with the partition column.
+    """
+    return [
+        Difference(what, left.get(what, ""), right.get(what, ""))
+        for left, right in [(dict(_surface(monolith, key)), dict(_surface(partitioned, key)))]
+        for what in sorted(left.keys() | right.keys())
+        if left.get(what, "") != right.get(what, "")
+    ]
+
+
+def _surface(table: Table, key: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    yield "owner", table.owner
+    yield "comment", table.comment
+    yield "replica identity", table.replica_identity
+    for position, column in enumerate(table.columns):
+        yield f"column {column.name}", f"{position} {_column_surface(column)}"
+    for constraint in table.constraints:
+        if constraint.kind == "p":
+            yield "primary key", ", ".join(key)
+        elif constraint.kind != "f":
+            yield f"constraint {constraint.name}", f"{constraint.definition} {constraint.comment}"
+    for index in table.indexes:
+        if not index.primary:
+            yield f"index {index.tail}", f"unique {index.unique} valid {index.valid} {index.comment}"
+    for grant in table.grants:
+        yield f"grant {grant.privilege} {grant.column} to {grant.grantee or 'PUBLIC'}", f"grantable {grant.grantable}"
+
+
+def _column_surface(column: Column) -> str:
+    parts = (column.type, column.collation, column.not_null, column.default, column.generated, column.identity)
+    return " ".join(map(str, (*parts, column.storage, column.compression, column.statistics, column.comment)))

@@ -1,0 +1,209 @@
+"""Connections with limits, a bounded lock retry, and a journal of every statement that changes something."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from partition_playbook.errors import LockNotGranted
+from partition_playbook.names import TableName
+from partition_playbook.sql import Statement, statement
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Params = dict[str, Any]
+Result = TypeVar("Result")
+SAFE_PATH = "pg_catalog, pg_temp"
+# Errors that pass by themselves: lock not available, deadlock, serialization failure.
+PASSING = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a session may wait and work, in milliseconds; 0 is without a limit."""
+
+    lock_timeout: int = 5_000
+    statement_timeout: int = 0
+    idle_in_transaction: int = 600_000
+
+
+@dataclass(frozen=True)
+class Executed:
+    """One statement that was run: for the task log and the ledger's events."""
+
+    purpose: str
+    text: str
+    rows: int
+    duration_ms: float
+
+
+@dataclass
+class Session:
+    """One connection and the journal of what it changed since the last commit."""
+
+    connection: psycopg.Connection[Row]
+    journal: list[Executed] = field(default_factory=list)
+
+    def rows(self, name: str, params: Params | None = None, **parts: Any) -> list[Row]:
+        """Run a read from ``include/sql`` and return its rows."""
+        return self.connection.execute(statement(name).compose(**parts), params).fetchall()
+
+    def row(self, name: str, params: Params | None = None, **parts: Any) -> Row:
+        """Run a read that returns exactly one row."""
+        (only,) = self.rows(name, params, **parts)
+        return only
+
+    def value(self, name: str, params: Params | None = None, **parts: Any) -> Any:
+        """Run a read and return the first column of its only row."""
+        return next(iter(self.row(name, params, **parts).values()))
+
+    def run(self, name: str, params: Params | None = None, **parts: Any) -> int:
+        """Run a statement from ``include/sql`` that changes something; return the rows it touched."""
+        found: Statement = statement(name)
+        return self.execute(found.compose(**parts), params, purpose=found.purpose)
+
+    def execute(self, query: sql.Composable, params: Params | None = None, *, purpose: str) -> int:
+        """Run a composed statement that changes something, note it in the journal, return the rows it touched."""
+        started = time.perf_counter()
+        cursor = self.connection.execute(query, params)  # type: ignore[call-overload]
+        text = query.as_string(self.connection)
+        done = Executed(purpose, text, max(cursor.rowcount, 0), 1000 * (time.perf_counter() - started))
+        self.journal.append(done)
+        log.info("%s (%d rows, %.1f ms)", purpose, done.rows, done.duration_ms)
+        log.debug("%s", text)
+        return done.rows
+
+    def server_version(self) -> int:
+        """Return the server's major version."""
+        return self.connection.info.server_version // 10_000
+
+
+Sink = Callable[[Session, Sequence[Executed]], None]
+
+
+class Database:
+    """Open sessions in which no limit is missing; ``connect`` returns a fresh connection."""
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        *,
+        timezone: str = "UTC",
+        application: str = "partition_playbook",
+        sink: Sink | None = None,
+    ) -> None:
+        self._connect = connect
+        self._timezone = timezone
+        self._application = application
+        self._sink = sink
+
+    @contextmanager
+    def session(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:
+        """Open a session that commits each statement by itself."""
+        limits = limits or Limits()
+        connection = self._connect()
+        try:
+            connection.autocommit = True
+            connection.prepare_threshold = None
+            connection.row_factory = dict_row
+            session = Session(connection)
+            session.rows(
+                "ledger/set_session",
+                {
+                    "application_name": self._application[:63],
+                    "lock_timeout": str(limits.lock_timeout),
+                    "statement_timeout": str(limits.statement_timeout),
+                    "idle_in_transaction": str(limits.idle_in_transaction),
+                    "timezone": self._timezone,
+                    "search_path": search_path,
+                },
+            )
+            yield session
+            self._flush(session)
+        finally:
+            connection.close()
+
+    @contextmanager
+    def transaction(self, limits: Limits | None = None, *, isolation: str = "READ COMMITTED") -> Iterator[Session]:
+        """Open a session for one transaction; the journal is written to the ledger in that same transaction."""
+        with self.session(limits) as session, self.block(session, isolation):
+            yield session
+
+    @contextmanager
+    def block(self, session: Session, isolation: str = "READ COMMITTED") -> Iterator[Session]:
+        """Run one transaction in an open session."""
+        session.connection.isolation_level = psycopg.IsolationLevel[isolation.replace(" ", "_")]
+        with session.connection.transaction():
+            yield session
+            self._flush(session)
+
+    @contextmanager
+    def snapshot(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:
+        """Open one read-only REPEATABLE READ snapshot."""
+        with self.session(limits, search_path=search_path) as session:
+            session.connection.read_only = True
+            with self.block(session, "REPEATABLE READ"):
+                yield session
+
+    def _flush(self, session: Session) -> None:
+        if self._sink and session.journal:
+            self._sink(session, tuple(session.journal))
+        session.journal.clear()
+
+
+@dataclass(frozen=True)
+class LockRetry:
+    """A bounded ladder of attempts: each waits at most its lock timeout, so nobody queues behind us for longer."""
+
+    first_ms: int = 100
+    longest_ms: int = 800
+    tries: int = 30
+    pause_seconds: float = 0.5
+
+    def lock_timeout(self, attempt: int) -> int:
+        """Return the lock timeout of an attempt, in milliseconds."""
+        return min(self.longest_ms, int(self.first_ms * 1.25**attempt))
+
+    def pause(self, attempt: int) -> float:
+        """Return the jittered pause after an attempt, in seconds."""
+        return random.uniform(0.5, 1.5) * min(10.0, self.pause_seconds * 1.3**attempt)
+
+
+def with_lock_retry(
+    database: Database, table: TableName, attempt: Callable[[int], Result], retry: LockRetry | None = None
+) -> Result:
+    """Call ``attempt(lock_timeout_ms)`` until its locks are granted; LockNotGranted names who held them."""
+    retry = retry or LockRetry()
+    waited = 0.0
+    blockers: list[str] = []
+    for count in range(retry.tries):
+        started = time.perf_counter()
+        try:
+            return attempt(retry.lock_timeout(count))
+        except PASSING as error:
+            waited += 1000 * (time.perf_counter() - started)
+            blockers = lock_holders(database, table)
+            log.warning("attempt %d on %s: %s; held by: %s", count + 1, table, str(error).strip(), "; ".join(blockers))
+            time.sleep(retry.pause(count))
+    raise LockNotGranted(str(table), waited, retry.tries, blockers)
+
+
+def lock_holders(database: Database, table: TableName) -> list[str]:
+    """Name the sessions that hold a lock on the table, the oldest transaction first."""
+    with database.session() as session:
+        rows = session.rows("catalog/list_lock_holders", {"schema": table.schema, "name": table.name})
+    return [
+        f"pid {row['pid']} user {row['usename']} application {row['application_name']!r} "
+        f"{row['modes']} for {row['age']}: {row['query']}"
+        for row in rows
+    ]

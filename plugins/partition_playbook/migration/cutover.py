@@ -1,0 +1,171 @@
+"""Cutover and its way back: one short transaction in which the two tables swap names."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from partition_playbook import catalog
+from partition_playbook.catalog import Table
+from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
+from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
+from partition_playbook.ledger import Phase
+from partition_playbook.migration import capture, keys, reconcile
+from partition_playbook.migration.run import Direction, Run, Sides, sides
+from partition_playbook.names import TableName, clip
+from partition_playbook.sql import statement
+
+log = logging.getLogger(__name__)
+
+# What may be left to reconcile under the lock; it decides how long the lock is held.
+BACKLOG_UNDER_LOCK = 500
+PATIENCE = Limits(lock_timeout=3_000)
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """What a swap took: milliseconds waited for the lock and milliseconds that it was held."""
+
+    direction: Direction
+    waited_ms: float
+    held_ms: float
+    tries: int
+    reconciled: int
+
+
+def swap(run: Run, direction: Direction, retry: LockRetry | None = None) -> Swapped | None:
+    """Swap the names of live and standby; None where the table is on that side already.
+
+    Raises LockNotGranted, CatchUpTooSlow, SourceChanged or Diverged; then nothing has changed.
+    """
+    now = capture.require_on(run)
+    if now.direction is not direction:
+        log.info("%s: nothing to swap, the %s table is live", run.table, "partitioned" if now.live.is_partitioned else "original")
+        return None
+    require_parity(now)
+    keys.prepare(run, direction)
+    expected = fingerprint(run)
+    tries = 0
+
+    def attempt(lock_timeout: int) -> Swapped:
+        nonlocal tries
+        tries += 1
+        catch_up(run)
+        return _swap_once(run, direction, lock_timeout, expected, tries)
+
+    swapped = with_lock_retry(run.database, run.table, attempt, retry)
+    keys.release(run)
+    run.ledger.tell(f"swapped {direction.value}", waited_ms=swapped.waited_ms, held_ms=swapped.held_ms, tries=swapped.tries)
+    return swapped
+
+
+def require_parity(now: Sides) -> None:
+    """Stop where one table could not stand in for the other."""
+    differences = catalog.parity(now.monolith, now.partitioned, now.logged)
+    if differences:
+        raise SourceChanged(
+            "the two tables differ in " + "; ".join(map(str, differences)),
+            where=str(now.live.table_name),
+            remedy="Undo the change or make it on both tables, then clear this task",
+        )
+
+
+def catch_up(run: Run) -> None:
+    """Reconcile until little enough is left to do under the lock."""
+    for _ in range(20):
+        waiting = reconcile.catch_up(run, until=BACKLOG_UNDER_LOCK)
+        if waiting <= BACKLOG_UNDER_LOCK:
+            return
+    raise CatchUpTooSlow(str(run.table), waiting, BACKLOG_UNDER_LOCK)
+
+
+def fingerprint(run: Run) -> str:
+    """Return the shape of the live table as one value."""
+    with run.database.session() as session:
+        return _fingerprint(session, run.table)
+
+
+def _fingerprint(session: Session, table: TableName) -> str:
+    return str(session.value("catalog/fingerprint_table", {"schema": table.schema, "name": table.name}))
+
+
+def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str, tries: int) -> Swapped:
+    with run.database.session(PATIENCE) as session:
+        before = sides(session, run)
+        script = _script(run, session, before, direction)
+        with run.database.block(session):
+            live, standby = before.live.table_name, before.other.table_name
+            session.run("migration/lock_exclusively", table=standby.identifier)
+            session.run("migration/lock_against_maintenance", table=live.identifier)
+            session.rows("migration/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
+            asked = time.perf_counter()
+            session.run("migration/lock_exclusively", table=live.identifier)
+            granted = time.perf_counter()
+            reconciled = _finish(run, session, before, expected)
+            session.execute(script, purpose=f"Swap the names of {live.name} and {standby.name}")
+            run.ledger.set_phase(session, Phase.LIVE if direction is Direction.FORWARD else Phase.ROLLED_BACK)
+        released = time.perf_counter()
+    held = 1000 * (released - granted)
+    log.info("swapped %s: waited %.1f ms, held %.1f ms, %d changes under the lock", direction, 1000 * (granted - asked), held, reconciled)
+    return Swapped(direction, 1000 * (granted - asked), held, tries, reconciled)
+
+
+def _finish(run: Run, session: Session, before: Sides, expected: str) -> int:
+    """Apply what is left under the lock and make sure that nothing is; raise where the swap must not happen."""
+    waiting = capture.count(session, run)
+    if waiting > 4 * BACKLOG_UNDER_LOCK:
+        raise CatchUpTooSlow(str(run.table), waiting, 4 * BACKLOG_UNDER_LOCK)
+    if _fingerprint(session, run.table) != expected:
+        raise SourceChanged("changed shape while the cutover was prepared", where=str(run.table), remedy="Clear this task to look again")
+    reconciled = reconcile.apply_changes(run, session, before, waiting) if waiting else 0
+    left = capture.count(session, run)
+    if left:
+        raise Diverged(f"{left} changes are left under the lock", where=str(run.table), remedy="Clear this task to try again")
+    return reconciled
+
+
+def _script(run: Run, session: Session, before: Sides, direction: Direction) -> sql.Composed:
+    """Compose everything that must change in the same instant as the names."""
+    live, standby = before.live, before.other
+    retired = run.table.retired if direction is Direction.FORWARD else run.table.shadow
+    function = run.table.capture_function.identifier
+    parts = [
+        statement("migration/drop_capture_triggers").compose(table=live.table_name.identifier),
+        *_rename_indexes(live, standby, direction),
+        _rename("TABLE", live.table_name, retired.name),
+        _rename("TABLE", standby.table_name, run.table.name),
+        *_move_sequences(run, session, before, direction),
+        statement("migration/create_capture_triggers").compose(table=run.table.identifier, function=function),
+    ]
+    return sql.SQL(";\n").join(parts)
+
+
+def _rename(kind: str, name: TableName, new: str) -> sql.Composed:
+    verbs = {"TABLE": "ALTER TABLE {} RENAME TO {}", "INDEX": "ALTER INDEX {} RENAME TO {}", "SEQUENCE": "ALTER SEQUENCE {} RENAME TO {}"}
+    return sql.SQL(verbs[kind]).format(name.identifier, sql.Identifier(new))  # type: ignore[arg-type]
+
+
+def _rename_indexes(live: Table, standby: Table, direction: Direction) -> Iterator[sql.Composed]:
+    for index in live.indexes:
+        yield _rename("INDEX", TableName(live.schema, index.name), clip(index.name, direction.retired_suffix))
+        stands_by = TableName(standby.schema, clip(index.name, direction.standby_suffix))
+        yield _rename("INDEX", stands_by, index.name)
+
+
+def _move_sequences(run: Run, session: Session, before: Sides, direction: Direction) -> Iterator[sql.Composed]:
+    live = session.rows("catalog/list_sequences", {"schema": before.live.schema, "name": before.live.name})
+    for each in live:
+        name = TableName(each["schema"], each["name"])
+        if not each["identity"]:
+            column = sql.Identifier(run.table.schema, run.table.name, each["column_name"])
+            yield sql.SQL("ALTER SEQUENCE {} OWNED BY {}").format(name.identifier, column)
+            continue
+        stands_by = TableName(name.schema, clip(name.name, direction.standby_suffix))
+        target = sql.Literal(stands_by.identifier.as_string(None))
+        yield statement("migration/copy_sequence").compose(target=target, source=name.identifier)
+        yield _rename("SEQUENCE", name, clip(name.name, direction.retired_suffix))
+        yield _rename("SEQUENCE", stands_by, name.name)

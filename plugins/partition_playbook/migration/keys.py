@@ -1,0 +1,95 @@
+"""Foreign keys of the two tables: only the live one, and the one about to be, may hold back a delete in another table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+from partition_playbook import catalog
+from partition_playbook.catalog import Constraint
+from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.migration.run import Direction, Run, Sides, sides
+from partition_playbook.names import TableName
+
+log = logging.getLogger(__name__)
+
+
+def prepare(run: Run, direction: Direction) -> None:
+    """Add the live table's foreign keys to the one that is about to take over.
+
+    Forward, each partition's key is validated while everybody works and the parent adopts them. Back, the keys bind new rows
+    from now on and are validated after the swap: the rows were checked when they were written to the live table.
+    """
+    with run.database.session() as session:
+        now = sides(session, run)
+        targets = [now.other.table_name]
+        if direction is Direction.FORWARD:
+            targets = [each.table for each in catalog.partitions(session, now.other.table_name)]
+    for key in now.live.foreign_keys:
+        for target in targets:
+            _add_unchecked(run, target, key)
+            if direction is Direction.FORWARD:
+                _validate(run, target, key)
+        if direction is Direction.FORWARD:
+            _add_to_parent(run, now, key)
+
+
+def release(run: Run) -> None:
+    """Drop the foreign keys of the table that is no longer live, and validate those of the live one."""
+    with run.database.session() as session:
+        now = sides(session, run)
+    for key in now.other.foreign_keys:
+        _locked(run, key.referenced, lambda session, key=key: session.run(
+            "migration/drop_key", table=now.other.table_name.identifier, name=sql.Identifier(key.name)
+        ))
+    for key in now.live.foreign_keys:
+        _validate(run, now.live.table_name, key)
+
+
+def _has(session: Session, table: TableName, key: Constraint) -> Constraint | None:
+    found = catalog.require(session, table)
+    return next((each for each in found.foreign_keys if each.name == key.name), None)
+
+
+def _definition(key: Constraint) -> sql.SQL:
+    return sql.SQL(cast(LiteralString, key.definition.removesuffix(" NOT VALID")))
+
+
+def _add_unchecked(run: Run, table: TableName, key: Constraint) -> None:
+    def add(session: Session) -> None:
+        if _has(session, table, key) is None:
+            parts = {"table": table.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
+            session.run("migration/add_key_unchecked", **parts)
+
+    _locked(run, key.referenced, add)
+
+
+def _validate(run: Run, table: TableName, key: Constraint) -> None:
+    def validate(session: Session) -> None:
+        found = _has(session, table, key)
+        if found and not found.validated:
+            session.run("migration/validate_key", table=table.identifier, name=sql.Identifier(key.name))
+
+    _locked(run, key.referenced, validate)
+
+
+def _add_to_parent(run: Run, now: Sides, key: Constraint) -> None:
+    parent = now.partitioned.table_name
+
+    def add(session: Session) -> None:
+        if _has(session, parent, key) is None:
+            parts = {"table": parent.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
+            session.run("migration/add_key", **parts)
+
+    _locked(run, key.referenced, add)
+
+
+def _locked(run: Run, referenced: TableName, step: Callable[[Session], object]) -> None:
+    def attempt(lock_timeout: int) -> None:
+        with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
+            step(session)
+
+    with_lock_retry(run.database, referenced, attempt)

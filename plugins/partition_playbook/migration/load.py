@@ -1,0 +1,153 @@
+"""Load one partition: one transaction, one snapshot, sorted by the partition column."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from partition_playbook.catalog import Table
+from partition_playbook.database import Database, Row, Session
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.migration.run import Run, Sides, sides
+from partition_playbook.migration.shadow import bounds_of, create_index
+from partition_playbook.names import TableName
+from partition_playbook.sql import columns
+
+log = logging.getLogger(__name__)
+
+LOAD_MEMORY = "256MB"
+# Below this the heap's order and the index's differ so much that a sort beats fetching row after row through the index.
+ORDERED = 0.9
+PROGRESS_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load brought."""
+
+    partition: str
+    rows: int
+    bytes: int
+    seconds: float
+
+
+def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
+    """Load one partition of the shadow from the source.
+
+    A load that fails leaves the partition empty; a load that is done already is not done again. At most ``workers`` loads of
+    the table run at a time, whoever starts them.
+    """
+    started = time.perf_counter()
+    with load_slot(run, workers):
+        load = _find(run, name)
+        if load["state"] in ("loaded", "attached"):
+            log.info("%s is loaded already", name)
+        else:
+            _begin(run, name)
+            with _progress(run, load):
+                _load(run, load)
+            _vacuum(run, name)
+        done = _find(run, name)
+    seconds = time.perf_counter() - started
+    log.info("%s: %d rows in %.1f s (%.0f rows/s)", name, done["rows"], seconds, done["rows"] / max(seconds, 1e-3))
+    return Loaded(name, done["rows"], done["bytes"], seconds)
+
+
+def _find(run: Run, name: str) -> Row:
+    for load in run.ledger.loads():
+        if load["partition_name"] == name:
+            return load
+    raise PreconditionFailed(f"partition {name!r} was not planned", where=run.ledger.run_id, remedy="Run the shadow step first")
+
+
+@contextmanager
+def load_slot(run: Run, workers: int) -> Iterator[None]:
+    """Hold one of ``workers`` slots of the table while a load runs."""
+    with run.database.session() as session:
+        while not any(_take(session, run, slot) for slot in range(workers)):
+            time.sleep(0.5)
+        yield
+
+
+def _take(session: Session, run: Run, slot: int) -> bool:
+    return bool(session.value("migration/take_load_slot", {"slot": f"partition_playbook.load {run.table} {slot}"}))
+
+
+def _begin(run: Run, name: str) -> None:
+    with run.database.transaction() as session:
+        session.run("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": name})
+        session.run("migration/empty_partition", partition=TableName(run.table.schema, name).identifier)
+
+
+def _load(run: Run, load: Row) -> None:
+    partition = TableName(run.table.schema, load["partition_name"])
+    with run.database.transaction() as session:
+        now = sides(session, run)
+        source = now.monolith
+        ordered = correlation(session, run) >= ORDERED
+        session.rows("migration/set_load_memory", {"memory": LOAD_MEMORY, "indexscan": "on" if ordered else "off"})
+        lower, upper = bounds_of(load, run.spec).literals(source.column(run.spec.partition_by).type)
+        rows = session.run(
+            "migration/load_partition",
+            {"lower": lower, "upper": upper},
+            partition=partition.identifier,
+            source=source.table_name.identifier,
+            columns=columns(source.writable),
+            partition_by=sql.Identifier(run.spec.partition_by),
+        )
+        _index(session, now, source, partition)
+        size = session.value("migration/find_size", {"schema": partition.schema, "name": partition.name})
+        done = {"run_id": run.ledger.run_id, "partition_name": partition.name, "rows": rows, "bytes": size}
+        session.run("ledger/end_load", done)
+
+
+def _index(session: Session, now: Sides, source: Table, partition: TableName) -> None:
+    if source.primary_key:
+        statement = sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(partition.identifier, columns(now.logged))
+        session.execute(statement, purpose=f"Add the primary key to {partition.name}")
+    for index in source.indexes:
+        if not index.primary:
+            create_index(session, partition, index)
+
+
+def _vacuum(run: Run, name: str) -> None:
+    with run.database.session() as session:
+        session.run("migration/vacuum_partition", partition=TableName(run.table.schema, name).identifier)
+
+
+def correlation(session: Session, run: Run) -> float:
+    """Return how far the heap is in the order of the partition column, 0 to 1; 0 where the table was never analyzed."""
+    values = {"schema": run.table.schema, "name": run.table.name, "column": run.spec.partition_by}
+    found = session.rows("catalog/find_correlation", values)
+    return float(found[0]["correlation"]) if found else 0.0
+
+
+@contextmanager
+def _progress(run: Run, load: Row) -> Iterator[None]:
+    """Log rows so far, rows per second and the time left, as another session sees the partition grow."""
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(run.database, run.table, load, done), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _watch(database: Database, table: TableName, load: Row, done: threading.Event) -> None:
+    started = time.perf_counter()
+    values = {"schema": table.schema, "name": load["partition_name"], "source": table.name}
+    while not done.wait(PROGRESS_SECONDS):
+        with database.session() as session:
+            seen = session.row("migration/watch_load", values)
+        rows = int(seen["bytes"] / max(seen["row_bytes"], 1))
+        rate = rows / (time.perf_counter() - started)
+        left = max(load["expected_rows"] - rows, 0) / max(rate, 1)
+        log.info("%s: about %d of %d rows, %.0f rows/s, %.0f s left before its indexes", load["partition_name"], rows, load["expected_rows"], rate, left)

@@ -1,0 +1,72 @@
+"""Reconcile: make the table that stands by equal to the live one for every key in the change log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.migration import capture
+from partition_playbook.migration.run import Run, Sides, sides
+from partition_playbook.sql import columns
+
+log = logging.getLogger(__name__)
+
+BATCH = 20_000
+
+
+@contextmanager
+def reconciler(run: Run) -> Iterator[Session]:
+    """Open the one session that may reconcile this table now."""
+    with run.database.session(Limits(lock_timeout=60_000)) as session:
+        session.rows("migration/lock_reconciler", {"table": str(run.table)})
+        yield session
+
+
+def catch_up(run: Run, *, until: int = 0, passes: int = 200) -> int:
+    """Reconcile batch after batch until at most ``until`` changes wait, or ``passes`` batches are done; return what waits."""
+
+    def attempt(lock_timeout: int) -> int:
+        with reconciler(run) as session:
+            for _ in range(passes):
+                if not reconcile_batch(run, session):
+                    break
+                if (waiting := capture.count(session, run)) <= until:
+                    return waiting
+            return capture.count(session, run)
+
+    return with_lock_retry(run.database, run.table, attempt)
+
+
+def reconcile_batch(run: Run, session: Session) -> int:
+    """Reconcile one batch in one REPEATABLE READ transaction; return how many changes it took off the log.
+
+    The batch is taken by the changes' own ids, because the order of a sequence is not the order of commits, and with it every
+    other visible change to the same rows, so that a unique key never meets a row's old and new version at once.
+    """
+    with run.database.block(session, "REPEATABLE READ"):
+        return apply_changes(run, session, sides(session, run), BATCH)
+
+
+def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
+    """Apply up to ``batch`` changes in the open transaction; idempotent and free of order."""
+    log_table = run.table.change_log.identifier
+    changes: list[int] = session.value("migration/pick_changes", {"batch": batch}, log=log_table, key=columns(now.key))
+    if not changes:
+        return 0
+    session.rows("migration/prefer_indexes")
+    values = {"changes": changes}
+    parts = {
+        "log": log_table,
+        "standby": now.other.table_name.identifier,
+        "columns": columns(now.logged),
+        "match": now.match("s", "k"),
+    }
+    deleted = session.run("migration/delete_standby_rows", values, **parts)
+    row = now.other.writable
+    parts |= {"row": columns(row), "live_row": columns(row, "s"), "live": now.live.table_name.identifier}
+    written = session.run("migration/insert_standby_rows", values, **parts)
+    session.run("migration/delete_changes", values, log=log_table)
+    log.info("reconciled %d changes: %d rows deleted, %d rows written in %s", len(changes), deleted, written, now.other.name)
+    return len(changes)

@@ -1,0 +1,121 @@
+"""Rollback, abandon and finalize: every way in which a migration ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from partition_playbook import catalog
+from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.errors import Diverged, PreconditionFailed
+from partition_playbook.ledger import Phase
+from partition_playbook.migration import capture, reconcile, verify
+from partition_playbook.migration.cutover import Swapped, swap
+from partition_playbook.migration.run import Direction, Run, sides
+from partition_playbook.names import TableName
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """What a rollback took, from its start to the original table in service."""
+
+    seconds: float
+    swapped: Swapped | None
+
+
+def verified_swap(run: Run, direction: Direction) -> Swapped | None:
+    """Catch up, verify every row, then swap; Diverged where the two sides are not equal."""
+    now = capture.require_on(run)
+    if now.direction is direction:
+        reconcile.catch_up(run, until=1000)
+        found = verify.content_check(*verify.compare(run))
+        if found.blocks:
+            raise Diverged(found.actual, where=str(run.table), remedy=found.remedy)
+    return swap(run, direction)
+
+
+def roll_back(run: Run) -> RolledBack:
+    """Put the original table back into service with every write made since cutover."""
+    started = time.perf_counter()
+    swapped = verified_swap(run, Direction.BACK)
+    return RolledBack(time.perf_counter() - started, swapped)
+
+
+def abandon(run: Run) -> None:
+    """Drop the capture, the shadow and the change log; the original table must be live."""
+    with run.database.session() as session:
+        live = catalog.require(session, run.table)
+        leftovers = _leftovers(run, session)
+    if live.is_partitioned:
+        raise PreconditionFailed("the partitioned table is live", where=str(run.table), remedy="Roll back first")
+    _drop_capture(run)
+    for table in leftovers:
+        _drop(run, table)
+    _end(run, Phase.ABANDONED)
+
+
+def _leftovers(run: Run, session: Session) -> list[TableName]:
+    """Return the shadow and every partition of the run that hangs on no table, in the order in which they go."""
+    found = [run.table.shadow] if catalog.describe(session, run.table.shadow) else []
+    for load in run.ledger.loads():
+        name = TableName(run.table.schema, load["partition_name"])
+        table = catalog.describe(session, name)
+        if table and not table.is_partition:
+            found.append(name)
+    return found
+
+
+def finalize(run: Run) -> None:
+    """Drop the retired table, the capture and the change log, after checking that nothing needs them.
+
+    From here on only the backup leads back.
+    """
+    with run.database.session() as session:
+        now = sides(session, run)
+    if not now.live.is_partitioned:
+        raise PreconditionFailed("the original table is live", where=str(run.table), remedy="Migrate it first, or roll back to abandon")
+    if now.standby is not None:
+        _require_disposable(run, now.standby)
+        _drop_capture(run)
+        _drop(run, run.table.retired)
+    else:
+        _drop_capture(run)
+    _end(run, Phase.FINALIZED)
+
+
+def _require_disposable(run: Run, retired: catalog.Table) -> None:
+    needed = (*retired.views, *retired.inbound_keys, *retired.functions, *retired.publications)
+    if needed:
+        raise PreconditionFailed(
+            f"still used by {', '.join(needed)}", where=str(retired.table_name), remedy="Move them to the live table first"
+        )
+    reconcile.catch_up(run, until=1000)
+    found = verify.content_check(*verify.compare(run))
+    if found.blocks:
+        raise Diverged(found.actual, where=str(run.table), remedy="Do not finalize: find out why before the retired table goes")
+
+
+def _drop_capture(run: Run) -> None:
+    def attempt(lock_timeout: int) -> None:
+        with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
+            session.run("migration/drop_capture_triggers", table=run.table.identifier)
+
+    with_lock_retry(run.database, run.table, attempt)
+
+
+def _drop(run: Run, table: TableName) -> None:
+    def attempt(lock_timeout: int) -> None:
+        with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
+            session.run("migration/drop_table", table=table.identifier)
+
+    with_lock_retry(run.database, table, attempt)
+
+
+def _end(run: Run, phase: Phase) -> None:
+    with run.database.transaction() as session:
+        parts = {"log": run.table.change_log.identifier, "function": run.table.capture_function.identifier}
+        session.run("migration/drop_capture", **parts)
+        run.ledger.set_phase(session, phase)

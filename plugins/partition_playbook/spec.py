@@ -1,0 +1,311 @@
+"""The table spec and a run's params: what may be asked for, checked before anything is touched."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+import pendulum
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from partition_playbook.errors import InvalidSpec
+from partition_playbook.intervals import Interval
+from partition_playbook.names import MAX_BYTES, TableName
+
+TABLES_VARIABLE = "PARTITION_PLAYBOOK_TABLES"
+DEFAULT_TABLES = Path(__file__).resolve().parents[2] / "include" / "tables"
+MAX_SPEC_BYTES = 262_144
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Mode(StrEnum):
+    """What a run may do."""
+
+    PLAN = "plan"
+    REHEARSE = "rehearse"
+    MIGRATE = "migrate"
+
+
+class Arrival(StrEnum):
+    """The order in which synthetic rows reach the heap."""
+
+    RANDOM = "random"
+    TIME = "time"
+
+
+class Backup(StrEnum):
+    """Who makes the backup."""
+
+    DUMP = "dump"
+    EXTERNAL = "external"
+    SKIP = "skip"
+
+
+class Leave(StrEnum):
+    """How a successful rehearsal ends."""
+
+    PARTITIONED = "partitioned"
+    ORIGINAL = "original"
+
+
+class DefaultPartition(StrEnum):
+    """Whether rows outside every bound are kept or refused."""
+
+    KEEP = "keep"
+    NONE = "none"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _fits(name: str) -> str:
+    if not name or len(name.encode()) > MAX_BYTES:
+        raise ValueError(f"a name has 1 to {MAX_BYTES} bytes, {name!r} has {len(name.encode())}")
+    return name
+
+
+def _known_zone(name: str) -> str:
+    try:
+        pendulum.timezone(name)
+    except Exception as error:
+        raise ValueError(f"{name!r} is not a time zone; use a name such as UTC or Europe/Berlin") from error
+    return name
+
+
+class Query(_Value):
+    """A read that the migration must make faster, and the range of time that it covers.
+
+    ``{table}``, ``{partition_by}``, ``{interval_start}`` and ``{interval_end}`` stand in the SQL for the table, its
+    partition column and the bounds of one whole past interval. ``since`` and ``until`` are SQL expressions; an absent one is open.
+    """
+
+    name: str
+    sql: str
+    since: str | None = None
+    until: str | None = None
+
+
+class Probe(_Value):
+    """A statement of the application: its result must not change and it must answer in time."""
+
+    name: str
+    sql: str
+    max_seconds: float = Field(2.0, gt=0)
+
+
+class HttpProbe(_Value):
+    """A GET request to the application."""
+
+    name: str
+    path: str
+    max_seconds: float = Field(2.0, gt=0)
+    expect_status: int = 200
+
+
+class Application(_Value):
+    """What proves that the application works."""
+
+    probes: tuple[Probe, ...] = ()
+    base_url: str | None = None
+    http_probes: tuple[HttpProbe, ...] = ()
+
+    @model_validator(mode="after")
+    def _http_needs_a_base(self) -> Self:
+        if self.http_probes and not self.base_url:
+            raise ValueError("http_probes need base_url")
+        return self
+
+
+class Synthetic(_Value):
+    """How data_preparation fills each column: SQL expressions; ``{moment}`` is the row's partition value.
+
+    Columns with a foreign key are filled from the first ``parents`` rows of the table they refer to.
+    """
+
+    values: dict[str, str] = {}
+    parents: int = Field(50, ge=1)
+    months: int = Field(12, ge=1, le=120)
+
+
+class Monitoring(_Value):
+    """Endpoints that must answer before a migration: dashboards, alert rules."""
+
+    endpoints: dict[str, str] = {}
+
+
+class Retention(_Value):
+    """How much history is kept."""
+
+    keep: Annotated[str, Field(pattern=r"^\d+ (day|week|month|quarter|year)s?$")]
+
+    def cutoff(self, now: pendulum.DateTime) -> pendulum.DateTime:
+        """Return the moment before which whole partitions may go."""
+        count, unit = self.keep.split()
+        unit = unit.rstrip("s")
+        if unit == "quarter":
+            return now.subtract(months=3 * int(count))
+        return now.subtract(**{f"{unit}s": int(count)})
+
+
+DEFAULT_QUERIES = (
+    Query(
+        name="last_7_days",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= now() - interval '7 days' ORDER BY {partition_by} DESC LIMIT 100",
+        since="now() - interval '7 days'",
+    ),
+    Query(
+        name="last_30_days",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= now() - interval '30 days' ORDER BY {partition_by} DESC LIMIT 1000",
+        since="now() - interval '30 days'",
+    ),
+    Query(
+        name="one_interval_count",
+        sql="SELECT count(*) FROM {table} WHERE {partition_by} >= {interval_start} AND {partition_by} < {interval_end}",
+        since="{interval_start}",
+        until="{interval_end}",
+    ),
+)
+
+
+class TableSpec(_Value):
+    """One table that the playbook knows: one YAML file."""
+
+    table: str
+    partition_by: Annotated[str, AfterValidator(_fits)]
+    interval: Interval = Interval.MONTH
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    premake: int = Field(3, ge=1, le=120)
+    retention: Retention | None = None
+    default_partition: DefaultPartition = DefaultPartition.KEEP
+    connection: str = "partition_playbook_db"
+    distinct: tuple[str, ...] = ()
+    queries: tuple[Query, ...] = DEFAULT_QUERIES
+    application: Application = Application()
+    synthetic: Synthetic = Synthetic()
+    monitoring: Monitoring = Monitoring()
+
+    @field_validator("table")
+    @classmethod
+    def _table_fits(cls, text: str) -> str:
+        name = TableName.parse(text)
+        _fits(name.schema)
+        _fits(name.name)
+        return text
+
+    @field_validator("retention", mode="before")
+    @classmethod
+    def _retention_may_be_text(cls, value: Any) -> Any:
+        return {"keep": value} if isinstance(value, str) else value
+
+    @field_validator("queries")
+    @classmethod
+    def _queries_have_distinct_names(cls, queries: tuple[Query, ...]) -> tuple[Query, ...]:
+        names = [query.name for query in queries]
+        if len(set(names)) < len(names):
+            raise ValueError("two queries have the same name")
+        return queries
+
+    @property
+    def name(self) -> TableName:
+        """Return the table's name."""
+        return TableName.parse(self.table)
+
+
+class RunParams(_Value):
+    """What one run of ``partition_migration`` was asked to do; the trigger form shows these."""
+
+    table: str = Field("sensor_readings", title="Table", description="The table spec: a file in `include/tables`.")
+    mode: Mode = Field(
+        Mode.PLAN,
+        title="Mode",
+        description="`plan` prints every statement with its lock and changes nothing. `rehearse` is the staging run, "
+        "rollback included. `migrate` is production: no synthetic rows, nothing dropped, a person approves the cutover.",
+    )
+    synthetic_rows: int = Field(
+        0, ge=0, le=1_000_000_000, title="Synthetic rows", description="Rehearsals only: rows to generate; 0 for none."
+    )
+    allow_existing_rows: bool = Field(
+        False, title="Generate into a filled table", description="Rehearsals only: add synthetic rows to rows already there."
+    )
+    seed: int = Field(42, title="Seed", description="The same seed generates the same rows.")
+    arrival: Arrival = Field(
+        Arrival.RANDOM,
+        title="Arrival order",
+        description="`random`: as the playbook's generator. `time`: as real telemetry, which partitioning makes no faster to read.",
+    )
+    backup: Backup = Field(
+        Backup.DUMP,
+        title="Backup",
+        description="`dump`: pg_dump with a restore check. `external`: yours, younger than 24 hours. `skip`: rehearsals only.",
+    )
+    external_backup_at: str = Field(
+        "", title="External backup taken at", description="ISO 8601; needed with backup `external`, checked to be under 24 hours old."
+    )
+    load_workers: int = Field(2, ge=1, le=32, title="Load workers", description="Partitions that are loaded at the same time.")
+    min_speedup: float = Field(
+        0.5, ge=0, lt=1, title="Least speedup", description="0.5 asks each query of the spec to take half its time or less."
+    )
+    max_rollback_minutes: float = Field(60, gt=0, title="Longest rollback", description="Minutes; the playbook's limit is an hour.")
+    production_rows: int = Field(
+        0, ge=0, title="Rows in production", description="For the estimate in the report; 0 for the rows of this run."
+    )
+    leave: Leave = Field(Leave.PARTITIONED, title="Leave the table", description="How a successful rehearsal ends.")
+
+    @model_validator(mode="after")
+    def _production_is_careful(self) -> Self:
+        if self.mode is not Mode.REHEARSE and self.synthetic_rows:
+            raise ValueError("synthetic_rows are for mode rehearse only; set it to 0")
+        if self.mode is Mode.MIGRATE and self.backup is Backup.SKIP:
+            raise ValueError("backup skip is for mode rehearse only; choose dump or external")
+        if self.backup is Backup.EXTERNAL and not self.external_backup_at:
+            raise ValueError("backup external needs external_backup_at")
+        if self.external_backup_at:
+            pendulum.parse(self.external_backup_at)
+        return self
+
+
+def tables_folder() -> Path:
+    """Return the folder of the table specs."""
+    return Path(os.environ.get(TABLES_VARIABLE) or DEFAULT_TABLES)
+
+
+def spec_names() -> list[str]:
+    """Return the names of the specs, without reading them."""
+    return sorted(path.stem for path in tables_folder().glob("*.yaml"))
+
+
+def load_spec(name: str) -> TableSpec:
+    """Read and validate one spec; InvalidSpec names the file, the key and the fix."""
+    if name not in spec_names():
+        known = ", ".join(spec_names()) or "none"
+        raise InvalidSpec(f"there is no table spec {name!r}", where=str(tables_folder()), remedy=f"Known: {known}")
+    path = tables_folder() / f"{name}.yaml"
+    if path.stat().st_size > MAX_SPEC_BYTES:
+        raise InvalidSpec(f"larger than {MAX_SPEC_BYTES} bytes", where=str(path), remedy="A table spec is a page of text")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidSpec(f"not YAML: {error}", where=str(path)) from error
+    return validated(TableSpec, content, where=str(path))
+
+
+def validated(model: type[Model], content: object, *, where: str) -> Model:
+    """Build a model or raise InvalidSpec, which names every wrong key and its fix."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_describe(model, each) for each in error.errors())
+        raise InvalidSpec(problems, where=where, remedy=f"Keys: {', '.join(model.model_fields)}") from error
+
+
+def _describe(model: type[BaseModel], error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or model.__name__
+    if error["type"] == "extra_forbidden":
+        return f"key {key!r} is unknown"
+    if error["type"] == "missing":
+        return f"key {key!r} is missing"
+    return f"key {key!r}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r:.80})"

@@ -1,0 +1,3 @@
+"""Load the fixtures; nothing else."""
+
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.tables"]
