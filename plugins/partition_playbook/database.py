@@ -54,20 +54,20 @@ class Session:
     connection: psycopg.Connection[Row]
     journal: list[Executed] = field(default_factory=list)
 
-    def rows(self, name: str, params: Params | None = None, **parts: Any) -> list[Row]:
+    def rows(self, name: str, params: Params | None = None, /, **parts: Any) -> list[Row]:
         """Run a read from ``include/sql`` and return its rows."""
         return self.connection.execute(statement(name).compose(**parts), params).fetchall()
 
-    def row(self, name: str, params: Params | None = None, **parts: Any) -> Row:
+    def row(self, name: str, params: Params | None = None, /, **parts: Any) -> Row:
         """Run a read that returns exactly one row."""
         (only,) = self.rows(name, params, **parts)
         return only
 
-    def value(self, name: str, params: Params | None = None, **parts: Any) -> Any:
+    def value(self, name: str, params: Params | None = None, /, **parts: Any) -> Any:
         """Run a read and return the first column of its only row."""
         return next(iter(self.row(name, params, **parts).values()))
 
-    def run(self, name: str, params: Params | None = None, **parts: Any) -> int:
+    def run(self, name: str, params: Params | None = None, /, **parts: Any) -> int:
         """Run a statement from ``include/sql`` that changes something; return the rows it touched."""
         found: Statement = statement(name)
         return self.execute(found.compose(**parts), params, purpose=found.purpose)
