@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 Params = dict[str, Any]
 Result = TypeVar("Result")
+UNREAD = "ACCESS EXCLUSIVE on a table that nobody reads yet"
 SAFE_PATH = "pg_catalog, pg_temp"
 # Errors that pass by themselves: lock not available, deadlock, serialization failure.
 PASSING = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
@@ -43,6 +44,7 @@ class Executed:
 
     purpose: str
     text: str
+    lock: str
     rows: int
     duration_ms: float
 
@@ -70,14 +72,18 @@ class Session:
     def run(self, name: str, params: Params | None = None, /, **parts: Any) -> int:
         """Run a statement from ``include/sql`` that changes something; return the rows it touched."""
         found: Statement = statement(name)
-        return self.execute(found.compose(**parts), params, purpose=found.purpose)
+        return self.execute(found.compose(**parts), params, purpose=found.purpose, lock=found.lock)
 
-    def execute(self, query: sql.Composable, params: Params | None = None, *, purpose: str) -> int:
+    def note(self, name: str, params: Params, /) -> None:
+        """Write to the ledger; that is not part of the journal."""
+        self.connection.execute(statement(name).compose(), params)
+
+    def execute(self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD) -> int:
         """Run a composed statement that changes something, note it in the journal, return the rows it touched."""
         started = time.perf_counter()
         cursor = self.connection.execute(query, params)  # type: ignore[call-overload]
         text = query.as_string(self.connection)
-        done = Executed(purpose, text, max(cursor.rowcount, 0), 1000 * (time.perf_counter() - started))
+        done = Executed(purpose, text, lock, max(cursor.rowcount, 0), 1000 * (time.perf_counter() - started))
         self.journal.append(done)
         log.info("%s (%d rows, %.1f ms)", purpose, done.rows, done.duration_ms)
         log.debug("%s", text)
@@ -86,6 +92,19 @@ class Session:
     def server_version(self) -> int:
         """Return the server's major version."""
         return self.connection.info.server_version // 10_000
+
+
+@dataclass
+class DrySession(Session):
+    """A session that reads, but only notes what it would have changed."""
+
+    def note(self, name: str, params: Params, /) -> None:
+        """Leave the ledger as it is."""
+
+    def execute(self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD) -> int:
+        """Note the statement in the journal and do not run it."""
+        self.journal.append(Executed(purpose, query.as_string(self.connection), lock, 0, 0.0))
+        return 0
 
 
 Sink = Callable[[Session, Sequence[Executed]], None]
@@ -106,6 +125,10 @@ class Database:
         self._timezone = timezone
         self._application = application
         self._sink = sink
+
+    def with_sink(self, sink: Sink) -> Database:
+        """Return the same database with a sink for the journal of every transaction."""
+        return Database(self._connect, timezone=self._timezone, application=self._application, sink=sink)
 
     @contextmanager
     def session(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:

@@ -91,9 +91,7 @@ class Ledger:
         self._write(session, "ledger/add_event", values | {"section": self.section, "detail": Jsonb(dict(detail))})
 
     def _write(self, session: Session, name: str, values: Mapping[str, Any]) -> None:
-        from partition_playbook.sql import statement
-
-        session.connection.execute(statement(name).compose(), {"run_id": self.run_id, **values})
+        session.note(name, {"run_id": self.run_id, **values})
 
     def set_phase(self, session: Session, phase: Phase) -> None:
         """Record how far the migration has come, in the transaction that got it there."""

@@ -242,8 +242,11 @@ class RunParams(_Value):
         title="Backup",
         description="`dump`: pg_dump with a restore check. `external`: yours, younger than 24 hours. `skip`: rehearsals only.",
     )
-    external_backup_at: str = Field(
-        "", title="External backup taken at", description="ISO 8601; needed with backup `external`, checked to be under 24 hours old."
+    external_backup_at: str | None = Field(
+        None,
+        title="External backup taken at",
+        description="Needed with backup `external`, checked to be under 24 hours old.",
+        json_schema_extra={"format": "date-time"},
     )
     load_workers: int = Field(2, ge=1, le=32, title="Load workers", description="Partitions that are loaded at the same time.")
     min_speedup: float = Field(

@@ -96,7 +96,7 @@ def _fingerprint(session: Session, table: TableName) -> str:
 def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str, tries: int) -> Swapped:
     with run.database.session(PATIENCE) as session:
         before = sides(session, run)
-        script = _script(run, session, before, direction)
+        swapping = script(run, session, before, direction)
         with run.database.block(session):
             live, standby = before.live.table_name, before.other.table_name
             session.run("migration/lock_exclusively", table=standby.identifier)
@@ -106,7 +106,7 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
             session.run("migration/lock_exclusively", table=live.identifier)
             granted = time.perf_counter()
             reconciled = _finish(run, session, before, expected)
-            session.execute(script, purpose=f"Swap the names of {live.name} and {standby.name}")
+            session.execute(swapping, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already")
             run.ledger.set_phase(session, Phase.LIVE if direction is Direction.FORWARD else Phase.ROLLED_BACK)
         released = time.perf_counter()
     held = 1000 * (released - granted)
@@ -128,7 +128,7 @@ def _finish(run: Run, session: Session, before: Sides, expected: str) -> int:
     return reconciled
 
 
-def _script(run: Run, session: Session, before: Sides, direction: Direction) -> sql.Composed:
+def script(run: Run, session: Session, before: Sides, direction: Direction) -> sql.Composed:
     """Compose everything that must change in the same instant as the names."""
     live, standby = before.live, before.other
     retired = run.table.retired if direction is Direction.FORWARD else run.table.shadow

@@ -59,32 +59,38 @@ def _definition(key: Constraint) -> sql.SQL:
 
 
 def _add_unchecked(run: Run, table: TableName, key: Constraint) -> None:
-    def add(session: Session) -> None:
-        if _has(session, table, key) is None:
-            parts = {"table": table.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
-            session.run("migration/add_key_unchecked", **parts)
+    _locked(run, key.referenced, lambda session: _has(session, table, key) or add_unchecked(session, table, key))
 
-    _locked(run, key.referenced, add)
+
+def add_unchecked(session: Session, table: TableName, key: Constraint) -> None:
+    """Add a foreign key that binds new rows only."""
+    parts = {"table": table.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
+    session.run("migration/add_key_unchecked", **parts)
 
 
 def _validate(run: Run, table: TableName, key: Constraint) -> None:
-    def validate(session: Session) -> None:
+    def step(session: Session) -> None:
         found = _has(session, table, key)
         if found and not found.validated:
-            session.run("migration/validate_key", table=table.identifier, name=sql.Identifier(key.name))
+            validate(session, table, key)
 
-    _locked(run, key.referenced, validate)
+    _locked(run, key.referenced, step)
+
+
+def validate(session: Session, table: TableName, key: Constraint) -> None:
+    """Validate a foreign key."""
+    session.run("migration/validate_key", table=table.identifier, name=sql.Identifier(key.name))
 
 
 def _add_to_parent(run: Run, now: Sides, key: Constraint) -> None:
     parent = now.partitioned.table_name
+    _locked(run, key.referenced, lambda session: _has(session, parent, key) or add_whole(session, parent, key))
 
-    def add(session: Session) -> None:
-        if _has(session, parent, key) is None:
-            parts = {"table": parent.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
-            session.run("migration/add_key", **parts)
 
-    _locked(run, key.referenced, add)
+def add_whole(session: Session, parent: TableName, key: Constraint) -> None:
+    """Add a foreign key to the partitioned table, which adopts those of its partitions."""
+    parts = {"table": parent.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
+    session.run("migration/add_key", **parts)
 
 
 def _locked(run: Run, referenced: TableName, step: Callable[[Session], object]) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 
 from psycopg import sql
 
@@ -81,7 +82,7 @@ def _take(session: Session, run: Run, slot: int) -> bool:
 
 def _begin(run: Run, name: str) -> None:
     with run.database.transaction() as session:
-        session.run("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": name})
+        session.note("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": name})
         session.run("migration/empty_partition", partition=TableName(run.table.schema, name).identifier)
 
 
@@ -89,25 +90,32 @@ def _load(run: Run, load: Row) -> None:
     partition = TableName(run.table.schema, load["partition_name"])
     with run.database.transaction() as session:
         now = sides(session, run)
-        source = now.monolith
+        source = now.live
         ordered = correlation(session, run) >= ORDERED
         session.rows("migration/set_load_memory", {"memory": LOAD_MEMORY, "indexscan": "on" if ordered else "off"})
         lower, upper = bounds_of(load, run.spec).literals(source.column(run.spec.partition_by).type)
-        rows = session.run(
-            "migration/load_partition",
-            {"lower": lower, "upper": upper},
-            partition=partition.identifier,
-            source=source.table_name.identifier,
-            columns=columns(source.writable),
-            partition_by=sql.Identifier(run.spec.partition_by),
-        )
-        _index(session, now, source, partition)
+        rows = copy_rows(run, session, source, partition, (lower, upper))
+        create_indexes(session, now, partition)
         size = session.value("migration/find_size", {"schema": partition.schema, "name": partition.name})
         done = {"run_id": run.ledger.run_id, "partition_name": partition.name, "rows": rows, "bytes": size}
-        session.run("ledger/end_load", done)
+        session.note("ledger/end_load", done)
 
 
-def _index(session: Session, now: Sides, source: Table, partition: TableName) -> None:
+def copy_rows(run: Run, session: Session, source: Table, partition: TableName, ends: tuple[date, date]) -> int:
+    """Copy the rows between two bounds from the source into a partition, sorted; return how many."""
+    return session.run(
+        "migration/load_partition",
+        {"lower": ends[0], "upper": ends[1]},
+        partition=partition.identifier,
+        source=source.table_name.identifier,
+        columns=columns(source.writable),
+        partition_by=sql.Identifier(run.spec.partition_by),
+    )
+
+
+def create_indexes(session: Session, now: Sides, partition: TableName) -> None:
+    """Give a loaded partition the key and the indexes of the source."""
+    source = now.live
     if source.primary_key:
         statement = sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(partition.identifier, columns(now.logged))
         session.execute(statement, purpose=f"Add the primary key to {partition.name}")

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Index, Table
-from partition_playbook.database import Row, Session
+from partition_playbook.database import DrySession, Row, Session
 from partition_playbook.errors import PreconditionFailed, SourceChanged
 from partition_playbook.intervals import Bounds, between, bounds_at, in_zone
 from partition_playbook.ledger import Phase
@@ -73,7 +73,7 @@ def create(run: Run) -> list[Row]:
         if before.live.is_partitioned:
             raise PreconditionFailed("already partitioned", where=str(run.table), remedy="There is nothing to migrate")
         if before.standby is None:
-            _create_tables(run, session, before)
+            create_tables(run, session, before, planned_bounds(session, run.spec))
     capture.start(run)
     return run.ledger.loads()
 
@@ -87,9 +87,9 @@ def _require_unchanged(run: Run, source: Table) -> None:
         )
 
 
-def _create_tables(run: Run, session: Session, before: Sides) -> None:
+def create_tables(run: Run, session: Session, before: Sides, bounds: list[Bounds]) -> None:
+    """Create shadow, partitions and change log in the open transaction."""
     source, shadow = before.live, run.table.shadow
-    bounds = planned_bounds(session, run.spec)
     counts = _expected_rows(run, session, bounds)
     by = sql.Identifier(run.spec.partition_by)
     session.run("migration/create_shadow", shadow=shadow.identifier, source=run.table.identifier, partition_by=by)
@@ -109,7 +109,7 @@ def _create_tables(run: Run, session: Session, before: Sides) -> None:
         )
         _own(session, partition, source.owner)
         load = {"partition_name": partition.name, "lower_bound": each.lower, "upper_bound": each.upper}
-        session.run("ledger/plan_load", load | {"run_id": run.ledger.run_id, "expected_rows": counts[each]})
+        session.note("ledger/plan_load", load | {"run_id": run.ledger.run_id, "expected_rows": counts[each]})
     capture.create_log(run, session, before)
     run.ledger.set_phase(session, Phase.SHADOWED)
     run.ledger.note(session, f"{len(bounds)} partitions planned from {bounds[0].lower} to {bounds[-1].upper}")
@@ -210,7 +210,7 @@ def _grant(session: Session, source: Table, shadow: TableName) -> None:
 
 
 def _expected_rows(run: Run, session: Session, bounds: list[Bounds]) -> dict[Bounds, int]:
-    counted = run.ledger.statistics("snapshot")
+    counted = {} if isinstance(session, DrySession) else run.ledger.statistics("snapshot")
     if counted:
         return {each: counted[name].rows if (name := run.table.partition(each.suffix).name) in counted else 0 for each in bounds}
     share = find_range(session, run.spec)["estimated_rows"] // len(bounds)
@@ -229,14 +229,14 @@ def attach(run: Run) -> int:
         for load in run.ledger.loads():
             partition = TableName(run.table.schema, load["partition_name"])
             if partition not in attached:
-                _attach_one(run, session, now, partition, bounds_of(load, run.spec))
+                attach_one(run, session, now, partition, bounds_of(load, run.spec))
         if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
             shadow = now.partitioned.table_name.identifier
             default = run.table.default
             session.run("migration/create_default_partition", partition=default.identifier, shadow=shadow, options=_options(now.monolith))
             _own(session, default, now.monolith.owner)
         run.ledger.set_phase(session, Phase.ATTACHED)
-        session.run("ledger/mark_attached", {"run_id": run.ledger.run_id})
+        session.note("ledger/mark_attached", {"run_id": run.ledger.run_id})
         return len(catalog.partitions(session, now.partitioned.table_name))
 
 
@@ -246,7 +246,8 @@ def bounds_of(load: Row, spec: TableSpec) -> Bounds:
     return bounds_at(spec.interval, in_zone(lower, spec.timezone))
 
 
-def _attach_one(run: Run, session: Session, now: Sides, partition: TableName, bounds: Bounds) -> None:
+def attach_one(run: Run, session: Session, now: Sides, partition: TableName, bounds: Bounds) -> None:
+    """Attach one loaded partition and drop the check that proved its bounds."""
     lower, upper = bounds.literals(now.monolith.column(run.spec.partition_by).type)
     session.run(
         "migration/attach_partition",

@@ -1,0 +1,77 @@
+"""Print what a migration would do: every statement with its lock, and an estimate; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from partition_playbook import catalog
+from partition_playbook.catalog import Constraint, Table
+from partition_playbook.database import DrySession, Executed
+from partition_playbook.migration import capture, cutover, keys, load, shadow
+from partition_playbook.migration.run import Direction, Run, Sides, sides
+from partition_playbook.names import TableName, clip
+from partition_playbook.spec import RunParams
+
+SWAP_LOCK = "ACCESS EXCLUSIVE on both tables, tried for at most 800 ms at a time and held for milliseconds"
+
+
+def describe(run: Run, params: RunParams) -> list[str]:
+    """Return the plan as lines: the estimate, then each statement below its purpose and its lock."""
+    with run.database.snapshot() as opened:
+        session = DrySession(opened.connection)
+        if catalog.describe(session, run.table) is None:
+            return [f"{run.table} does not exist: there is nothing to plan"]
+        before = sides(session, run)
+        if before.live.is_partitioned:
+            return [f"{run.table} is partitioned already: there is nothing to migrate"]
+        lines = list(_estimate(run, params, session))
+        _record(run, session, before)
+    return [*lines, *(line for each in session.journal for line in _lines(each))]
+
+
+def _estimate(run: Run, params: RunParams, session: DrySession) -> Iterator[str]:
+    found = shadow.find_range(session, run.spec)
+    size = session.value("migration/find_size", {"schema": run.table.schema, "name": run.table.name})
+    ordered = load.correlation(session, run)
+    yield f"plan for {run.table}, {params.load_workers} load workers; nothing is changed"
+    yield f"about {found['estimated_rows']} rows from {found['oldest']} to {found['newest']}, {size / 1e6:.0f} MB with indexes"
+    yield f"disk needed beside the source: about {1.1 * size / 1e6:.0f} MB until partition_finalize drops the retired table"
+    yield f"order of the heap against {run.spec.partition_by}: {ordered:.2f} (1 is in order, 0 is at random)"
+
+
+def _record(run: Run, session: DrySession, before: Sides) -> None:
+    """Let the engine write its own statements to the journal of a session that runs none."""
+    bounds = shadow.planned_bounds(session, run.spec)
+    shadow.create_tables(run, session, before, bounds)
+    capture.create_triggers(run, session, run.table)
+    built = replace(before, standby=_standby(run, before))
+    kind = before.live.column(run.spec.partition_by).type
+    for each in bounds:
+        partition = run.table.partition(each.suffix)
+        load.copy_rows(run, session, before.live, partition, each.literals(kind))
+        load.create_indexes(session, before, partition)
+        shadow.attach_one(run, session, built, partition, each)
+    for key in before.live.foreign_keys:
+        _record_key(run, session, key, [run.table.partition(each.suffix) for each in bounds])
+    script = cutover.script(run, session, built, Direction.FORWARD)
+    session.execute(script, purpose="Cut over: everything that changes with the names", lock=SWAP_LOCK)
+
+
+def _record_key(run: Run, session: DrySession, key: Constraint, partitions: list[TableName]) -> None:
+    for partition in partitions:
+        keys.add_unchecked(session, partition, key)
+        keys.validate(session, partition, key)
+    keys.add_whole(session, run.table.shadow, key)
+
+
+def _standby(run: Run, before: Sides) -> Table:
+    """Return the shadow as it will be described once it is there."""
+    indexes = tuple(replace(index, name=clip(index.name, "_new")) for index in before.live.indexes)
+    return replace(before.live, name=run.table.shadow.name, kind="p", indexes=indexes)
+
+
+def _lines(each: Executed) -> Iterator[str]:
+    yield f"-- {each.purpose}"
+    yield f"-- lock: {each.lock}"
+    yield f"{each.text};"

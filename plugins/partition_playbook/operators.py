@@ -1,0 +1,159 @@
+"""The few Airflow pieces that are ours: a task that is given its run, the gate, and how tasks retry."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, get_current_context, task
+
+from partition_playbook.database import Database
+from partition_playbook.errors import PlaybookError, PreconditionFailed, TryAgain
+from partition_playbook.ledger import Ledger
+from partition_playbook.migration.run import Run
+from partition_playbook.spec import RunParams, TableSpec, load_spec, spec_names, validated
+
+log = logging.getLogger(__name__)
+
+ARTIFACTS_VARIABLE = "PARTITION_PLAYBOOK_ARTIFACTS"
+LOADS_POOL_VARIABLE = "PARTITION_PLAYBOOK_LOADS_POOL"
+
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(TryAgain, RetryAction.RETRY, reason="The state is consistent; time alone can help"),
+        RetryRule(PlaybookError, RetryAction.FAIL, reason="A retry would find the same"),
+        RetryRule("psycopg.errors.InsufficientPrivilege", RetryAction.FAIL, reason="A retry would find the same"),
+        RetryRule("psycopg.OperationalError", RetryAction.RETRY, reason="The connection or the server may come back"),
+        RetryRule("psycopg.Error", RetryAction.FAIL, reason="A retry would find the same"),
+    ]
+)
+TASK_DEFAULTS: dict[str, Any] = {
+    "owner": "partition_playbook",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+    "retry_policy": RETRY_POLICY,
+    "execution_timeout": timedelta(hours=12),
+}
+
+
+def loads_pool() -> str:
+    """Return the pool that bounds the loads of all runs together."""
+    return os.environ.get(LOADS_POOL_VARIABLE, "default_pool")
+
+
+def open_database(connection_id: str, *, timezone: str = "UTC", application: str = "partition_playbook") -> Database:
+    """Return the database behind an Airflow connection."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    hook = PostgresHook(postgres_conn_id=connection_id)
+    return Database(hook.get_conn, timezone=timezone, application=application)  # type: ignore[arg-type]
+
+
+def run_params(context: Mapping[str, Any]) -> RunParams:
+    """Return the params of the current DAG run, validated."""
+    given = {name: context["params"][name] for name in RunParams.model_fields if name in context["params"]}
+    return validated(RunParams, given, where="params")
+
+
+def artifacts_folder(run_id: str) -> Path:
+    """Return the folder of a run's backup and report."""
+    root = Path(os.environ.get(ARTIFACTS_VARIABLE) or Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "artifacts")
+    folder = root / "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def attach_run(spec: TableSpec, run_id: str, task_id: str) -> Run:
+    """Return a run whose ledger writes under the task's section."""
+    section = task_id.split(".")[0].removeprefix("go_no_go_")
+    ledger = Ledger(open_database(spec.connection, timezone=spec.timezone), run_id, section)
+    database = open_database(spec.connection, timezone=spec.timezone, application=f"partition_playbook {task_id}")
+    return Run(spec, database.with_sink(ledger.sink), ledger)
+
+
+def current_run(context: Mapping[str, Any]) -> Run:
+    """Return the run of the current task, with the spec as it was when the run was opened."""
+    spec = load_spec(run_params(context).table)
+    run = attach_run(spec, context["run_id"], context["ti"].task_id)
+    return Run(validated(TableSpec, run.ledger.run()["spec"], where="ledger"), run.database, run.ledger)
+
+
+def standing_run(context: Mapping[str, Any]) -> Run:
+    """Return the run whose shadow or retired table stands beside the table that the current DAG run names."""
+    spec = load_spec(context["params"]["table"])
+    found = attach_run(spec, "", context["ti"].task_id)
+    row = found.ledger.standing_run(spec.name)
+    if row is None:
+        raise PreconditionFailed("no migration stands", where=spec.table, remedy="There is nothing to roll back or to finalize")
+    return attach_run(validated(TableSpec, row["spec"], where="ledger"), row["run_id"], context["ti"].task_id)
+
+
+def playbook_task(
+    function: Callable[..., Any] | None = None,
+    *,
+    run: Callable[[Mapping[str, Any]], Run] = current_run,
+    decorator: Callable[..., Any] = task,
+    **arguments: Any,
+) -> Any:
+    """Make a task of a function whose first argument is the run and whose second one is the run's params, where it asks for them."""
+    if function is None:
+        return partial(playbook_task, run=run, decorator=decorator, **arguments)
+    names = list(inspect.signature(function).parameters)
+    given = [name for name in ("run", "params") if name in names]
+
+    @wraps(function)
+    def execute(*args: Any, **kwargs: Any) -> Any:
+        context = get_current_context()
+        values = {"run": lambda: run(context), "params": lambda: run_params(context)}
+        return function(*args, **kwargs, **{name: values[name]() for name in given})
+
+    shown = inspect.signature(function)
+    execute.__signature__ = shown.replace(  # type: ignore[attr-defined]
+        parameters=[each for name, each in shown.parameters.items() if name not in given]
+    )
+    return decorator(**arguments)(execute)
+
+
+def go_no_go(section: str, go: str | Callable[[RunParams], str], no_go: str) -> Any:
+    """Return the gate after a section: a branch task that follows the section's verdict in the ledger."""
+
+    def gate(run: Run, params: RunParams) -> str:
+        verdict = run.ledger.verdict(section)
+        log.info("%s", verdict)
+        if not verdict.go:
+            return no_go
+        return go(params) if callable(go) else go
+
+    gate.__doc__ = f"Go on or not after {section}: the verdict over its checks in the ledger."
+    return playbook_task(gate, decorator=task.branch, task_id=f"go_no_go_{section}")()
+
+
+def table_param() -> Param:
+    """Return the param that names a table spec."""
+    names = spec_names()
+    chosen = "sensor_readings" if "sensor_readings" in names else (names[0] if names else "")
+    description = RunParams.model_fields["table"].description
+    return Param(chosen, type="string", enum=names or None, title="Table", description_md=description)
+
+
+def form() -> dict[str, Param]:
+    """Return the trigger form of the migration: what RunParams declares, once."""
+    schema = RunParams.model_json_schema()
+    params = {"table": table_param()}
+    for name, shown in schema["properties"].items():
+        if name != "table":
+            reference = shown.pop("$ref", "").rpartition("/")[2]
+            known = {**schema["$defs"].get(reference, {}), **shown}
+            if choices := known.pop("anyOf", None):
+                known["type"] = [choice["type"] for choice in choices]
+            description = known.pop("description", None)
+            params[name] = Param(known.pop("default"), description_md=description, **known)
+    return params

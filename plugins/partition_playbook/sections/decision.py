@@ -1,0 +1,41 @@
+"""Section 10: the playbook's criteria one by one, the report, the verdict."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow.exceptions import AirflowFailException
+from airflow.sdk import TriggerRule, task_group
+
+from partition_playbook.evidence import decision as evidence
+from partition_playbook.evidence import report
+from partition_playbook.migration.run import Run
+from partition_playbook.operators import artifacts_folder, playbook_task
+from partition_playbook.spec import RunParams
+
+log = logging.getLogger(__name__)
+
+
+@task_group
+def decision() -> None:
+    """Decide from the evidence, write the report, and say go or no-go."""
+    decide() >> say_verdict()
+
+
+@playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+def decide(run: Run, params: RunParams) -> None:
+    """Judge the criteria and write the report beside the backup."""
+    verdict = run.ledger.record(evidence.criteria(run, params))
+    run.ledger.close("go" if verdict.go else "no-go")
+    for path in report.write(run, params, artifacts_folder(run.ledger.run_id)):
+        log.info("report: %s", path)
+
+
+@playbook_task
+def say_verdict(run: Run) -> str:
+    """Say GO, or fail the run with NO-GO and the reasons: nobody shall read green as go."""
+    verdict = run.ledger.verdict("decision")
+    log.info("%s", verdict)
+    if not verdict.go:
+        raise AirflowFailException(f"NO-GO: {'; '.join(str(reason) for reason in verdict.reasons)}")
+    return "GO"

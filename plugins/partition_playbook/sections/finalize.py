@@ -1,0 +1,24 @@
+"""After sign-off: drop what a way back would need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from partition_playbook.errors import InvalidSpec
+from partition_playbook.migration import rollback as engine
+from partition_playbook.migration.run import Run
+from partition_playbook.operators import playbook_task, standing_run
+
+
+def confirmed_run(context: Any) -> Run:
+    """Return the standing run of the table whose name was typed twice."""
+    table, confirm = context["params"]["table"], context["params"]["confirm"]
+    if confirm != table:
+        raise InvalidSpec(f"confirm is {confirm!r}, not {table!r}", where="params", remedy="Type the table's name to drop the retired table")
+    return standing_run(context)
+
+
+@playbook_task(run=confirmed_run)
+def finalize(run: Run) -> None:
+    """Drop the retired table, the capture and the change log."""
+    engine.finalize(run)

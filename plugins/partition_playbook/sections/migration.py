@@ -1,0 +1,119 @@
+"""Section 4: build the shadow, capture, load, catch up, verify online, approve, cut over."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import TriggerRule, get_current_context, task, task_group
+
+from partition_playbook.errors import PlaybookError
+from partition_playbook.evidence import preflight
+from partition_playbook.migration import cutover as engine
+from partition_playbook.migration import load as loading
+from partition_playbook.migration import plan as planning
+from partition_playbook.migration import reconcile, verify
+from partition_playbook.migration import shadow as building
+from partition_playbook.migration.run import Direction, Run
+from partition_playbook.operators import attach_run, loads_pool, playbook_task, run_params
+from partition_playbook.spec import Mode, RunParams, load_spec
+
+log = logging.getLogger(__name__)
+
+
+@task_group
+def migration() -> None:
+    """Move the table under live writes and swap it in."""
+    loads = load_partition.expand(partition=build_shadow())
+    verified = verify_online()
+    loads >> attach_partitions() >> verified
+    approved = approve_cutover()
+    finished = cut_over()
+    verified >> go_no_go_cutover() >> [approved, finished]
+    approved >> finished
+
+
+@playbook_task
+def build_shadow(run: Run) -> list[str]:
+    """Create shadow and partitions, start the capture, and return the partitions that have rows to load."""
+    loads = building.create(run)
+    for load in loads:
+        if not load["expected_rows"]:
+            loading.load_partition(run, load["partition_name"], workers=1)
+    return [load["partition_name"] for load in loads if load["expected_rows"]]
+
+
+@playbook_task(map_index_template="{{ partition_name }}", pool=loads_pool())
+def load_partition(run: Run, params: RunParams, partition: str) -> int:
+    """Load one partition: one transaction, one snapshot."""
+    get_current_context()["partition_name"] = partition  # type: ignore[typeddict-unknown-key]
+    return loading.load_partition(run, partition, workers=params.load_workers).rows
+
+
+@playbook_task(trigger_rule=TriggerRule.NONE_FAILED)
+def attach_partitions(run: Run) -> int:
+    """Attach what was loaded and analyze the parent."""
+    return building.attach(run)
+
+
+@playbook_task
+def verify_online(run: Run) -> None:
+    """Catch up with the writers and compare every row of both tables in one snapshot."""
+    reconcile.catch_up(run, until=1000)
+    run.ledger.record([verify.content_check(*verify.compare(run), name="row_content_before_cutover")])
+
+
+@playbook_task(decorator=task.branch)
+def go_no_go_cutover(run: Run, params: RunParams) -> str:
+    """Go on to the cutover, by way of a person's approval in production, or abandon the shadow."""
+    verdict = run.ledger.verdict("migration")
+    log.info("%s", verdict)
+    if not verdict.go:
+        return "rollback.restore_original"
+    return "migration.approve_cutover" if params.mode is Mode.MIGRATE else "migration.cut_over"
+
+
+def approve_cutover() -> ApprovalOperator:
+    """Return the task that waits for a person's approval of the cutover."""
+    return ApprovalOperator(
+        task_id="approve_cutover",
+        subject="Cut over {{ params.table }}?",
+        body="Every row was compared online: see the log of `verify_online`. Approving swaps the names of the two tables; "
+        "the lock is tried for at most 800 ms at a time. Rejecting leaves the application on the original table.",
+        response_timeout=timedelta(days=7),
+        fail_on_reject=True,
+    )
+
+
+@playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+def cut_over(run: Run) -> None:
+    """Swap the two tables' names in one short transaction."""
+    record_swap(run, engine.swap(run, Direction.FORWARD))
+
+
+def record_swap(run: Run, swapped: engine.Swapped | None, occasion: str = "cutover") -> None:
+    """Record what a swap took."""
+    if swapped:
+        detail = {"tries": swapped.tries, "reconciled_under_lock": swapped.reconciled}
+        run.ledger.measure("migration", f"{occasion}_held_ms", swapped.held_ms, "ms", **detail)
+        run.ledger.measure("migration", f"{occasion}_waited_ms", swapped.waited_ms, "ms", **detail)
+
+
+@task
+def plan() -> None:
+    """Print every statement that a migration would run, with its lock, and change nothing."""
+    context = get_current_context()
+    params = run_params(context)
+    spec = load_spec(params.table)
+    run = attach_run(spec, context["run_id"], context["ti"].task_id)
+    checks = preflight.checks(run, params)
+    for check in checks:
+        log.info("%s", check)
+    for line in planning.describe(run, params):
+        log.info("%s", line)
+    refused = [check.name for check in checks if check.blocks]
+    if refused:
+        raise PlaybookError(f"NO-GO: {', '.join(refused)}", where=spec.table, remedy="Each check above says what to do")
+
+
