@@ -94,25 +94,29 @@ def create_tables(run: Run, session: Session, before: Sides, bounds: list[Bounds
     by = sql.Identifier(run.spec.partition_by)
     session.run("migration/create_shadow", shadow=shadow.identifier, source=run.table.identifier, partition_by=by)
     _complete_shadow(session, before, shadow)
-    options = _options(source)
     for each in bounds:
-        lower, upper = each.literals(source.column(run.spec.partition_by).type)
         partition = run.table.partition(each.suffix)
-        session.run(
-            "migration/create_partition",
-            partition=partition.identifier,
-            shadow=shadow.identifier,
-            partition_by=by,
-            lower=sql.Literal(lower),
-            upper=sql.Literal(upper),
-            options=options,
-        )
-        _own(session, partition, source.owner)
+        create_partition(session, shadow, partition, source, run.spec.partition_by, each)
         load = {"partition_name": partition.name, "lower_bound": each.lower, "upper_bound": each.upper}
         session.note("ledger/plan_load", load | {"run_id": run.ledger.run_id, "expected_rows": counts[each]})
     capture.create_log(run, session, before)
     run.ledger.set_phase(session, Phase.SHADOWED)
     run.ledger.note(session, f"{len(bounds)} partitions planned from {bounds[0].lower} to {bounds[-1].upper}")
+
+
+def create_partition(session: Session, parent: TableName, partition: TableName, like: Table, by: str, bounds: Bounds) -> None:
+    """Create a plain table that can become a partition of ``parent``, with owner and storage parameters of ``like``."""
+    lower, upper = bounds.literals(like.column(by).type)
+    session.run(
+        "migration/create_partition",
+        partition=partition.identifier,
+        shadow=parent.identifier,
+        partition_by=sql.Identifier(by),
+        lower=sql.Literal(lower),
+        upper=sql.Literal(upper),
+        options=storage_options(like),
+    )
+    give_owner(session, partition, like.owner)
 
 
 def _complete_shadow(session: Session, before: Sides, shadow: TableName) -> None:
@@ -126,12 +130,12 @@ def _complete_shadow(session: Session, before: Sides, shadow: TableName) -> None
     for index in source.indexes:
         if not index.primary:
             create_index(session, shadow, index, clip(index.name, "_new"))
-    _tune_columns(session, source, shadow)
-    _grant(session, source, shadow)
+    tune_columns(session, source, shadow)
+    grant(session, source, shadow)
     if source.comment:
         comment = sql.SQL("COMMENT ON TABLE {} IS {}").format(shadow.identifier, sql.Literal(source.comment))
         session.execute(comment, purpose="Copy the table's comment")
-    _own(session, shadow, source.owner)
+    give_owner(session, shadow, source.owner)
 
 
 def create_index(session: Session, table: TableName, index: Index, name: str | None = None) -> None:
@@ -173,18 +177,21 @@ def add_identities(session: Session, source: Table, shadow: TableName) -> None:
         session.execute(statement, purpose=f"Make {each['column_name']} of the shadow an identity")
 
 
-def _options(source: Table) -> sql.Composable:
+def storage_options(source: Table) -> sql.Composable:
+    """Return the WITH clause with a table's storage parameters; empty where it has none."""
     if not source.options:
         return sql.SQL("")
     return sql.SQL("WITH ({})").format(_catalog_text(", ".join(source.options)))
 
 
-def _own(session: Session, table: TableName, owner: str) -> None:
+def give_owner(session: Session, table: TableName, owner: str) -> None:
+    """Give a new table the owner of the one that it is like."""
     statement = sql.SQL("ALTER TABLE {} OWNER TO {}").format(table.identifier, sql.Identifier(owner))
     session.execute(statement, purpose=f"Give {table.name} the source's owner")
 
 
-def _tune_columns(session: Session, source: Table, shadow: TableName) -> None:
+def tune_columns(session: Session, source: Table, shadow: TableName) -> None:
+    """Copy what LIKE leaves out: statistics targets and replica identity."""
     for column in source.columns:
         if column.statistics >= 0:
             statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {}").format(
@@ -197,7 +204,8 @@ def _tune_columns(session: Session, source: Table, shadow: TableName) -> None:
         session.execute(statement, purpose="Copy the replica identity")
 
 
-def _grant(session: Session, source: Table, shadow: TableName) -> None:
+def grant(session: Session, source: Table, shadow: TableName) -> None:
+    """Grant on a new table what is granted on the one that it is like."""
     for each in source.grants:
         privilege = sql.SQL(cast(LiteralString, each.privilege))
         statement = sql.SQL("GRANT {} ON {} TO {} {}").format(
@@ -233,8 +241,8 @@ def attach(run: Run) -> int:
         if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
             shadow = now.partitioned.table_name.identifier
             default = run.table.default
-            session.run("migration/create_default_partition", partition=default.identifier, shadow=shadow, options=_options(now.monolith))
-            _own(session, default, now.monolith.owner)
+            session.run("migration/create_default_partition", partition=default.identifier, shadow=shadow, options=storage_options(now.monolith))
+            give_owner(session, default, now.monolith.owner)
         run.ledger.set_phase(session, Phase.ATTACHED)
         session.note("ledger/mark_attached", {"run_id": run.ledger.run_id})
         return len(catalog.partitions(session, now.partitioned.table_name))
