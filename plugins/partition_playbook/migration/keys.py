@@ -28,6 +28,8 @@ def prepare(run: Run, direction: Direction) -> None:
         targets = [now.other.table_name]
         if direction is Direction.FORWARD:
             targets = [each.table for each in catalog.partitions(session, now.other.table_name)]
+    if direction is Direction.FORWARD:
+        _remember(run, now)
     for key in now.live.foreign_keys:
         for target in targets:
             _add_unchecked(run, target, key)
@@ -37,14 +39,24 @@ def prepare(run: Run, direction: Direction) -> None:
             _add_to_parent(run, now, key)
 
 
+def _remember(run: Run, now: Sides) -> None:
+    """Record the original's keys for validation: they leave it once it is retired."""
+    definitions = {key.name: _definition(key).as_string(None) for key in now.live.foreign_keys}
+    run.ledger.measure("migration", "foreign_keys", len(definitions), "keys", definitions=definitions)
+
+
 def release(run: Run) -> None:
     """Drop the foreign keys of the table that is no longer live, and validate those of the live one."""
     with run.database.session() as session:
         now = sides(session, run)
     for key in now.other.foreign_keys:
-        _locked(run, key.referenced, lambda session, key=key: session.run(
-            "migration/drop_key", table=now.other.table_name.identifier, name=sql.Identifier(key.name)
-        ))
+        _locked(
+            run,
+            key.referenced,
+            lambda session, key=key: session.run(
+                "migration/drop_key", table=now.other.table_name.identifier, name=sql.Identifier(key.name)
+            ),
+        )
     for key in now.live.foreign_keys:
         _validate(run, now.live.table_name, key)
 
