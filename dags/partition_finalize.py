@@ -1,8 +1,10 @@
 """# Partition finalize
 
-After sign-off: compares both tables once more, then drops the retired table, the capture and the change log. From here on only the backup leads back.
+After sign-off: compares both tables once more, then drops the retired table, the capture and the change log. From
+here on only the backup leads back.
 
-It refuses, and changes nothing, where the original table is live, where anything still uses the retired table, or where the two are not equal.
+It refuses, and changes nothing, where the original table is live, where anything still uses the retired table, or
+where the two are not equal.
 Type the table's name into `confirm`.
 """
 
@@ -22,7 +24,10 @@ with DAG(
     params={
         "table": table_param(),
         "confirm": Param(
-            "", type="string", title="Confirm", description_md="The name of the table spec once more: this cannot be undone."
+            "",
+            type="string",
+            title="Confirm",
+            description_md="The name of the table spec once more: this cannot be undone.",
         ),
     },
     doc_md=__doc__,

@@ -1,9 +1,12 @@
 """# Partition migration
 
-Turns a large, live PostgreSQL table into a range-partitioned one: the staging playbook, section by section, with a gate after each.
+Turns a large, live PostgreSQL table into a range-partitioned one: the staging playbook, section by section, with a
+gate after each.
 
-**Start in `plan` mode.** It prints every statement with its lock and changes nothing. Then **`rehearse`** in staging: synthetic rows if you like, the
-whole migration, its rollback, timed, and forward again. Then **`migrate`** in production: a person approves the cutover.
+**Start in `plan` mode.** It prints every statement with its lock and changes nothing. Then **`rehearse`** in staging:
+synthetic rows if you like, the
+whole migration, its rollback, timed, and forward again. Then **`migrate`** in production: a person approves the
+cutover.
 
 | param | what it does |
 |---|---|
@@ -16,19 +19,21 @@ whole migration, its rollback, timed, and forward again. Then **`migrate`** in p
 | `production_rows` | for the report's estimate |
 | `leave` | how a successful rehearsal ends |
 
-A no-go is a verdict: the run follows the gate to its end and is marked failed. A failed task is something else, "could not find out" or "could not do":
-clear it and the run goes on from where the ledger says it stands, or trigger `partition_rollback`. Nothing undoes itself because a worker died.
+A no-go is a verdict: the run follows the gate to its end and is marked failed. A failed task is something else,
+"could not find out" or "could not do":
+clear it and the run goes on from where the ledger says it stands, or trigger `partition_rollback`. Nothing undoes
+itself because a worker died.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG, task
+from partition_playbook.sections.lifecycle import lifecycle
 
 from partition_playbook.operators import TASK_DEFAULTS, form, go_no_go
 from partition_playbook.sections.application import application
 from partition_playbook.sections.data_preparation import data_preparation
 from partition_playbook.sections.decision import decision
-from partition_playbook.sections.lifecycle import lifecycle
 from partition_playbook.sections.migration import migration, plan
 from partition_playbook.sections.preflight import preflight
 from partition_playbook.sections.pruning import pruning

@@ -1,12 +1,15 @@
 """# Partition rollback
 
-Undoes a migration on its own, today or next week, in whatever state the ledger finds it, whether its run is alive or dead.
+Undoes a migration on its own, today or next week, in whatever state the ledger finds it, whether its run is alive or
+dead.
 
 - **Before cutover:** shadow, capture and change log are dropped; the original table was never touched.
-- **After cutover:** the original table is made equal to the live one, every row is compared, the names are swapped back in milliseconds, and every write made
+- **After cutover:** the original table is made equal to the live one, every row is compared, the names are swapped
+  back in milliseconds, and every write made
   since cutover is kept. Then shadow, capture and change log are dropped.
 
-It refuses, and changes nothing, where the two tables are not equal. After `partition_finalize` only the backup leads back.
+It refuses, and changes nothing, where the two tables are not equal. After `partition_finalize` only the backup leads
+back.
 """
 
 from __future__ import annotations

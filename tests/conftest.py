@@ -1,3 +1,3 @@
 """Load the fixtures; nothing else."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.tables"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.tables", "tests.fixtures.migration"]

@@ -274,7 +274,8 @@ class Difference:
 def parity(monolith: Table, partitioned: Table, key: tuple[str, ...]) -> list[Difference]:
     """Compare the two sides of a migration; empty where one can stand in for the other.
 
-    Names of indexes and foreign keys that are swapped at cutover are not compared here, nor is the capture. The primary key
+    Names of indexes and foreign keys that are swapped at cutover are not compared here, nor is the capture. The
+    primary key
     may be translated to ``key``, the original one with the partition column.
     """
     return [

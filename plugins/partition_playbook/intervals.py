@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import cast
 
 import pendulum
-from pendulum import DateTime, Timezone
+from pendulum import DateTime
 
 
 class Interval(StrEnum):
@@ -82,7 +81,7 @@ class Bounds:
 
 def in_zone(value: datetime | date, timezone: str) -> DateTime:
     """Return a column's value as a moment in ``timezone``; a value without a zone is taken to be in it."""
-    zone = cast(Timezone, pendulum.timezone(timezone))
+    zone = pendulum.timezone(timezone)
     if not isinstance(value, datetime):
         return pendulum.datetime(value.year, value.month, value.day, tz=zone)
     if value.tzinfo is None:

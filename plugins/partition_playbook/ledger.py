@@ -60,7 +60,9 @@ class Ledger:
         with self.database.session() as session:
             found = session.rows("ledger/find_run", {"run_id": self.run_id})
         if not found:
-            raise PreconditionFailed("the ledger does not know this run", where=self.run_id, remedy="Run preflight first")
+            raise PreconditionFailed(
+                "the ledger does not know this run", where=self.run_id, remedy="Run preflight first"
+            )
         return found[0]
 
     def sink(self, session: Session, executed: Sequence[Executed]) -> None:
@@ -153,7 +155,12 @@ class Ledger:
             rows = session.rows("ledger/list_statistics", {"run_id": self.run_id})
         return {
             row["partition_name"]: Statistics(
-                row["partition_name"], row["rows"], row["oldest"], row["newest"], row["distinct_values"], int(row["checksum"])
+                row["partition_name"],
+                row["rows"],
+                row["oldest"],
+                row["newest"],
+                row["distinct_values"],
+                int(row["checksum"]),
             )
             for row in rows
             if row["stage"] == stage

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, get_current_context, task
 
@@ -65,7 +65,10 @@ def run_params(context: Mapping[str, Any]) -> RunParams:
 
 def artifacts_folder(run_id: str) -> Path:
     """Return the folder of a run's backup and report."""
-    root = Path(os.environ.get(ARTIFACTS_VARIABLE) or Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "artifacts")
+    root = Path(
+        os.environ.get(ARTIFACTS_VARIABLE)
+        or Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "artifacts"
+    )
     folder = root / "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in run_id)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -92,8 +95,23 @@ def standing_run(context: Mapping[str, Any]) -> Run:
     found = attach_run(spec, "", context["ti"].task_id)
     row = found.ledger.standing_run(spec.name)
     if row is None:
-        raise PreconditionFailed("no migration stands", where=spec.table, remedy="There is nothing to roll back or to finalize")
+        raise PreconditionFailed(
+            "no migration stands", where=spec.table, remedy="There is nothing to roll back or to finalize"
+        )
     return attach_run(validated(TableSpec, row["spec"], where="ledger"), row["run_id"], context["ti"].task_id)
+
+
+@overload
+def playbook_task(function: Callable[..., Any]) -> Any: ...
+
+
+@overload
+def playbook_task(
+    *,
+    run: Callable[[Mapping[str, Any]], Run] = ...,
+    decorator: Callable[..., Any] = ...,
+    **arguments: Any,
+) -> Callable[[Callable[..., Any]], Any]: ...
 
 
 def playbook_task(
@@ -103,7 +121,7 @@ def playbook_task(
     decorator: Callable[..., Any] = task,
     **arguments: Any,
 ) -> Any:
-    """Make a task of a function whose first argument is the run and whose second one is the run's params, where it asks for them."""
+    """Make a task of a function that may ask for the ``run`` and its ``params`` by name."""
     if function is None:
         return partial(playbook_task, run=run, decorator=decorator, **arguments)
     names = list(inspect.signature(function).parameters)
@@ -133,7 +151,7 @@ def go_no_go(section: str, go: str | Callable[[RunParams], str], no_go: str) -> 
         return go(params) if callable(go) else go
 
     gate.__doc__ = f"Go on or not after {section}: the verdict over its checks in the ledger."
-    return playbook_task(gate, decorator=task.branch, task_id=f"go_no_go_{section}")()
+    return playbook_task(decorator=task.branch, task_id=f"go_no_go_{section}")(gate)()
 
 
 def table_param() -> Param:

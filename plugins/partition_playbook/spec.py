@@ -80,7 +80,8 @@ class Query(_Value):
     """A read that the migration must make faster, and the range of time that it covers.
 
     ``{table}``, ``{partition_by}``, ``{interval_start}`` and ``{interval_end}`` stand in the SQL for the table, its
-    partition column and the bounds of one whole past interval. ``since`` and ``until`` are SQL expressions; an absent one is open.
+    partition column and the bounds of one whole past interval. ``since`` and ``until`` are SQL expressions; an absent
+    one is open.
     """
 
     name: str
@@ -127,8 +128,8 @@ class Synthetic(_Value):
     """
 
     values: dict[str, str] = {}
-    parents: int = Field(50, ge=1)
-    months: int = Field(12, ge=1, le=120)
+    parents: Annotated[int, Field(ge=1)] = 50
+    months: Annotated[int, Field(ge=1, le=120)] = 12
 
 
 class Monitoring(_Value):
@@ -154,12 +155,14 @@ class Retention(_Value):
 DEFAULT_QUERIES = (
     Query(
         name="last_7_days",
-        sql="SELECT * FROM {table} WHERE {partition_by} >= now() - interval '7 days' ORDER BY {partition_by} DESC LIMIT 100",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= now() - interval '7 days' "
+        "ORDER BY {partition_by} DESC LIMIT 100",
         since="now() - interval '7 days'",
     ),
     Query(
         name="last_30_days",
-        sql="SELECT * FROM {table} WHERE {partition_by} >= now() - interval '30 days' ORDER BY {partition_by} DESC LIMIT 1000",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= now() - interval '30 days' "
+        "ORDER BY {partition_by} DESC LIMIT 1000",
         since="now() - interval '30 days'",
     ),
     Query(
@@ -223,24 +226,26 @@ class RunParams(_Value):
         Mode.PLAN,
         title="Mode",
         description="`plan` prints every statement with its lock and changes nothing. `rehearse` is the staging run, "
-        "rollback included. `migrate` is production: no synthetic rows, nothing dropped, a person approves the cutover.",
+        "rollback included. `migrate` is production: nothing generated or dropped, a person approves the cutover.",
     )
     synthetic_rows: int = Field(
         0, ge=0, le=1_000_000_000, title="Synthetic rows", description="Rehearsals only: rows to generate; 0 for none."
     )
     allow_existing_rows: bool = Field(
-        False, title="Generate into a filled table", description="Rehearsals only: add synthetic rows to rows already there."
+        False,
+        title="Generate into a filled table",
+        description="Rehearsals only: add synthetic rows to rows already there.",
     )
     seed: int = Field(42, title="Seed", description="The same seed generates the same rows.")
     arrival: Arrival = Field(
         Arrival.RANDOM,
         title="Arrival order",
-        description="`random`: as the playbook's generator. `time`: as real telemetry, which partitioning makes no faster to read.",
+        description="`random`: as the playbook's generator. `time`: as real telemetry, whose reads get no faster.",
     )
     backup: Backup = Field(
         Backup.DUMP,
         title="Backup",
-        description="`dump`: pg_dump with a restore check. `external`: yours, younger than 24 hours. `skip`: rehearsals only.",
+        description="`dump`: pg_dump with a restore check. `external`: yours, under 24 hours old. `skip`: in rehearsals.",
     )
     external_backup_at: str | None = Field(
         None,
@@ -248,11 +253,19 @@ class RunParams(_Value):
         description="Needed with backup `external`, checked to be under 24 hours old.",
         json_schema_extra={"format": "date-time"},
     )
-    load_workers: int = Field(2, ge=1, le=32, title="Load workers", description="Partitions that are loaded at the same time.")
-    min_speedup: float = Field(
-        0.5, ge=0, lt=1, title="Least speedup", description="0.5 asks each query of the spec to take half its time or less."
+    load_workers: int = Field(
+        2, ge=1, le=32, title="Load workers", description="Partitions that are loaded at the same time."
     )
-    max_rollback_minutes: float = Field(60, gt=0, title="Longest rollback", description="Minutes; the playbook's limit is an hour.")
+    min_speedup: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        title="Least speedup",
+        description="0.5 asks each query of the spec to take half its time or less.",
+    )
+    max_rollback_minutes: float = Field(
+        60, gt=0, title="Longest rollback", description="Minutes; the playbook's limit is an hour."
+    )
     production_rows: int = Field(
         0, ge=0, title="Rows in production", description="For the estimate in the report; 0 for the rows of this run."
     )
@@ -288,7 +301,9 @@ def load_spec(name: str) -> TableSpec:
         raise InvalidSpec(f"there is no table spec {name!r}", where=str(tables_folder()), remedy=f"Known: {known}")
     path = tables_folder() / f"{name}.yaml"
     if path.stat().st_size > MAX_SPEC_BYTES:
-        raise InvalidSpec(f"larger than {MAX_SPEC_BYTES} bytes", where=str(path), remedy="A table spec is a page of text")
+        raise InvalidSpec(
+            f"larger than {MAX_SPEC_BYTES} bytes", where=str(path), remedy="A table spec is a page of text"
+        )
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 from psycopg import sql
 
@@ -36,9 +36,10 @@ class Statement:
     def compose(self, **parts: Any) -> sql.Composed:
         """Fill the placeholders in braces.
 
-        Identifiers are given as psycopg's composables and are quoted; any other value becomes a literal, never bare text.
+        Identifiers are given as psycopg's composables and are quoted; any other value becomes a literal, never bare
+        text.
         """
-        return sql.SQL(cast(LiteralString, self.text)).format(**parts)
+        return sql.SQL(self.text).format(**parts)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Capture: write the keys of changed rows to the change log, from before the first load until the migration is finalized."""
+"""Capture: write the keys of changed rows to the change log, from before the first load until finalize."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def require_on(run: Run) -> Sides:
             raise Diverged(
                 "the capture is off, so changes may have been missed",
                 where=str(run.table),
-                remedy="Trigger partition_rollback before cutover and start again; after cutover compare the tables by hand",
+                remedy="Before cutover trigger partition_rollback and start again; after it compare the tables by hand",
             )
     return now

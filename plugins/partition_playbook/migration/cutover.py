@@ -11,7 +11,7 @@ from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Table
-from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
+from partition_playbook.database import LockRetry, Session, with_lock_retry
 from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
 from partition_playbook.ledger import Phase
 from partition_playbook.migration import capture, keys, reconcile
@@ -21,9 +21,13 @@ from partition_playbook.sql import statement
 
 log = logging.getLogger(__name__)
 
-# What may be left to reconcile under the lock; it decides how long the lock is held.
-BACKLOG_UNDER_LOCK = 500
-PATIENCE = Limits(lock_timeout=3_000)
+# What may be left to reconcile when the lock is asked for, and when it is granted; it decides how long the lock is
+# held.
+BACKLOG_BEFORE_LOCK = 50
+BACKLOG_UNDER_LOCK = 2_000
+CATCH_UP_PASSES = 500
+# How long the locks that hold up nobody may be waited for.
+PATIENCE = "3s"
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,14 @@ def swap(run: Run, direction: Direction, retry: LockRetry | None = None) -> Swap
     """
     now = capture.require_on(run)
     if now.direction is not direction:
-        log.info("%s: nothing to swap, the %s table is live", run.table, "partitioned" if now.live.is_partitioned else "original")
+        log.info(
+            "%s: nothing to swap, the %s table is live",
+            run.table,
+            "partitioned" if now.live.is_partitioned else "original",
+        )
         return None
     require_parity(now)
+    reconcile.catch_up(run, until=1_000)
     keys.prepare(run, direction)
     expected = fingerprint(run)
     tries = 0
@@ -54,12 +63,13 @@ def swap(run: Run, direction: Direction, retry: LockRetry | None = None) -> Swap
     def attempt(lock_timeout: int) -> Swapped:
         nonlocal tries
         tries += 1
-        catch_up(run)
         return _swap_once(run, direction, lock_timeout, expected, tries)
 
     swapped = with_lock_retry(run.database, run.table, attempt, retry)
     keys.release(run)
-    run.ledger.tell(f"swapped {direction.value}", waited_ms=swapped.waited_ms, held_ms=swapped.held_ms, tries=swapped.tries)
+    run.ledger.tell(
+        f"swapped {direction.value}", waited_ms=swapped.waited_ms, held_ms=swapped.held_ms, tries=swapped.tries
+    )
     return swapped
 
 
@@ -74,15 +84,6 @@ def require_parity(now: Sides) -> None:
         )
 
 
-def catch_up(run: Run) -> None:
-    """Reconcile until little enough is left to do under the lock."""
-    for _ in range(20):
-        waiting = reconcile.catch_up(run, until=BACKLOG_UNDER_LOCK)
-        if waiting <= BACKLOG_UNDER_LOCK:
-            return
-    raise CatchUpTooSlow(str(run.table), waiting, BACKLOG_UNDER_LOCK)
-
-
 def fingerprint(run: Run) -> str:
     """Return the shape of the live table as one value."""
     with run.database.session() as session:
@@ -94,11 +95,13 @@ def _fingerprint(session: Session, table: TableName) -> str:
 
 
 def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str, tries: int) -> Swapped:
-    with run.database.session(PATIENCE) as session:
+    with reconcile.reconciler(run) as session:
         before = sides(session, run)
         swapping = script(run, session, before, direction)
+        _catch_up(run, session)
         with run.database.block(session):
             live, standby = before.live.table_name, before.other.table_name
+            session.rows("migration/set_lock_timeout", {"lock_timeout": PATIENCE})
             session.run("migration/lock_exclusively", table=standby.identifier)
             session.run("migration/lock_against_maintenance", table=live.identifier)
             session.rows("migration/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
@@ -110,21 +113,40 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
             run.ledger.set_phase(session, Phase.LIVE if direction is Direction.FORWARD else Phase.ROLLED_BACK)
         released = time.perf_counter()
     held = 1000 * (released - granted)
-    log.info("swapped %s: waited %.1f ms, held %.1f ms, %d changes under the lock", direction, 1000 * (granted - asked), held, reconciled)
+    log.info(
+        "swapped %s: waited %.1f ms, held %.1f ms, %d changes under the lock",
+        direction,
+        1000 * (granted - asked),
+        held,
+        reconciled,
+    )
     return Swapped(direction, 1000 * (granted - asked), held, tries, reconciled)
+
+
+def _catch_up(run: Run, session: Session) -> None:
+    """Reconcile until so little waits that the lock will be held for milliseconds."""
+    for _ in range(CATCH_UP_PASSES):
+        if capture.count(session, run) <= BACKLOG_BEFORE_LOCK:
+            return
+        reconcile.reconcile_batch(run, session)
+    raise CatchUpTooSlow(str(run.table), capture.count(session, run), BACKLOG_BEFORE_LOCK)
 
 
 def _finish(run: Run, session: Session, before: Sides, expected: str) -> int:
     """Apply what is left under the lock and make sure that nothing is; raise where the swap must not happen."""
     waiting = capture.count(session, run)
-    if waiting > 4 * BACKLOG_UNDER_LOCK:
-        raise CatchUpTooSlow(str(run.table), waiting, 4 * BACKLOG_UNDER_LOCK)
+    if waiting > BACKLOG_UNDER_LOCK:
+        raise CatchUpTooSlow(str(run.table), waiting, BACKLOG_UNDER_LOCK)
     if _fingerprint(session, run.table) != expected:
-        raise SourceChanged("changed shape while the cutover was prepared", where=str(run.table), remedy="Clear this task to look again")
+        raise SourceChanged(
+            "changed shape while the cutover was prepared", where=str(run.table), remedy="Clear this task to look again"
+        )
     reconciled = reconcile.apply_changes(run, session, before, waiting) if waiting else 0
     left = capture.count(session, run)
     if left:
-        raise Diverged(f"{left} changes are left under the lock", where=str(run.table), remedy="Clear this task to try again")
+        raise Diverged(
+            f"{left} changes are left under the lock", where=str(run.table), remedy="Clear this task to try again"
+        )
     return reconciled
 
 
@@ -145,8 +167,7 @@ def script(run: Run, session: Session, before: Sides, direction: Direction) -> s
 
 
 def _rename(kind: str, name: TableName, new: str) -> sql.Composed:
-    verbs = {"TABLE": "ALTER TABLE {} RENAME TO {}", "INDEX": "ALTER INDEX {} RENAME TO {}", "SEQUENCE": "ALTER SEQUENCE {} RENAME TO {}"}
-    return sql.SQL(verbs[kind]).format(name.identifier, sql.Identifier(new))  # type: ignore[arg-type]
+    return sql.SQL("ALTER {} {} RENAME TO {}").format(sql.SQL(kind), name.identifier, sql.Identifier(new))
 
 
 def _rename_indexes(live: Table, standby: Table, direction: Direction) -> Iterator[sql.Composed]:

@@ -1,10 +1,9 @@
-"""Foreign keys of the two tables: only the live one, and the one about to be, may hold back a delete in another table."""
+"""Foreign keys of the two tables: only the live one may hold back a delete in another table for long."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import LiteralString, cast
 
 from psycopg import sql
 
@@ -20,7 +19,8 @@ log = logging.getLogger(__name__)
 def prepare(run: Run, direction: Direction) -> None:
     """Add the live table's foreign keys to the one that is about to take over.
 
-    Forward, each partition's key is validated while everybody works and the parent adopts them. Back, the keys bind new rows
+    Forward, each partition's key is validated while everybody works and the parent adopts them. Back, the keys bind
+    new rows
     from now on and are validated after the swap: the rows were checked when they were written to the live table.
     """
     with run.database.session() as session:
@@ -50,15 +50,16 @@ def release(run: Run) -> None:
     with run.database.session() as session:
         now = sides(session, run)
     for key in now.other.foreign_keys:
-        _locked(
-            run,
-            key.referenced,
-            lambda session, key=key: session.run(
-                "migration/drop_key", table=now.other.table_name.identifier, name=sql.Identifier(key.name)
-            ),
-        )
+        _drop(run, now.other.table_name, key)
     for key in now.live.foreign_keys:
         _validate(run, now.live.table_name, key)
+
+
+def _drop(run: Run, table: TableName, key: Constraint) -> None:
+    def step(session: Session) -> None:
+        session.run("migration/drop_key", table=table.identifier, name=sql.Identifier(key.name))
+
+    _locked(run, key.referenced, step)
 
 
 def _has(session: Session, table: TableName, key: Constraint) -> Constraint | None:
@@ -67,11 +68,15 @@ def _has(session: Session, table: TableName, key: Constraint) -> Constraint | No
 
 
 def _definition(key: Constraint) -> sql.SQL:
-    return sql.SQL(cast(LiteralString, key.definition.removesuffix(" NOT VALID")))
+    return sql.SQL(key.definition.removesuffix(" NOT VALID"))
 
 
 def _add_unchecked(run: Run, table: TableName, key: Constraint) -> None:
-    _locked(run, key.referenced, lambda session: _has(session, table, key) or add_unchecked(session, table, key))
+    def step(session: Session) -> None:
+        if _has(session, table, key) is None:
+            add_unchecked(session, table, key)
+
+    _locked(run, key.referenced, step)
 
 
 def add_unchecked(session: Session, table: TableName, key: Constraint) -> None:
@@ -95,8 +100,12 @@ def validate(session: Session, table: TableName, key: Constraint) -> None:
 
 
 def _add_to_parent(run: Run, now: Sides, key: Constraint) -> None:
-    parent = now.partitioned.table_name
-    _locked(run, key.referenced, lambda session: _has(session, parent, key) or add_whole(session, parent, key))
+    def step(session: Session) -> None:
+        parent = now.partitioned.table_name
+        if _has(session, parent, key) is None:
+            add_whole(session, parent, key)
+
+    _locked(run, key.referenced, step)
 
 
 def add_whole(session: Session, parent: TableName, key: Constraint) -> None:
@@ -105,7 +114,7 @@ def add_whole(session: Session, parent: TableName, key: Constraint) -> None:
     session.run("migration/add_key", **parts)
 
 
-def _locked(run: Run, referenced: TableName, step: Callable[[Session], object]) -> None:
+def _locked(run: Run, referenced: TableName, step: Callable[[Session], None]) -> None:
     def attempt(lock_timeout: int) -> None:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
             step(session)

@@ -41,7 +41,8 @@ class Loaded:
 def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
     """Load one partition of the shadow from the source.
 
-    A load that fails leaves the partition empty; a load that is done already is not done again. At most ``workers`` loads of
+    A load that fails leaves the partition empty; a load that is done already is not done again. At most ``workers``
+    loads of
     the table run at a time, whoever starts them.
     """
     started = time.perf_counter()
@@ -64,7 +65,9 @@ def _find(run: Run, name: str) -> Row:
     for load in run.ledger.loads():
         if load["partition_name"] == name:
             return load
-    raise PreconditionFailed(f"partition {name!r} was not planned", where=run.ledger.run_id, remedy="Run the shadow step first")
+    raise PreconditionFailed(
+        f"partition {name!r} was not planned", where=run.ledger.run_id, remedy="Run the shadow step first"
+    )
 
 
 @contextmanager
@@ -158,4 +161,11 @@ def _watch(database: Database, table: TableName, load: Row, done: threading.Even
         rows = int(seen["bytes"] / max(seen["row_bytes"], 1))
         rate = rows / (time.perf_counter() - started)
         left = max(load["expected_rows"] - rows, 0) / max(rate, 1)
-        log.info("%s: about %d of %d rows, %.0f rows/s, %.0f s left before its indexes", load["partition_name"], rows, load["expected_rows"], rate, left)
+        log.info(
+            "%s: about %d of %d rows, %.0f rows/s, %.0f s left before its indexes",
+            load["partition_name"],
+            rows,
+            load["expected_rows"],
+            rate,
+            left,
+        )

@@ -35,8 +35,9 @@ def _estimate(run: Run, params: RunParams, session: DrySession) -> Iterator[str]
     size = session.value("migration/find_size", {"schema": run.table.schema, "name": run.table.name})
     ordered = load.correlation(session, run)
     yield f"plan for {run.table}, {params.load_workers} load workers; nothing is changed"
-    yield f"about {found['estimated_rows']} rows from {found['oldest']} to {found['newest']}, {size / 1e6:.0f} MB with indexes"
-    yield f"disk needed beside the source: about {1.1 * size / 1e6:.0f} MB until partition_finalize drops the retired table"
+    yield f"about {found['estimated_rows']} rows from {found['oldest']} to {found['newest']}"
+    yield f"{size / 1e6:.0f} MB with indexes"
+    yield f"disk needed beside the source: about {1.1 * size / 1e6:.0f} MB until partition_finalize"
     yield f"order of the heap against {run.spec.partition_by}: {ordered:.2f} (1 is in order, 0 is at random)"
 
 

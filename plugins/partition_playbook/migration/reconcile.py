@@ -25,7 +25,7 @@ def reconciler(run: Run) -> Iterator[Session]:
 
 
 def catch_up(run: Run, *, until: int = 0, passes: int = 200) -> int:
-    """Reconcile batch after batch until at most ``until`` changes wait, or ``passes`` batches are done; return what waits."""
+    """Reconcile until at most ``until`` changes wait, or ``passes`` batches are done; return what waits."""
 
     def attempt(lock_timeout: int) -> int:
         with reconciler(run) as session:
@@ -42,7 +42,8 @@ def catch_up(run: Run, *, until: int = 0, passes: int = 200) -> int:
 def reconcile_batch(run: Run, session: Session) -> int:
     """Reconcile one batch in one REPEATABLE READ transaction; return how many changes it took off the log.
 
-    The batch is taken by the changes' own ids, because the order of a sequence is not the order of commits, and with it every
+    The batch is taken by the changes' own ids, because the order of a sequence is not the order of commits, and with
+    it every
     other visible change to the same rows, so that a unique key never meets a row's old and new version at once.
     """
     with run.database.block(session, "REPEATABLE READ"):
@@ -68,5 +69,7 @@ def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
     parts |= {"row": columns(row), "live_row": columns(row, "s"), "live": now.live.table_name.identifier}
     written = session.run("migration/insert_standby_rows", values, **parts)
     session.run("migration/delete_changes", values, log=log_table)
-    log.info("reconciled %d changes: %d rows deleted, %d rows written in %s", len(changes), deleted, written, now.other.name)
+    log.info(
+        "reconciled %d changes: %d rows deleted, %d rows written in %s", len(changes), deleted, written, now.other.name
+    )
     return len(changes)

@@ -76,7 +76,9 @@ def finalize(run: Run) -> None:
     with run.database.session() as session:
         now = sides(session, run)
     if not now.live.is_partitioned:
-        raise PreconditionFailed("the original table is live", where=str(run.table), remedy="Migrate it first, or roll back to abandon")
+        raise PreconditionFailed(
+            "the original table is live", where=str(run.table), remedy="Migrate it first, or roll back to abandon"
+        )
     if now.standby is not None:
         _require_disposable(run, now.standby)
         _drop_capture(run)
@@ -90,12 +92,16 @@ def _require_disposable(run: Run, retired: catalog.Table) -> None:
     needed = (*retired.views, *retired.inbound_keys, *retired.functions, *retired.publications)
     if needed:
         raise PreconditionFailed(
-            f"still used by {', '.join(needed)}", where=str(retired.table_name), remedy="Move them to the live table first"
+            f"still used by {', '.join(needed)}",
+            where=str(retired.table_name),
+            remedy="Move them to the live table first",
         )
     reconcile.catch_up(run, until=1000)
     found = verify.content_check(*verify.compare(run))
     if found.blocks:
-        raise Diverged(found.actual, where=str(run.table), remedy="Do not finalize: find out why before the retired table goes")
+        raise Diverged(
+            found.actual, where=str(run.table), remedy="Do not finalize: find out why before the retired table goes"
+        )
 
 
 def _drop_capture(run: Run) -> None:

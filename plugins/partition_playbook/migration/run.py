@@ -66,7 +66,9 @@ class Sides:
         """Return the table that stands by; PreconditionFailed where there is none."""
         if self.standby is None:
             raise PreconditionFailed(
-                "no table stands by to take over", where=str(self.live.table_name), remedy="Run the migration's shadow step first"
+                "no table stands by to take over",
+                where=str(self.live.table_name),
+                remedy="Run the migration's shadow step first",
             )
         return self.standby
 
@@ -103,5 +105,3 @@ def sides(session: Session, run: Run) -> Sides:
         standby = catalog.describe(session, run.table.shadow)
         original = live
     return Sides(live, standby, original.key, run.spec.partition_by)
-
-

@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import LiteralString, cast
 
 import pendulum
 from psycopg import sql
@@ -57,14 +56,17 @@ def plan_hash(source: Table, spec: TableSpec) -> str:
     """Reduce what will be done to one value: the same source and spec give the same hash."""
     surface = asdict(source)
     surface["triggers"] = [each for each in surface["triggers"] if not each["name"].startswith("partition_playbook_")]
-    content = json.dumps([surface, spec.model_dump(mode="json", include={"table", "partition_by", "interval", "timezone"})])
+    content = json.dumps(
+        [surface, spec.model_dump(mode="json", include={"table", "partition_by", "interval", "timezone"})]
+    )
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def create(run: Run) -> list[Row]:
     """Create shadow, partitions and change log, and start the capture; return the loads to do.
 
-    One transaction makes the tables, a second one starts the capture with a bounded wait for its lock. SourceChanged where
+    One transaction makes the tables, a second one starts the capture with a bounded wait for its lock. SourceChanged
+    where
     the source is no longer what preflight looked at.
     """
     with run.database.transaction() as session:
@@ -83,7 +85,9 @@ def _require_unchanged(run: Run, source: Table) -> None:
     actual = plan_hash(source, run.spec)
     if expected and expected != actual:
         raise SourceChanged(
-            f"the plan's hash was {expected} at preflight and is {actual} now", where=str(run.table), remedy="Start a new run"
+            f"the plan's hash was {expected} at preflight and is {actual} now",
+            where=str(run.table),
+            remedy="Start a new run",
         )
 
 
@@ -104,7 +108,9 @@ def create_tables(run: Run, session: Session, before: Sides, bounds: list[Bounds
     run.ledger.note(session, f"{len(bounds)} partitions planned from {bounds[0].lower} to {bounds[-1].upper}")
 
 
-def create_partition(session: Session, parent: TableName, partition: TableName, like: Table, by: str, bounds: Bounds) -> None:
+def create_partition(
+    session: Session, parent: TableName, partition: TableName, like: Table, by: str, bounds: Bounds
+) -> None:
     """Create a plain table that can become a partition of ``parent``, with owner and storage parameters of ``like``."""
     lower, upper = bounds.literals(like.column(by).type)
     session.run(
@@ -148,13 +154,15 @@ def create_index(session: Session, table: TableName, index: Index, name: str | N
     )
     session.execute(statement, purpose=f"Create index {index.name} on {table.name}")
     if name and index.comment:
-        comment = sql.SQL("COMMENT ON INDEX {} IS {}").format(sql.Identifier(table.schema, name), sql.Literal(index.comment))
+        comment = sql.SQL("COMMENT ON INDEX {} IS {}").format(
+            sql.Identifier(table.schema, name), sql.Literal(index.comment)
+        )
         session.execute(comment, purpose=f"Copy the comment of index {index.name}")
 
 
 def _catalog_text(text: str) -> sql.SQL:
     """Mark text that PostgreSQL itself wrote (a definition from its catalog) as SQL."""
-    return sql.SQL(cast(LiteralString, text))
+    return sql.SQL(text)
 
 
 def add_identities(session: Session, source: Table, shadow: TableName) -> None:
@@ -200,14 +208,14 @@ def tune_columns(session: Session, source: Table, shadow: TableName) -> None:
             session.execute(statement, purpose=f"Copy the statistics target of {column.name}")
     if source.replica_identity in "fn":
         kind = {"f": "FULL", "n": "NOTHING"}[source.replica_identity]
-        statement = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(shadow.identifier, sql.SQL(cast(LiteralString, kind)))
+        statement = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(shadow.identifier, sql.SQL(kind))
         session.execute(statement, purpose="Copy the replica identity")
 
 
 def grant(session: Session, source: Table, shadow: TableName) -> None:
     """Grant on a new table what is granted on the one that it is like."""
     for each in source.grants:
-        privilege = sql.SQL(cast(LiteralString, each.privilege))
+        privilege = sql.SQL(each.privilege)
         statement = sql.SQL("GRANT {} ON {} TO {} {}").format(
             sql.SQL("{} ({})").format(privilege, sql.Identifier(each.column)) if each.column else privilege,
             shadow.identifier,
@@ -220,7 +228,10 @@ def grant(session: Session, source: Table, shadow: TableName) -> None:
 def _expected_rows(run: Run, session: Session, bounds: list[Bounds]) -> dict[Bounds, int]:
     counted = {} if isinstance(session, DrySession) else run.ledger.statistics("snapshot")
     if counted:
-        return {each: counted[name].rows if (name := run.table.partition(each.suffix).name) in counted else 0 for each in bounds}
+        return {
+            each: counted[name].rows if (name := run.table.partition(each.suffix).name) in counted else 0
+            for each in bounds
+        }
     share = find_range(session, run.spec)["estimated_rows"] // len(bounds)
     return dict.fromkeys(bounds, share)
 
@@ -230,7 +241,9 @@ def attach(run: Run) -> int:
     pending = [load for load in run.ledger.loads() if load["state"] in ("pending", "loading")]
     if pending:
         names = ", ".join(load["partition_name"] for load in pending)
-        raise PreconditionFailed(f"not loaded yet: {names}", where=str(run.table.shadow), remedy="Clear those loads to run them again")
+        raise PreconditionFailed(
+            f"not loaded yet: {names}", where=str(run.table.shadow), remedy="Clear those loads to run them again"
+        )
     with run.database.transaction() as session:
         now = sides(session, run)
         attached = {each.table for each in catalog.partitions(session, now.partitioned.table_name)}
@@ -241,7 +254,12 @@ def attach(run: Run) -> int:
         if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
             shadow = now.partitioned.table_name.identifier
             default = run.table.default
-            session.run("migration/create_default_partition", partition=default.identifier, shadow=shadow, options=storage_options(now.monolith))
+            session.run(
+                "migration/create_default_partition",
+                partition=default.identifier,
+                shadow=shadow,
+                options=storage_options(now.monolith),
+            )
             give_owner(session, default, now.monolith.owner)
         run.ledger.set_phase(session, Phase.ATTACHED)
         session.note("ledger/mark_attached", {"run_id": run.ledger.run_id})

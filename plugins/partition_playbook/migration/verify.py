@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import LiteralString, cast
 
 from psycopg import sql
 
@@ -55,7 +54,8 @@ def compare(run: Run) -> tuple[list[Compared], int]:
         live = contents(session, run, now, now.live, edges)
         standby = contents(session, run, now, now.other, edges)
     compared = [
-        Compared(name, live.get(bucket, EMPTY), standby.get(bucket, EMPTY)) for bucket, name in enumerate(names, start=1)
+        Compared(name, live.get(bucket, EMPTY), standby.get(bucket, EMPTY))
+        for bucket, name in enumerate(names, start=1)
     ]
     outside = [bucket for bucket in live.keys() | standby.keys() if not 1 <= bucket <= len(names)]
     compared += [Compared(OUTSIDE, live.get(each, EMPTY), standby.get(each, EMPTY)) for each in sorted(outside)]
@@ -74,8 +74,10 @@ def partition_edges(session: Session, run: Run, partitioned: Table) -> tuple[lis
     edges = sorted({edge for lower, upper, _ in ranged for edge in (lower, upper)})
     names_by_lower = {lower: name for lower, _, name in ranged}
     names = [names_by_lower.get(edge, f"gap from {edge}") for edge in edges[:-1]]
-    literals = sql.SQL(", ").join(sql.Literal(edge.naive() if kind != "timestamp with time zone" else edge) for edge in edges)
-    return names, sql.SQL("ARRAY[{}]::{}[]").format(literals, sql.SQL(cast(LiteralString, kind)))
+    literals = sql.SQL(", ").join(
+        sql.Literal(edge.naive() if kind != "timestamp with time zone" else edge) for edge in edges
+    )
+    return names, sql.SQL("ARRAY[{}]::{}[]").format(literals, sql.SQL(kind))
 
 
 def contents(session: Session, run: Run, now: Sides, table: Table, edges: sql.Composed) -> dict[int, Content]:
@@ -112,7 +114,8 @@ def content_check(compared: Sequence[Compared], waiting: int, *, name: str = "ro
             for each in unequal
         )
     evidence = {
-        each.partition: {"rows": each.live.rows, "checksum": str(each.live.checksum), "equal": each.equal} for each in compared
+        each.partition: {"rows": each.live.rows, "checksum": str(each.live.checksum), "equal": each.equal}
+        for each in compared
     }
     return check(
         name,

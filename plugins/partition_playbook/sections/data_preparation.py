@@ -25,15 +25,19 @@ def plan_slices(run: Run, params: RunParams) -> list[dict[str, Any]]:
     """Refuse what must not be filled, and cut the rows to generate into slices."""
     verdict = run.ledger.record(evidence.refuse(run, params))
     if not verdict.go:
-        raise PreconditionFailed(str(verdict), where=str(run.table), remedy="Set synthetic_rows to 0, or empty the table first")
-    return evidence.slices(run, params)
+        raise PreconditionFailed(
+            str(verdict), where=str(run.table), remedy="Set synthetic_rows to 0, or empty the table first"
+        )
+    slices: list[dict[str, Any]] = evidence.slices(run, params)
+    return slices
 
 
 @playbook_task(map_index_template="{{ slice_name }}")
 def generate(run: Run, params: RunParams, piece: dict[str, Any]) -> int:
     """Generate one slice in one INSERT … SELECT after the other."""
     get_current_context()["slice_name"] = f"slice {piece['index'] + 1}"  # type: ignore[typeddict-unknown-key]
-    return evidence.generate(run, params, piece)
+    rows: int = evidence.generate(run, params, piece)
+    return rows
 
 
 @playbook_task

@@ -14,7 +14,11 @@ def confirmed_run(context: Any) -> Run:
     """Return the standing run of the table whose name was typed twice."""
     table, confirm = context["params"]["table"], context["params"]["confirm"]
     if confirm != table:
-        raise InvalidSpec(f"confirm is {confirm!r}, not {table!r}", where="params", remedy="Type the table's name to drop the retired table")
+        raise InvalidSpec(
+            f"confirm is {confirm!r}, not {table!r}",
+            where="params",
+            remedy="Type the table's name to drop the retired table",
+        )
     return standing_run(context)
 
 

@@ -79,7 +79,7 @@ def approve_cutover() -> ApprovalOperator:
     return ApprovalOperator(
         task_id="approve_cutover",
         subject="Cut over {{ params.table }}?",
-        body="Every row was compared online: see the log of `verify_online`. Approving swaps the names of the two tables; "
+        body="Every row was compared online: see the log of `verify_online`. Approving swaps the names of both tables; "
         "the lock is tried for at most 800 ms at a time. Rejecting leaves the application on the original table.",
         response_timeout=timedelta(days=7),
         fail_on_reject=True,
@@ -115,5 +115,3 @@ def plan() -> None:
     refused = [check.name for check in checks if check.blocks]
     if refused:
         raise PlaybookError(f"NO-GO: {', '.join(refused)}", where=spec.table, remedy="Each check above says what to do")
-
-
