@@ -240,12 +240,12 @@ class RunParams(_Value):
     arrival: Arrival = Field(
         Arrival.RANDOM,
         title="Arrival order",
-        description="`random`: as the playbook's generator. `time`: as real telemetry, whose reads get no faster.",
+        description="`random`: as the playbook's generator. `time`: as real telemetry.",
     )
     backup: Backup = Field(
         Backup.DUMP,
         title="Backup",
-        description="`dump`: pg_dump with a restore check. `external`: yours, under 24 hours old. `skip`: in rehearsals.",
+        description="`dump`: pg_dump with a restore check. `external`: yours, under 24 hours old. `skip`: rehearsals.",
     )
     external_backup_at: str | None = Field(
         None,

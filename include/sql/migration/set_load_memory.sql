@@ -1,5 +1,5 @@
 -- purpose: Give the session's transaction the memory that sorts and index builds need
--- params: memory
+-- params: memory, indexscan
 -- returns: row
 -- lock: none
 -- transaction: one

@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Constraint
 from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.migration import reconcile
 from partition_playbook.migration.run import Direction, Run, Sides, sides
 from partition_playbook.names import TableName
 
+# Few enough changes that a row deleted together with its parent is most likely gone on both sides.
+FEW = 100
+CATCH_UPS = 5
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +40,7 @@ def prepare(run: Run, direction: Direction) -> None:
         for target in targets:
             _add_unchecked(run, target, key)
             if direction is Direction.FORWARD:
-                _validate(run, target, key)
+                _validate_standby(run, target, key)
         if direction is Direction.FORWARD:
             _add_to_parent(run, now, key)
 
@@ -92,6 +98,22 @@ def _validate(run: Run, table: TableName, key: Constraint) -> None:
             validate(session, table, key)
 
     _locked(run, key.referenced, step)
+
+
+def _validate_standby(run: Run, table: TableName, key: Constraint) -> None:
+    """Validate a key of the standby, whose rows may still refer to what the application deleted a moment ago."""
+    for _ in range(CATCH_UPS):
+        reconcile.catch_up(run, until=FEW)
+        try:
+            return _validate(run, table, key)
+        except psycopg.errors.ForeignKeyViolation as error:
+            log.info("%s: %s; catching up", table, str(error).strip())
+            problem = error.diag.message_detail or str(error)
+    raise PreconditionFailed(
+        f"foreign key {key.name} does not hold: {problem}",
+        where=str(table),
+        remedy="The source holds such rows too: correct them, then clear this task",
+    )
 
 
 def validate(session: Session, table: TableName, key: Constraint) -> None:

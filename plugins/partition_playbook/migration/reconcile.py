@@ -6,7 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
+
 from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.errors import PreconditionFailed
 from partition_playbook.migration import capture
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.sql import columns
@@ -67,7 +70,14 @@ def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
     deleted = session.run("migration/delete_standby_rows", values, **parts)
     row = now.other.writable
     parts |= {"row": columns(row), "live_row": columns(row, "s"), "live": now.live.table_name.identifier}
-    written = session.run("migration/insert_standby_rows", values, **parts)
+    try:
+        written = session.run("migration/insert_standby_rows", values, **parts)
+    except psycopg.errors.CheckViolation as error:
+        raise PreconditionFailed(
+            f"a row fits into no partition: {error.diag.message_detail or error}",
+            where=str(now.other.table_name),
+            remedy="Correct the row's partition value, or set default_partition: keep and start again",
+        ) from error
     session.run("migration/delete_changes", values, log=log_table)
     log.info(
         "reconciled %d changes: %d rows deleted, %d rows written in %s", len(changes), deleted, written, now.other.name

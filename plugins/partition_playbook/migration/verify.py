@@ -75,7 +75,7 @@ def partition_edges(session: Session, run: Run, partitioned: Table) -> tuple[lis
     names_by_lower = {lower: name for lower, _, name in ranged}
     names = [names_by_lower.get(edge, f"gap from {edge}") for edge in edges[:-1]]
     literals = sql.SQL(", ").join(
-        sql.Literal(edge.naive() if kind != "timestamp with time zone" else edge) for edge in edges
+        sql.Literal(edge if kind.endswith("with time zone") else edge.naive()) for edge in edges
     )
     return names, sql.SQL("ARRAY[{}]::{}[]").format(literals, sql.SQL(kind))
 
