@@ -1,0 +1,54 @@
+"""The orders that protect data, through all ancestors: rewiring cannot quietly lose one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def migration(dags: Any) -> Any:
+    return dags.dags["partition_migration"]
+
+
+def ancestors(dag: Any, task_id: str) -> set[str]:
+    return {task.task_id for task in dag.get_task(task_id).get_flat_relatives(upstream=True)}
+
+
+@pytest.mark.parametrize(
+    ("task", "needs"),
+    [
+        ("migration.build_shadow", {"preflight.check_preconditions", "go_no_go_preflight", "go_no_go_snapshot"}),
+        ("migration.build_shadow", {"snapshot.back_up", "snapshot.check_restore", "snapshot.benchmark_before"}),
+        ("migration.attach_partitions", {"migration.load_partition", "migration.build_shadow"}),
+        ("migration.cut_over", {"migration.verify_online", "migration.go_no_go_cutover", "migration.approve_cutover"}),
+        ("validation.validate", {"migration.cut_over"}),
+        ("pruning.prove_pruning", {"go_no_go_validation"}),
+        ("application.probe", {"go_no_go_pruning"}),
+        ("lifecycle.trigger_maintenance", {"go_no_go_application"}),
+        ("rollback.migrate_again", {"rollback.roll_back", "rollback.stay_or_return"}),
+        ("decision.say_verdict", {"decision.decide", "rollback.restore_original", "rollback.migrate_again"}),
+    ],
+)
+def test_nothing_runs_before_what_protects_it(migration: Any, task: str, needs: set[str]) -> None:
+    assert needs <= ancestors(migration, task)
+
+
+@pytest.mark.parametrize("section", ["validation", "pruning", "application", "lifecycle"])
+def test_every_gate_after_cutover_leads_to_the_rollback(migration: Any, section: str) -> None:
+    assert "rollback.roll_back" in migration.get_task(f"go_no_go_{section}").downstream_task_ids
+
+
+def test_a_no_go_before_cutover_drops_the_shadow(migration: Any) -> None:
+    assert "rollback.restore_original" in migration.get_task("migration.go_no_go_cutover").downstream_task_ids
+
+
+def test_the_plan_leads_nowhere(migration: Any) -> None:
+    assert migration.get_task("plan").downstream_task_ids == set()
+
+
+def test_the_approval_fails_on_reject(migration: Any) -> None:
+    approval = migration.get_task("migration.approve_cutover")
+    assert approval.fail_on_reject
+    assert approval.response_timeout
