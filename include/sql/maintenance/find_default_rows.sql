@@ -1,0 +1,8 @@
+-- purpose: Count the rows in the default partition, up to a limit, with the least and the greatest partition value among them
+-- params: limit
+-- returns: row
+-- lock: ACCESS SHARE on the default partition
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT count(*) AS rows, min(waiting.value)::text AS oldest, max(waiting.value)::text AS newest
+  FROM (SELECT {partition_by} AS value FROM {default} LIMIT %(limit)s) AS waiting

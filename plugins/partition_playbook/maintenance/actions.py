@@ -1,0 +1,97 @@
+"""What maintenance can do to a table, each with its reason and the lock that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from partition_playbook.catalog import Partition
+from partition_playbook.intervals import Bounds
+from partition_playbook.names import TableName
+from partition_playbook.sql import statement
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create and attach the partition of one interval."""
+
+    partition: TableName
+    bounds: Bounds
+    reason: str
+
+    @property
+    def lock(self) -> str:
+        """Return the lock that the action takes."""
+        return statement("maintenance/attach_partition").lock
+
+
+@dataclass(frozen=True)
+class Finalize:
+    """Complete a detach that was interrupted."""
+
+    found: Partition
+    reason: str
+
+    @property
+    def partition(self) -> TableName:
+        """Return the partition's name."""
+        return self.found.table
+
+    @property
+    def lock(self) -> str:
+        """Return the lock that the action takes."""
+        return statement("maintenance/finalize_detach").lock
+
+
+@dataclass(frozen=True)
+class Detach:
+    """Take a partition off the table; its rows stay in a table of their own."""
+
+    found: Partition
+    concurrently: bool
+    reason: str
+
+    @property
+    def partition(self) -> TableName:
+        """Return the partition's name."""
+        return self.found.table
+
+    @property
+    def lock(self) -> str:
+        """Return the lock that the action takes."""
+        return statement(
+            "maintenance/detach_concurrently" if self.concurrently else "maintenance/detach_partition"
+        ).lock
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Drop a table that retention has detached."""
+
+    partition: TableName
+    reason: str
+
+    @property
+    def lock(self) -> str:
+        """Return the lock that the action takes."""
+        return statement("maintenance/drop_partition").lock
+
+
+@dataclass(frozen=True)
+class Analyze:
+    """Renew the statistics of the partitioned table, which autovacuum never does."""
+
+    partition: TableName
+    reason: str
+
+    @property
+    def lock(self) -> str:
+        """Return the lock that the action takes."""
+        return statement("maintenance/analyze_parent").lock
+
+
+Action = Create | Finalize | Detach | Drop | Analyze
+
+
+def describe(action: Action) -> str:
+    """Return the action as one line for the log."""
+    return f"{type(action).__name__.lower()} {action.partition}: {action.reason} (lock: {action.lock})"

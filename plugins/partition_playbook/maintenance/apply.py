@@ -1,0 +1,101 @@
+"""Apply a plan: each action looks at the catalog again before it does anything; one that fails stops no other."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+
+import psycopg
+from psycopg import sql
+
+from partition_playbook.database import Limits, with_lock_retry
+from partition_playbook.errors import PlaybookError, TryAgain
+from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize, describe
+from partition_playbook.maintenance.create import MOVE_LIMIT, create
+from partition_playbook.maintenance.plan import Plan
+from partition_playbook.maintenance.retire import PATIENCE, detach, drop, finalize
+from partition_playbook.migration.run import Run
+
+log = logging.getLogger(__name__)
+
+# What an action may meet that concerns it alone; a lost connection or a lock that is not granted concerns them all.
+ITS_OWN = (
+    PlaybookError,
+    psycopg.errors.QueryCanceled,
+    psycopg.IntegrityError,
+    psycopg.ProgrammingError,
+    psycopg.NotSupportedError,
+)
+
+
+class Ending(StrEnum):
+    """How an action ended."""
+
+    DONE = "done"
+    NOT_NEEDED = "not needed"
+    FAILED = "failed"
+    SHOWN = "shown"
+
+
+@dataclass(frozen=True)
+class Done:
+    """One action and how it ended."""
+
+    action: Action
+    ending: Ending
+    detail: str = ""
+    moved_rows: int = 0
+
+
+def apply(run: Run, plan: Plan, *, dry_run: bool = False, move_limit: int = MOVE_LIMIT) -> list[Done]:
+    """Do what the plan says, in its order; a dry run only logs it. Raises TryAgain where time alone can help."""
+    done = []
+    for action in plan.actions:
+        log.info("%s%s", "would " if dry_run else "", describe(action))
+        done.append(Done(action, Ending.SHOWN) if dry_run else _attempt(run, action, move_limit))
+    for action in plan.proposed:
+        log.info("would %s", describe(action))
+        done.append(Done(action, Ending.SHOWN))
+    return done
+
+
+def _attempt(run: Run, action: Action, move_limit: int) -> Done:
+    try:
+        return _do(run, action, move_limit)
+    except TryAgain:
+        raise
+    except ITS_OWN as error:
+        log.error("%s failed: %s", describe(action), error)
+        return Done(action, Ending.FAILED, str(error).strip())
+
+
+def _do(run: Run, action: Action, move_limit: int) -> Done:
+    match action:
+        case Create():
+            moved = create(run, action, move_limit)
+            return _done(action, moved is not None, moved or 0)
+        case Detach():
+            return _done(action, detach(run, action))
+        case Finalize():
+            return _done(action, finalize(run, action))
+        case Drop():
+            return _done(action, drop(run, action))
+        case Analyze():
+            return _done(action, _analyze(run))
+
+
+def _done(action: Action, changed: bool, moved_rows: int = 0) -> Done:
+    return Done(action, Ending.DONE if changed else Ending.NOT_NEEDED, moved_rows=moved_rows)
+
+
+def _analyze(run: Run) -> bool:
+    """Analyze the table; from version 18 on without its partitions, which autovacuum does analyze."""
+
+    def attempt(lock_timeout: int) -> bool:
+        with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
+            only = sql.SQL("ONLY" if session.server_version() >= 18 else "")
+            session.run("maintenance/analyze_parent", only=only, parent=run.table.identifier)
+            return True
+
+    return with_lock_retry(run.database, run.table, attempt, PATIENCE)

@@ -1,0 +1,121 @@
+"""Create one partition: LIKE, CHECK, ATTACH, with the rows of its range that wait in the default partition."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+
+from psycopg import sql
+
+from partition_playbook import catalog
+from partition_playbook.catalog import Partition, Table
+from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.maintenance.actions import Create
+from partition_playbook.maintenance.observe import require_ours
+from partition_playbook.maintenance.ranges import own, ranges
+from partition_playbook.migration import shadow
+from partition_playbook.migration.run import Run
+from partition_playbook.names import TableName
+from partition_playbook.sql import columns
+
+# Rows are moved while the table is locked: about 100 ms for so many.
+MOVE_LIMIT = 10_000
+LONGEST_STATEMENT_MS = 10_000
+
+
+class _RowsWait(Exception):
+    """Leave the transaction: there are rows to move, and that needs the stronger lock from its start."""
+
+
+def create(run: Run, action: Create, move_limit: int = MOVE_LIMIT) -> int | None:
+    """Create and attach a partition; return how many rows were moved into it, None where its range is taken already.
+
+    Without rows to move readers and writers go on. With them the table is locked for the moment of the move: a reader
+    who had looked up the partitions before, but not yet read the rows, would find them in neither. A REPEATABLE READ
+    transaction that is older than the move and reads the table only after it misses them, as after any such DDL.
+    """
+
+    def attempt(lock_timeout: int, exclusive: bool) -> int | None:
+        limits = Limits(lock_timeout=lock_timeout, statement_timeout=LONGEST_STATEMENT_MS)
+        with run.database.transaction(limits) as session:
+            return _create(run, session, action, move_limit if exclusive else 0)
+
+    try:
+        return with_lock_retry(run.database, run.table, partial(attempt, exclusive=False))
+    except _RowsWait:
+        return with_lock_retry(run.database, run.table, partial(attempt, exclusive=True))
+
+
+def _create(run: Run, session: Session, action: Create, move_limit: int) -> int | None:
+    lock = "migration/lock_exclusively" if move_limit else "migration/lock_against_maintenance"
+    session.run(lock, table=run.table.identifier)
+    parent = catalog.require(session, run.table)
+    require_ours(run, parent)
+    partitions = catalog.partitions(session, run.table)
+    ranged = ranges(run.spec, partitions)
+    if any(each.touches(action.bounds) for each in ranged):
+        return None
+    _require_free(session, action.partition)
+    siblings = [each.table for _, _, each in own(ranged)]
+    like = catalog.require(session, siblings[-1]) if siblings else parent
+    shadow.create_partition(session, run.table, action.partition, like, run.spec.partition_by, action.bounds)
+    shadow.tune_columns(session, like, action.partition)
+    shadow.grant(session, like, action.partition)
+    lower, upper = action.bounds.literals(parent.column(run.spec.partition_by).type)
+    default = next((each for each in partitions if each.is_default), None)
+    moved = _move(run, session, action, default, (lower, upper), move_limit) if default else 0
+    session.run(
+        "maintenance/attach_partition",
+        parent=run.table.identifier,
+        partition=action.partition.identifier,
+        lower=sql.Literal(lower),
+        upper=sql.Literal(upper),
+    )
+    return moved
+
+
+def _require_free(session: Session, name: TableName) -> None:
+    if catalog.describe(session, name):
+        raise PreconditionFailed(
+            "the name is taken by a table that is not a partition for this range",
+            where=str(name),
+            remedy="Rename that table, or attach it yourself if it holds the rows of this range",
+        )
+
+
+def _move(
+    run: Run, session: Session, action: Create, default: Partition, ends: tuple[date, date], move_limit: int
+) -> int:
+    """Move the rows of the range out of the default partition, which is locked against new ones."""
+    session.run("migration/lock_exclusively", table=default.table.identifier)
+    parts: dict[str, sql.Composable] = {
+        "default": default.table.identifier,
+        "partition_by": sql.Identifier(run.spec.partition_by),
+    }
+    values = {"lower": ends[0], "upper": ends[1]}
+    waiting = session.value("maintenance/count_waiting_rows", values | {"limit": move_limit + 1}, **parts)
+    if not waiting:
+        return 0
+    if not move_limit:
+        raise _RowsWait
+    table = catalog.require(session, default.table)
+    _require_movable(table, catalog.require(session, run.table), waiting, move_limit)
+    parts |= {"partition": action.partition.identifier, "columns": columns(table.writable)}
+    return session.run("maintenance/move_waiting_rows", values, **parts)
+
+
+def _require_movable(default: Table, parent: Table, waiting: int, move_limit: int) -> None:
+    """Stop where a trigger, a referring table or a subscriber would see a delete, or the move would take long."""
+    triggers = [each.name for each in default.triggers if " FOR EACH ROW " in each.definition]
+    reasons = [f"the row trigger {name} would fire" for name in triggers]
+    reasons += [f"{key} refers to the rows" for key in parent.inbound_keys]
+    reasons += [f"subscribers of {name} would see a delete" for name in (*default.publications, *parent.publications)]
+    if waiting > move_limit:
+        reasons.append(f"more than {move_limit} rows would be moved while the table is locked")
+    if reasons:
+        raise PreconditionFailed(
+            f"rows of a missing partition wait in it and are not moved: {'; '.join(reasons)}",
+            where=str(default.table_name),
+            remedy="Move them by hand in a quiet hour, or raise `max_moved_rows` where the number alone is the reason",
+        )

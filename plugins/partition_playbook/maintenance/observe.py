@@ -1,0 +1,85 @@
+"""Read what the plan needs: the partitions, the server's clock, what retention left undone, what it must wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pendulum
+
+from partition_playbook import catalog
+from partition_playbook.catalog import Table
+from partition_playbook.checks import Check, check
+from partition_playbook.database import Row, Session
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.intervals import in_zone
+from partition_playbook.maintenance.plan import Found
+from partition_playbook.migration import capture
+from partition_playbook.migration.run import Run
+from partition_playbook.names import TableName
+
+MOST_CLOCK_DRIFT_HOURS = 1
+
+
+def observe(run: Run, session: Session) -> Found:
+    """Read the state of a partitioned table."""
+    state = session.row("maintenance/find_state", {"schema": run.table.schema, "name": run.table.name})
+    begun = detachments(run, session)
+    return Found(
+        partitions=tuple(catalog.partitions(session, run.table)),
+        clock=in_zone(state["clock"], run.spec.timezone),
+        analyzed_at=in_zone(state["analyzed_at"], run.spec.timezone) if state["analyzed_at"] else None,
+        detached=tuple(_names(each for each in begun if each["detached"] and not each["attached"])),
+        intended=tuple(_names(each for each in begun if not each["detached"])),
+        deferral=_deferral(run, session),
+    )
+
+
+def detachments(run: Run, session: Session) -> list[Row]:
+    """List what retention began to detach from the table and what still exists."""
+    return session.rows("maintenance/list_detachments", {"parent": str(run.table)})
+
+
+def _names(rows: Iterable[Row]) -> Iterator[TableName]:
+    return (TableName(row["schema"], row["name"]) for row in rows)
+
+
+def _deferral(run: Run, session: Session) -> str:
+    """Say why retention must wait: rows that it dropped could not be restored by a rollback."""
+    standing = run.ledger.standing_run(run.table)
+    if standing:
+        return f"the migration {standing['run_id']} is not finalized (phase {standing['phase']})"
+    if catalog.describe(session, run.table.retired):
+        return f"the retired table {run.table.retired} stands"
+    if any(each.name.startswith(capture.PREFIX) for each in catalog.require(session, run.table).triggers):
+        return "the capture of a migration is on"
+    return ""
+
+
+def require_ours(run: Run, parent: Table) -> None:
+    """Stop where a table is not partitioned as the spec says."""
+    by = run.spec.partition_by
+    keys = (f"RANGE ({by})", 'RANGE ("{}")'.format(by.replace('"', '""')))
+    if parent.partition_key not in keys:
+        raise PreconditionFailed(
+            f"partitioned by {parent.partition_key}, not by {keys[0]}",
+            where=str(run.table),
+            remedy="Correct `partition_by` in the spec; only ranges of one column are maintained",
+        )
+    kind = parent.column(by).type
+    if not kind.startswith(("timestamp", "date")):
+        raise PreconditionFailed(
+            f"{by} is a {kind}", where=str(run.table), remedy="Only timestamp and date columns are maintained"
+        )
+
+
+def clock_check(found: Found) -> Check:
+    """Return the check that the server's clock is plausible: the worker's says about the same."""
+    here = pendulum.now("UTC")
+    drift = abs((here - found.clock).total_seconds()) / 3600
+    return check(
+        "clocks_agree",
+        drift <= MOST_CLOCK_DRIFT_HOURS,
+        expected=f"the server's clock within {MOST_CLOCK_DRIFT_HOURS} hour of the worker's, {here.to_iso8601_string()}",
+        actual=found.clock.in_timezone("UTC").to_iso8601_string(),
+        remedy="Nothing was changed. Correct the clock that is wrong",
+    )

@@ -1,0 +1,64 @@
+"""What one run of ``partition_maintenance`` was asked to do; the trigger form shows these."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from partition_playbook.spec import Retention
+
+ALL_TABLES = "all"
+
+
+class RetentionMode(StrEnum):
+    """What happens to partitions that are too old."""
+
+    APPLY = "apply"
+    DRY_RUN = "dry_run"
+    OFF = "off"
+
+
+class MaintenanceParams(BaseModel):
+    """What to maintain and how; the schedule uses the defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str = Field(ALL_TABLES, title="Table", description="One table spec, or `all` of them.")
+    dry_run: bool = Field(
+        False, title="Dry run", description="Log every action with its reason and its lock; do nothing."
+    )
+    premake: int | None = Field(
+        None, ge=0, le=120, title="Partitions ahead", description="Empty for what each spec says in `premake`."
+    )
+    retention: RetentionMode = Field(
+        RetentionMode.APPLY,
+        title="Retention",
+        description="`apply`: detach and drop what is too old. `dry_run`: only name it. `off`: keep all.",
+    )
+    keep: str | None = Field(
+        None,
+        title="Keep",
+        pattern=r"^\d+ (day|week|month|quarter|year)s?$",
+        description="Dry runs of retention only: try another period than the spec's, such as `12 months`.",
+    )
+    max_moved_rows: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        title="Most rows moved",
+        description="Rows of a new partition that wait in the default one are moved while the table is locked: "
+        "about 100 ms for 10,000. With more of them waiting the partition is not created and the run fails.",
+    )
+
+    @property
+    def kept(self) -> Retention | None:
+        """Return the period to try instead of the spec's."""
+        return Retention(keep=self.keep) if self.keep else None
+
+    @model_validator(mode="after")
+    def _another_period_is_only_tried(self) -> Self:
+        if self.keep and self.retention is RetentionMode.APPLY and not self.dry_run:
+            raise ValueError("keep is for dry runs of retention only; change `retention` in the spec to apply it")
+        return self

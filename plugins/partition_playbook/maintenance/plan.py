@@ -1,0 +1,143 @@
+"""Decide what a table needs: catalog, spec and clock make a list of actions; a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pendulum import DateTime
+
+from partition_playbook.catalog import Partition
+from partition_playbook.checks import Check
+from partition_playbook.intervals import Bounds, between, in_zone
+from partition_playbook.maintenance import findings
+from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize
+from partition_playbook.maintenance.ranges import Ranged, own, ranges
+from partition_playbook.names import TableName
+from partition_playbook.spec import Retention, TableSpec
+
+ANALYZE_AFTER_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Found:
+    """What catalog, ledger and the server's clock say of a table.
+
+    Retention has ``detached`` these tables and must drop them still; it has begun to detach the ``intended`` ones.
+    ``deferral`` is why retention has to wait.
+    """
+
+    partitions: Sequence[Partition]
+    clock: DateTime
+    analyzed_at: DateTime | None = None
+    detached: tuple[TableName, ...] = ()
+    intended: tuple[TableName, ...] = ()
+    deferral: str = ""
+
+    @property
+    def pending(self) -> list[Partition]:
+        """Return the partitions whose detach was interrupted."""
+        return [each for each in self.partitions if each.detach_pending]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, what retention would do besides, what needs a person; partitions must reach the ``horizon``."""
+
+    table: TableName
+    now: DateTime
+    horizon: DateTime
+    cutoff: DateTime | None
+    actions: tuple[Action, ...]
+    proposed: tuple[Action, ...]
+    findings: tuple[Check, ...]
+    deferral: str
+
+
+def plan(
+    spec: TableSpec,
+    found: Found,
+    now: DateTime,
+    *,
+    premake: int | None = None,
+    retention: Retention | None = None,
+    propose: bool = False,
+) -> Plan:
+    """Plan one table as it should be at ``now``; without ``retention`` everything is kept.
+
+    With ``propose`` retention is only shown, also where it would have to wait. The clock drives the horizon, never the
+    data. Ranges are the catalog's, whatever the names say.
+    """
+    now = in_zone(now, spec.timezone)
+    ahead = spec.premake if premake is None else premake
+    horizon = spec.interval.shift(spec.interval.floor(now), ahead + 1)
+    cutoff = retention.cutoff(now) if retention else None
+    ranged = ranges(spec, found.partitions)
+    wanted = _wanted(spec, ranged, now, horizon, cutoff)
+    missing = [each for each in wanted if not any(other.touches(each) for other in ranged)]
+    may = cutoff is not None and cutoff <= found.clock and (propose or not found.deferral)
+    retired = tuple(_retire(found, ranged, cutoff)) if cutoff and may else ()
+    changes: list[Action] = [
+        Finalize(each, "its detach was interrupted, so its range is refused") for each in found.pending
+    ]
+    if len(missing) <= findings.MOST_CREATED:
+        changes += [_create(spec, each, now, ahead) for each in missing]
+    changes += () if propose else retired
+    checks = [
+        findings.amount_check(len(missing)),
+        findings.foreign_check(spec, ranged),
+        findings.overlap_check(spec, ranged, wanted, now),
+        findings.stranded_check(_stranded(found)),
+        *([findings.cutoff_check(cutoff, found.clock)] if cutoff else []),
+    ]
+    changes += _analyze(spec.name, found, changes, now)
+    deferral = found.deferral if cutoff else ""
+    return Plan(spec.name, now, horizon, cutoff, tuple(changes), retired if propose else (), tuple(checks), deferral)
+
+
+def _wanted(
+    spec: TableSpec, ranged: Sequence[Ranged], now: DateTime, horizon: DateTime, cutoff: DateTime | None
+) -> list[Bounds]:
+    """Return every interval that must have a partition, from the oldest one that is kept to the horizon."""
+    first = min([now, *(lower for lower, _, _ in own(ranged))])
+    if cutoff:
+        first = max(first, min(cutoff, now))
+    return [each for each in between(spec.interval, first, horizon) if each.upper <= horizon]
+
+
+def _create(spec: TableSpec, bounds: Bounds, now: DateTime, ahead: int) -> Create:
+    if bounds.lower > now:
+        reason = f"{ahead} {spec.interval}s ahead of {now.to_date_string()} are wanted"
+    elif bounds.upper > now:
+        reason = f"the {spec.interval} of {now.to_date_string()} has no partition"
+    else:
+        reason = "a gap between partitions"
+    return Create(spec.name.partition(bounds.suffix), bounds, reason)
+
+
+def _retire(found: Found, ranged: Sequence[Ranged], cutoff: DateTime) -> Iterator[Action]:
+    """Detach and drop what lies wholly before the cutoff, never the last one; drop what was detached before."""
+    concurrently = not any(each.is_default for each in found.partitions)
+    attached = [each for each in own(ranged) if not each[2].detach_pending]
+    for lower, upper, partition in attached[:-1]:
+        if upper <= cutoff:
+            reason = f"[{lower.isoformat()}, {upper.isoformat()}) lies before {cutoff.isoformat(timespec='seconds')}"
+            yield Detach(partition, concurrently, reason)
+            yield Drop(partition.table, reason)
+    begun = [each.table for each in found.pending if each.table in found.intended]
+    for table in (*begun, *found.detached):
+        yield Drop(table, "retention detached it in a run that did not end")
+
+
+def _stranded(found: Found) -> list[TableName]:
+    attached = [each.table for each in found.partitions]
+    return [each for each in found.intended if each not in attached]
+
+
+def _analyze(table: TableName, found: Found, changes: Sequence[Action], now: DateTime) -> Iterator[Analyze]:
+    if changes:
+        yield Analyze(table, "its partitions change")
+    elif found.analyzed_at is None:
+        yield Analyze(table, "it was never analyzed")
+    elif (now - found.analyzed_at).total_days() > ANALYZE_AFTER_DAYS:
+        yield Analyze(table, f"it was analyzed last at {found.analyzed_at.isoformat(timespec='seconds')}")
