@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from partition_playbook.errors import LockNotGranted
@@ -129,6 +130,14 @@ class Database:
     def with_sink(self, sink: Sink) -> Database:
         """Return the same database with a sink for the journal of every transaction."""
         return Database(self._connect, timezone=self._timezone, application=self._application, sink=sink)
+
+    def sibling(self, dbname: str) -> Database:
+        """Return another database of the same server, reached the way this one is."""
+        with self.session() as session:
+            info = session.connection.info
+            secret = {"password": info.password} if info.password else {}
+            conninfo = make_conninfo(**{**info.get_parameters(), **secret, "dbname": dbname})
+        return Database(lambda: psycopg.connect(conninfo), timezone=self._timezone, application=self._application)
 
     @contextmanager
     def session(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:

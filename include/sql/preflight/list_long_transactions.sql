@@ -1,0 +1,20 @@
+-- purpose: Name the transactions that hold a lock on a table, with their age in seconds where this role may see it
+-- params: schema, name
+-- returns: rows
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT a.pid,
+       a.usename::text AS usename,
+       a.application_name,
+       a.state,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds,
+       left(regexp_replace(a.query, '\s+', ' ', 'g'), 120) AS query
+  FROM pg_stat_activity a
+ WHERE a.pid <> pg_backend_pid()
+   AND a.pid IN (SELECT l.pid
+                   FROM pg_locks l
+                  WHERE l.locktype = 'relation'
+                    AND l.granted
+                    AND l.relation = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)))
+ ORDER BY a.xact_start

@@ -1,0 +1,13 @@
+-- purpose: Name the prepared transactions that hold a lock on a table
+-- params: schema, name
+-- returns: rows
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT p.gid, p.owner::text AS owner, extract(epoch FROM clock_timestamp() - p.prepared)::float8 AS seconds
+  FROM pg_prepared_xacts p
+ WHERE EXISTS (SELECT FROM pg_locks l
+                WHERE l.locktype = 'relation'
+                  AND l.virtualtransaction = '-1/' || p.transaction::text
+                  AND l.relation = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)))
+ ORDER BY p.prepared
