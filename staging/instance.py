@@ -1,0 +1,178 @@
+"""Airflow in the background: start `airflow standalone`, wait until it is healthy, stop all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from staging.cluster import Cluster, bin_dir
+from staging.rest import AirflowClient
+
+PROJECT = Path(__file__).resolve().parents[1]
+MARK = "PARTITION_PLAYBOOK_STAGING"  # in the environment of every process of an instance, and of no other
+START_SECONDS = 120
+STOP_SECONDS = 20
+
+# A task that does nothing costs 0.3 s with these on two cores, and 1.9 s without them and airflow_local_settings.py.
+TUNING = {
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late a worker sees that its task has ended
+    "AIRFLOW__CORE__PARALLELISM": "16",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+}
+
+
+class InstanceError(RuntimeError):
+    """Airflow could not be started."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A running Airflow: where it is and how to log in."""
+
+    url: str
+    home: str
+    user: str = "admin"
+    password: str = "admin"
+
+    def client(self) -> AirflowClient:
+        """Log in to the REST API."""
+        return AirflowClient(self.url, self.user, self.password)
+
+
+def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags") -> Instance:
+    """Start Airflow on a free port, or return the instance that already runs in this home."""
+    if instance := find(home):
+        return instance
+    home.mkdir(parents=True, exist_ok=True)
+    ports = _free_ports(3)
+    instance = Instance(url=f"http://127.0.0.1:{ports[0]}", home=str(home))
+    (home / "config").mkdir(exist_ok=True)
+    shutil.copy(PROJECT / "staging" / "airflow_local_settings.py", home / "config")
+    (home / "passwords.json").write_text(json.dumps({instance.user: instance.password}))
+    environment = _environment(home, cluster, dags, ports)
+    with _log(home).open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "standalone"],
+            env=environment,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _await_health(instance, process)
+    AirflowClient.warm_up(instance.url)
+    with instance.client() as client:
+        client.set_pool("partition_playbook_loads", slots=2)
+    _state(home).write_text(json.dumps(asdict(instance)))
+    return instance
+
+
+def find(home: Path) -> Instance | None:
+    """Return the instance that runs in this home; what a crash left half alive is stopped first."""
+    if _state(home).exists() and _processes(home):
+        instance = Instance(**json.loads(_state(home).read_text()))
+        if AirflowClient.healthy(instance.url):
+            return instance
+    stop(home)
+    return None
+
+
+def stop(home: Path) -> None:
+    """Stop every process of the instance in this home."""
+    _state(home).unlink(missing_ok=True)
+    _, alive = psutil.wait_procs(_signal(_processes(home), signal.SIGTERM), timeout=STOP_SECONDS)
+    # A process may have been born while the others died.
+    while alive := _processes(home):
+        psutil.wait_procs(_signal(alive, signal.SIGKILL), timeout=STOP_SECONDS)
+
+
+def _environment(home: Path, cluster: Cluster, dags: Path, ports: list[int]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    api, worker_log, trigger_log = map(str, ports)
+    return inherited | {
+        MARK: str(home),
+        "SPT_NOENV": "1",  # else a process that sets its title overwrites the mark
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": cluster.conninfo("airflow").replace(":", "+psycopg2:", 1),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": api,
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{api}",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": worker_log,
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_log,
+        "AIRFLOW_CONN_PARTITION_PLAYBOOK_DB": cluster.conninfo("staging"),
+        "PARTITION_PLAYBOOK_ARTIFACTS": str(home.parent / "artifacts"),
+        "PARTITION_PLAYBOOK_PG_BIN": str(bin_dir()),
+        **TUNING,
+    }
+
+
+def _await_health(instance: Instance, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not AirflowClient.healthy(instance.url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            reason = f"ended with status {process.returncode}" if process.poll() is not None else "is not healthy yet"
+            stop(Path(instance.home))
+            log = _log(Path(instance.home))
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+            raise InstanceError(f"Airflow {reason}. Its log ({log}) ends:\n{tail}")
+        time.sleep(0.2)
+
+
+def _processes(home: Path) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if _mark(process) == str(home)]
+
+
+def _mark(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(MARK)
+    except (psutil.Error, OSError):
+        return None
+
+
+def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> list[psutil.Process]:
+    processes = list(processes)
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
+    return processes
+
+
+def _state(home: Path) -> Path:
+    return home / "instance.json"
+
+
+def _log(home: Path) -> Path:
+    return home / "standalone.log"
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports

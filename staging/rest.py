@@ -1,0 +1,199 @@
+"""A client for the parts of Airflow's REST API v2 that a person would click."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+FINISHED = frozenset({"success", "failed"})
+
+
+class RestError(RuntimeError):
+    """Airflow refused a request."""
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """A run of a DAG."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    start: datetime | None
+    end: datetime | None
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the run is over."""
+        return self.state in FINISHED
+
+
+@dataclass(frozen=True)
+class TaskInstance:
+    """A task of a run; map_index is -1 unless it is mapped."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    start: datetime | None
+    end: datetime | None
+
+
+class AirflowClient:
+    """A session of one logged-in person."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._login = {"username": user, "password": password}
+        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._authenticate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._http.close()
+
+    @staticmethod
+    def healthy(url: str) -> bool:
+        """Tell whether the API answers and every component has a heartbeat."""
+        try:
+            parts = httpx.get(f"{url}/api/v2/monitor/health", timeout=5, trust_env=False).raise_for_status().json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all(
+            (parts.get(name) or {}).get("status") == "healthy"
+            for name in ("metadatabase", "scheduler", "dag_processor", "triggerer")
+        )
+
+    @staticmethod
+    def warm_up(url: str) -> None:
+        """Make the API build the routes that tasks use, which takes seconds; else the first task would wait."""
+        httpx.get(f"{url}/execution/health", timeout=60, trust_env=False)
+
+    def wait_for_dag(self, dag_id: str, seconds: float = 60) -> None:
+        """Wait until the DAG processor has read a DAG, and say why if it could not."""
+        deadline = time.monotonic() + seconds
+        while self._send("GET", f"/dags/{dag_id}", accept=(404,)).status_code == 404:
+            if errors := self.import_errors():
+                raise RestError(f"Airflow cannot import a DAG file: {errors[0]}")
+            if time.monotonic() > deadline:
+                raise RestError(f"Airflow knows no DAG {dag_id} after {seconds:.0f} s, and reports no import error.")
+            time.sleep(0.2)
+
+    def import_errors(self) -> list[str]:
+        """Return what the DAG processor could not import, with the stack trace."""
+        found = self._get("/importErrors")["import_errors"]
+        return [f"{error['filename']}\n{error['stack_trace']}" for error in found]
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any], run_id: str | None = None) -> DagRun:
+        """Trigger a DAG as the button in the UI does."""
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)}
+        return _dag_run(self._send("POST", f"/dags/{dag_id}/dagRuns", json=body).json())
+
+    def run(self, dag_id: str, run_id: str) -> DagRun:
+        """Read a run."""
+        return _dag_run(self._get(_run_path(dag_id, run_id)))
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+        """List the tasks of a run, mapped ones one by one."""
+        found: list[TaskInstance] = []
+        while True:
+            page = self._get(f"{_run_path(dag_id, run_id)}/taskInstances?limit=100&offset={len(found)}")
+            found += [_task_instance(entry) for entry in page["task_instances"]]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                return found
+
+    def log(self, dag_id: str, run_id: str, task: TaskInstance) -> str:
+        """Read the log of a task's last try as text."""
+        path = f"{_task_path(dag_id, run_id, task)}/logs/{task.try_number}?map_index={task.map_index}&full_content=true"
+        return "\n".join(_line(event) for event in self._get(path)["content"])
+
+    def respond(self, dag_id: str, run_id: str, task: TaskInstance, chosen: Sequence[str] = ("Approve",)) -> None:
+        """Answer a task that waits for a person."""
+        path = f"{_task_path(dag_id, run_id, task)}/{task.map_index}/hitlDetails"
+        self._send("PATCH", path, json={"chosen_options": list(chosen), "params_input": {}})
+
+    def clear(self, dag_id: str, run_id: str, task: TaskInstance) -> None:
+        """Clear a task and everything after it, so that the run goes on from there."""
+        body = {
+            "dag_run_id": run_id,
+            "task_ids": [task.task_id if task.map_index < 0 else [task.task_id, task.map_index]],
+            "include_downstream": True,
+            "only_failed": False,
+            "reset_dag_runs": True,
+            "dry_run": False,
+        }
+        self._send("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+
+    def set_pool(self, name: str, slots: int) -> None:
+        """Create a pool, or set the slots of the one that is there."""
+        pool = {"slots": slots, "description": "Loads that run side by side", "include_deferred": False}
+        if self._send("POST", "/pools", json=pool | {"name": name}, accept=(409,)).status_code == 409:
+            self._send("PATCH", f"/pools/{name}", json=pool | {"pool": name})
+
+    def _authenticate(self) -> None:
+        answer = self._http.post("/auth/token", json=self._login)
+        if answer.is_error:
+            raise RestError(f"{self._http.base_url} refused the login of {self._login['username']}: {answer.text}")
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def _get(self, path: str) -> Any:
+        return self._send("GET", path).json()
+
+    def _send(self, method: str, path: str, json: Any = None, accept: Sequence[int] = ()) -> httpx.Response:
+        answer = self._http.request(method, f"/api/v2{path}", json=json)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            self._authenticate()
+            answer = self._http.request(method, f"/api/v2{path}", json=json)
+        if answer.is_error and answer.status_code not in accept:
+            raise RestError(f"{method} {path} was answered {answer.status_code}: {answer.text}")
+        return answer
+
+
+def _run_path(dag_id: str, run_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+
+
+def _task_path(dag_id: str, run_id: str, task: TaskInstance) -> str:
+    return f"{_run_path(dag_id, run_id)}/taskInstances/{task.task_id}"
+
+
+def _dag_run(entry: Mapping[str, Any]) -> DagRun:
+    return DagRun(
+        dag_id=entry["dag_id"],
+        run_id=entry["dag_run_id"],
+        state=entry["state"],
+        start=_moment(entry["start_date"]),
+        end=_moment(entry["end_date"]),
+    )
+
+
+def _task_instance(entry: Mapping[str, Any]) -> TaskInstance:
+    return TaskInstance(
+        task_id=entry["task_id"],
+        map_index=entry["map_index"],
+        state=entry["state"],
+        try_number=entry["try_number"],
+        start=_moment(entry["start_date"]),
+        end=_moment(entry["end_date"]),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _line(event: str | Mapping[str, Any]) -> str:
+    if isinstance(event, str):
+        return event
+    fields = {key: value for key, value in event.items() if key not in {"timestamp", "event", "level"}}
+    extra = "".join(f" {key}={value}" for key, value in fields.items() if key not in {"logger", "filename", "lineno"})
+    return f"{event.get('timestamp') or ''} {event.get('level', '')} {event['event']}{extra}".strip()
