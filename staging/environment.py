@@ -1,0 +1,57 @@
+"""The whole staging environment of this checkout: PostgreSQL, the worked schema, and Airflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from staging import cluster, instance
+from staging.cluster import Cluster
+from staging.instance import PROJECT, Instance
+
+STATE = PROJECT / ".staging"
+
+
+@dataclass(frozen=True)
+class Staging:
+    """A running staging environment."""
+
+    cluster: Cluster
+    airflow: Instance
+    artifacts: Path
+
+    @property
+    def database(self) -> str:
+        """Name the database that holds the worked tables."""
+        return self.cluster.conninfo("staging")
+
+
+def start(state: Path = STATE) -> Staging:
+    """Start what does not run yet."""
+    server = start_database(state)
+    artifacts = state / "artifacts"
+    artifacts.mkdir(parents=True, exist_ok=True)
+    return Staging(server, instance.start(state / "airflow", server), artifacts)
+
+
+def start_database(state: Path = STATE) -> Cluster:
+    """Start PostgreSQL alone, with the databases and the worked schema."""
+    server = cluster.start(state / "postgres")
+    for name in ("airflow", "staging"):
+        server.create_database(name)
+    create_schema(server.conninfo("staging"))
+    return server
+
+
+def create_schema(conninfo: str) -> None:
+    """Create the worked tables in a database, with 50 units and 50 devices."""
+    with psycopg.connect(conninfo) as connection:
+        connection.execute((PROJECT / "staging" / "schema.sql").read_bytes())
+
+
+def stop(state: Path = STATE) -> None:
+    """Stop everything; the data stays."""
+    instance.stop(state / "airflow")
+    cluster.stop(state / "postgres")
