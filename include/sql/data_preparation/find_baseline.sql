@@ -1,0 +1,12 @@
+-- purpose: Read what there is before the migration: rows, range and size
+-- params: schema, name
+-- returns: row
+-- lock: ACCESS SHARE on the table
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT count(*) AS rows,
+       min({partition_by})::text AS oldest,
+       max({partition_by})::text AS newest,
+       pg_table_size(to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))) AS table_bytes,
+       pg_total_relation_size(to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))) AS total_bytes
+  FROM {table}
