@@ -1,0 +1,13 @@
+-- purpose: Count and checksum the rows of a table by partition-to-be, all columns, in any order
+-- params: none
+-- returns: rows
+-- lock: ACCESS SHARE on the table
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT width_bucket(t.{partition_by}, {bounds}) AS bucket,
+       count(*) AS rows,
+       min(t.{partition_by})::text AS oldest,
+       max(t.{partition_by})::text AS newest,
+       coalesce(sum(hash_record_extended(ROW({row}), 0)), 0) AS checksum
+  FROM {table} AS t
+ GROUP BY 1
