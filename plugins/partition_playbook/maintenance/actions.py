@@ -12,11 +12,12 @@ from partition_playbook.sql import statement
 
 @dataclass(frozen=True)
 class Create:
-    """Create and attach the partition of one interval."""
+    """Create and attach the partition of one interval; ``coming`` is one in which no row is due yet."""
 
     partition: TableName
     bounds: Bounds
     reason: str
+    coming: bool
 
     @property
     def lock(self) -> str:

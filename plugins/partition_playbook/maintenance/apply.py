@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 ITS_OWN = (
     PlaybookError,
     psycopg.errors.QueryCanceled,
+    psycopg.errors.DependentObjectsStillExist,
+    psycopg.errors.ObjectNotInPrerequisiteState,
     psycopg.IntegrityError,
     psycopg.ProgrammingError,
     psycopg.NotSupportedError,

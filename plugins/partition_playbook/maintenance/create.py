@@ -9,7 +9,7 @@ from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition, Table
-from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance.actions import Create
 from partition_playbook.maintenance.observe import require_ours
@@ -24,16 +24,17 @@ MOVE_LIMIT = 10_000
 LONGEST_STATEMENT_MS = 10_000
 
 
-class _RowsWait(Exception):
-    """Leave the transaction: there are rows to move, and that needs the stronger lock from its start."""
+class _RowsDue(Exception):
+    """Leave the transaction: rows of the range wait or are due, and that needs the stronger lock from its start."""
 
 
-def create(run: Run, action: Create, move_limit: int = MOVE_LIMIT) -> int | None:
+def create(run: Run, action: Create, move_limit: int = MOVE_LIMIT, retry: LockRetry | None = None) -> int | None:
     """Create and attach a partition; return how many rows were moved into it, None where its range is taken already.
 
-    Without rows to move readers and writers go on. With them the table is locked for the moment of the move: a reader
-    who had looked up the partitions before, but not yet read the rows, would find them in neither. A REPEATABLE READ
-    transaction that is older than the move and reads the table only after it misses them, as after any such DDL.
+    Where no row of the range is due, readers and writers go on. Else, with a default partition, the table is locked
+    for a moment. Whoever had looked up the partitions before would miss the rows that move, or have a row refused that
+    was on its way into the default partition. A REPEATABLE READ transaction that is older than the move and reads the
+    table only after it misses them still, as after any such DDL.
     """
 
     def attempt(lock_timeout: int, exclusive: bool) -> int | None:
@@ -42,9 +43,9 @@ def create(run: Run, action: Create, move_limit: int = MOVE_LIMIT) -> int | None
             return _create(run, session, action, move_limit if exclusive else 0)
 
     try:
-        return with_lock_retry(run.database, run.table, partial(attempt, exclusive=False))
-    except _RowsWait:
-        return with_lock_retry(run.database, run.table, partial(attempt, exclusive=True))
+        return with_lock_retry(run.database, run.table, partial(attempt, exclusive=False), retry)
+    except _RowsDue:
+        return with_lock_retry(run.database, run.table, partial(attempt, exclusive=True), retry)
 
 
 def _create(run: Run, session: Session, action: Create, move_limit: int) -> int | None:
@@ -56,6 +57,9 @@ def _create(run: Run, session: Session, action: Create, move_limit: int) -> int 
     ranged = ranges(run.spec, partitions)
     if any(each.touches(action.bounds) for each in ranged):
         return None
+    default = next((each for each in partitions if each.is_default), None)
+    if default and not (action.coming or move_limit):
+        raise _RowsDue
     _require_free(session, action.partition)
     siblings = [each.table for _, _, each in own(ranged)]
     like = catalog.require(session, siblings[-1]) if siblings else parent
@@ -63,7 +67,6 @@ def _create(run: Run, session: Session, action: Create, move_limit: int) -> int 
     shadow.tune_columns(session, like, action.partition)
     shadow.grant(session, like, action.partition)
     lower, upper = action.bounds.literals(parent.column(run.spec.partition_by).type)
-    default = next((each for each in partitions if each.is_default), None)
     moved = _move(run, session, action, default, (lower, upper), move_limit) if default else 0
     session.run(
         "maintenance/attach_partition",
@@ -98,7 +101,7 @@ def _move(
     if not waiting:
         return 0
     if not move_limit:
-        raise _RowsWait
+        raise _RowsDue
     table = catalog.require(session, default.table)
     _require_movable(table, catalog.require(session, run.table), waiting, move_limit)
     parts |= {"partition": action.partition.identifier, "columns": columns(table.writable)}

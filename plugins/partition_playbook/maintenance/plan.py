@@ -52,6 +52,7 @@ class Plan:
     proposed: tuple[Action, ...]
     findings: tuple[Check, ...]
     deferral: str
+    statistics_due: str
 
 
 def plan(
@@ -90,9 +91,12 @@ def plan(
         findings.stranded_check(_stranded(found)),
         *([findings.cutoff_check(cutoff, found.clock)] if cutoff else []),
     ]
-    changes += _analyze(spec.name, found, changes, now)
+    due = _statistics_due(found, now)
+    if changes or due:
+        changes.append(Analyze(spec.name, due or "its partitions change"))
     deferral = found.deferral if cutoff else ""
-    return Plan(spec.name, now, horizon, cutoff, tuple(changes), retired if propose else (), tuple(checks), deferral)
+    proposed = retired if propose else ()
+    return Plan(spec.name, now, horizon, cutoff, tuple(changes), proposed, tuple(checks), deferral, due)
 
 
 def _wanted(
@@ -112,7 +116,7 @@ def _create(spec: TableSpec, bounds: Bounds, now: DateTime, ahead: int) -> Creat
         reason = f"the {spec.interval} of {now.to_date_string()} has no partition"
     else:
         reason = "a gap between partitions"
-    return Create(spec.name.partition(bounds.suffix), bounds, reason)
+    return Create(spec.name.partition(bounds.suffix), bounds, reason, coming=bounds.lower > now)
 
 
 def _retire(found: Found, ranged: Sequence[Ranged], cutoff: DateTime) -> Iterator[Action]:
@@ -134,10 +138,10 @@ def _stranded(found: Found) -> list[TableName]:
     return [each for each in found.intended if each not in attached]
 
 
-def _analyze(table: TableName, found: Found, changes: Sequence[Action], now: DateTime) -> Iterator[Analyze]:
-    if changes:
-        yield Analyze(table, "its partitions change")
-    elif found.analyzed_at is None:
-        yield Analyze(table, "it was never analyzed")
-    elif (now - found.analyzed_at).total_days() > ANALYZE_AFTER_DAYS:
-        yield Analyze(table, f"it was analyzed last at {found.analyzed_at.isoformat(timespec='seconds')}")
+def _statistics_due(found: Found, now: DateTime) -> str:
+    """Say why the parent's statistics are due; empty where they are fresh."""
+    if found.analyzed_at is None:
+        return "it was never analyzed"
+    if (now - found.analyzed_at).total_days() > ANALYZE_AFTER_DAYS:
+        return f"it was analyzed last at {found.analyzed_at.isoformat(timespec='seconds')}"
+    return ""

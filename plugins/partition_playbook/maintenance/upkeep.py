@@ -16,7 +16,7 @@ from partition_playbook.maintenance.actions import Action, Analyze, Create, Deta
 from partition_playbook.maintenance.apply import Done, Ending, apply
 from partition_playbook.maintenance.observe import clock_check, observe, require_ours
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
-from partition_playbook.maintenance.plan import Plan, plan
+from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Plan, plan
 from partition_playbook.migration.run import Run
 
 COUNTED_ROWS = 100_000
@@ -85,7 +85,7 @@ def _state_checks(run: Run, session: Session, params: MaintenanceParams, after: 
         _left("partitions_ahead", after, (Create,), reach, params.dry_run),
         _left("no_pending_detach", after, (Finalize,), "no interrupted detach", params.dry_run),
         _retention_check(run, params, after),
-        _left("parent_analyzed", after, (Analyze,), "statistics of this week", params.dry_run),
+        _statistics_check(params, after),
         _default_check(run, session),
     ]
 
@@ -113,6 +113,14 @@ def _retention_check(run: Run, params: MaintenanceParams, after: Plan) -> Check:
     if waits:
         return skipped("retention", waits, expected=expected)
     return _left("retention", after, (Detach, Drop), expected, params.dry_run)
+
+
+def _statistics_check(params: MaintenanceParams, after: Plan) -> Check:
+    expected = f"statistics of the last {ANALYZE_AFTER_DAYS} days"
+    if after.statistics_due and params.dry_run:
+        return skipped("parent_analyzed", f"a dry run: {after.statistics_due}", expected=expected)
+    actual = after.statistics_due or "as expected"
+    return check("parent_analyzed", not after.statistics_due, expected=expected, actual=actual)
 
 
 def _default_check(run: Run, session: Session) -> Check:
