@@ -11,8 +11,9 @@ from partition_playbook import catalog
 from partition_playbook.catalog import Index, Partition
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Row, Session
-from partition_playbook.evidence import foreign_keys
+from partition_playbook.evidence import contents, foreign_keys
 from partition_playbook.intervals import Bounds, in_zone
+from partition_playbook.ledger import Statistics
 from partition_playbook.migration import capture, shadow, verify
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName
@@ -27,11 +28,13 @@ def checks(run: Run) -> list[Check]:
     if live.blocks:
         return [live]
     content = verify.content_check(*verify.compare(run))
+    counts = snapshot_check(run)
     keys = [foreign_keys.presence_check(run, now), foreign_keys.enforcement_check(run, now)]
     with run.database.session() as session:
         return [
             live,
             content,
+            counts,
             partition_check(run, session),
             default_check(run, session),
             index_check(session, now),
@@ -51,6 +54,47 @@ def partitioned_check(now: Sides) -> Check:
         actual=f"{now.live.table_name} is {'partitioned' if now.live.is_partitioned else 'the original table'}",
         remedy="Run the migration's cutover first",
     )
+
+
+def snapshot_check(run: Run) -> Check:
+    """Show what became of the snapshot's rows and checksums, partition by partition; record what there is now.
+
+    Writes go on, so a difference alone proves nothing: that no row was lost is for row_content to prove. Suspicious is
+    a difference where no write was ever captured.
+    """
+    before = run.ledger.statistics("snapshot")
+    with run.database.snapshot() as session:
+        now = {each.partition: each for each in contents.statistics(session, run)}
+        log = run.table.change_log.identifier.as_string(session.connection)
+        captured = session.value("validation/count_captured", {"log": log})
+    with run.database.transaction() as session:
+        run.ledger.set_statistics(session, "validation", now.values())
+    changed = {name: _difference(before.get(name), now.get(name)) for name in before.keys() | now.keys()}
+    changed = {name: told for name, told in sorted(changed.items()) if told}
+    net = sum(each.rows for each in now.values()) - sum(each.rows for each in before.values())
+    told = f"{len(now) - len(changed)} partitions hold the same rows; {len(changed)} changed, by {net:+d} rows net"
+    return check(
+        "snapshot_rows",
+        bool(before) and not (changed and captured == 0),
+        expected="the snapshot's rows and checksums in each partition, but for what was written since",
+        actual=f"{told}; {captured} changes were captured since"
+        if before
+        else "no statistics were taken at the snapshot",
+        severity=Severity.WARNING if before else Severity.ERROR,
+        remedy="The rows changed between the snapshot and the capture, or behind the capture's back"
+        if before
+        else "Run the snapshot section first",
+        evidence=changed,
+    )
+
+
+def _difference(before: Statistics | None, now: Statistics | None) -> str:
+    """Tell what became of a partition; nothing where it holds the same rows."""
+    rows, checksum = (before.rows, before.checksum) if before else (0, 0)
+    rows_now, checksum_now = (now.rows, now.checksum) if now else (0, 0)
+    if (rows, checksum) == (rows_now, checksum_now):
+        return ""
+    return f"{rows} rows, checksum {checksum}; now {rows_now} rows, checksum {checksum_now}"
 
 
 def expected_bounds(run: Run, session: Session) -> list[Bounds]:

@@ -1,0 +1,7 @@
+-- purpose: Read how many changes the capture has numbered since it began; those of transactions that rolled back count too
+-- params: log
+-- returns: value
+-- lock: ACCESS SHARE on the sequence
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(%(log)s, '_change_id')::regclass), 0)

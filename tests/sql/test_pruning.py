@@ -1,0 +1,172 @@
+"""Pruning: the right partitions ran, the times are compared honestly, and the gains are measured on copies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from partition_playbook.checks import Check, Outcome
+from partition_playbook.evidence import pruning
+from partition_playbook.migration.run import Run
+
+INTERVAL = "{partition_by} >= {interval_start} AND {partition_by} < {interval_end}"
+COUNT = f"SELECT count(*) FROM {{table}} WHERE {INTERVAL}"
+BOUND = {"since": "{interval_start}", "until": "{interval_end}"}
+
+
+@pytest.fixture(scope="session")
+def template(migrated_template: str) -> str:
+    return migrated_template
+
+
+def with_queries(run: Run, *queries: dict[str, Any]) -> Run:
+    return replace(run, spec=run.spec.model_validate({**run.spec.model_dump(), "queries": queries}))
+
+
+def baseline(run: Run, factor: float) -> None:
+    """Write a baseline that is ``factor`` times what the queries take now."""
+    pruning.benchmark(run, pruning.AFTER)
+    for name, row in run.ledger.measurements(pruning.AFTER).items():
+        detail = {**row["detail"], "runs": [factor * each for each in row["detail"]["runs"]]}
+        run.ledger.measure(pruning.BEFORE, name, factor * row["value"], "ms", **detail)
+
+
+def checks(run: Run, min_speedup: float = 0.5) -> dict[str, Check]:
+    return {each.name: each for each in pruning.checks(run, min_speedup)}
+
+
+def test_default_queries_read_only_their_partitions(run: Run) -> None:
+    baseline(run, 20)
+    found = checks(run)
+    assert list(found) == [
+        *(f"pruned_{query.name}" for query in run.spec.queries),
+        *(f"speedup_{query.name}" for query in run.spec.queries),
+        "regressions",
+    ]
+    assert [str(each) for each in found.values() if each.outcome is not Outcome.PASSED] == []
+    month = found["pruned_one_interval_count"].evidence
+    assert len(month["ran"]) == 1
+    assert month["allowed"] == sorted({*month["ran"], "sensor_readings_default"})
+    week = found["pruned_last_7_days"].evidence
+    assert 1 <= len([name for name, rows in week["ran"].items() if rows]) <= 2
+    assert week["removed_at_start"] >= 10
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM {table}",
+        "SELECT count(*) FROM {table} WHERE date_trunc('month', {partition_by}) = {interval_start}",
+    ],
+)
+def test_query_that_cannot_prune_is_named(run: Run, sql: str) -> None:
+    asked = with_queries(run, {"name": "whole", "sql": sql, **BOUND})
+    baseline(asked, 20)
+    found = checks(asked)["pruned_whole"]
+    assert found.blocks
+    assert f"{run.ledger.loads()[0]['partition_name']} ran and should not" in found.actual
+
+
+def test_query_without_a_range_is_skipped_and_one_open_end_is_not(run: Run) -> None:
+    asked = with_queries(
+        run,
+        {"name": "whole", "sql": "SELECT count(*) FROM {table}"},
+        {
+            "name": "old",
+            "sql": "SELECT count(*) FROM {table} WHERE {partition_by} < {interval_end}",
+            "until": BOUND["until"],
+        },
+    )
+    found = checks(asked)
+    assert found["pruned_whole"].outcome is Outcome.SKIPPED
+    assert found["pruned_old"].outcome is Outcome.PASSED
+    assert run.ledger.loads()[0]["partition_name"] in found["pruned_old"].evidence["ran"]
+
+
+def test_rows_in_the_default_partition_are_named(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE sensor_readings SET recorded_at = now() + interval '9 years' WHERE id = 9")
+    found = checks(
+        with_queries(
+            run, {"name": "recent", "sql": "SELECT * FROM {table} WHERE {partition_by} >= now()", "since": "now()"}
+        )
+    )["pruned_recent"]
+    assert found.blocks
+    assert "sensor_readings_default returned 1 rows" in found.actual
+
+
+def test_query_of_another_table_proves_nothing(run: Run) -> None:
+    asked = with_queries(run, {"name": "odd", "sql": "SELECT count(*) FROM units", "since": "now()"})
+    assert "no partition ran" in checks(asked)["pruned_odd"].actual
+
+
+def test_partitions_behind_a_limit_are_never_executed(run: Run) -> None:
+    sql = "SELECT * FROM {table} WHERE {partition_by} < now() ORDER BY {partition_by} LIMIT 1"
+    one = with_queries(replace(run, spec=run.spec), {"name": "first", "sql": sql, "until": "now()"})
+    found = checks(one)["pruned_first"]
+    assert found.outcome is Outcome.PASSED
+    assert len(found.evidence["ran"]) + len(found.evidence["never_executed"]) + found.evidence["removed_at_start"] == 17
+
+
+@pytest.mark.parametrize(("factor", "reached"), [(20.0, True), (0.05, False)])
+def test_speedup_is_compared_with_the_baseline(run: Run, factor: float, reached: bool) -> None:
+    asked = with_queries(run, {"name": "count", "sql": COUNT, **BOUND})
+    baseline(asked, factor)
+    found = checks(asked)
+    assert found["speedup_count"].blocks is not reached
+    assert found["regressions"].blocks is not reached
+    assert "ms before" in found["speedup_count"].actual
+    assert "planning" in found["speedup_count"].actual
+
+
+def test_runs_that_overlap_are_called_so(run: Run) -> None:
+    asked = with_queries(run, {"name": "count", "sql": COUNT, **BOUND})
+    baseline(asked, 1.0)
+    assert "overlap" in checks(asked, 0.0)["speedup_count"].actual
+
+
+def test_regression_is_named_though_the_others_gain(run: Run) -> None:
+    asked = with_queries(run, {"name": "count", "sql": COUNT, **BOUND}, {"name": "more", "sql": COUNT, **BOUND})
+    baseline(asked, 20)
+    row = run.ledger.measurements(pruning.BEFORE)["more"]
+    run.ledger.measure(pruning.BEFORE, "more", row["value"] / 400, "ms", **row["detail"])
+    found = checks(asked)
+    assert not found["speedup_count"].blocks
+    assert found["regressions"].blocks
+    assert "more by" in found["regressions"].actual
+    assert "count by" not in found["regressions"].actual
+
+
+def test_lacking_baseline_is_no_evidence(run: Run) -> None:
+    asked = with_queries(run, {"name": "count", "sql": COUNT, **BOUND})
+    found = checks(asked)
+    assert found["speedup_count"].blocks
+    assert found["regressions"].blocks
+
+
+def test_gains_are_measured_on_copies_that_are_dropped(run: Run, connection: psycopg.Connection) -> None:
+    before = connection.execute("SELECT count(*), sum(id) FROM sensor_readings").fetchone()
+    pruning.gains(run)
+    found = {name: row["value"] for name, row in run.ledger.measurements("gains").items()}
+    assert set(found) == {
+        "hot_index_bytes",
+        "vacuum_unit_bytes",
+        "retention_delete_ms",
+        "retention_delete_wal",
+        "retention_vacuum_ms",
+        "retention_drop_ms",
+        "retention_drop_wal",
+    }
+    assert found["retention_delete_wal"] > 10 * 300
+    assert connection.execute("SELECT count(*), sum(id) FROM sensor_readings").fetchone() == before
+    assert connection.execute("SELECT to_regclass('partition_playbook.public_sensor_readings_gains')").fetchone() == (
+        None,
+    )
+
+
+def test_production_is_not_copied(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE partition_playbook.runs SET mode = 'migrate'")
+    pruning.gains(run)
+    assert set(run.ledger.measurements("gains")) == {"hot_index_bytes", "vacuum_unit_bytes"}
