@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, get_current_context, task
+from pydantic import BaseModel
 
 from partition_playbook.database import Database
 from partition_playbook.errors import PlaybookError, PreconditionFailed, TryAgain
@@ -162,15 +163,16 @@ def table_param() -> Param:
     return Param(chosen, type="string", enum=names or None, title="Table", description_md=description)
 
 
-def form() -> dict[str, Param]:
-    """Return the trigger form of the migration: what RunParams declares, once."""
-    schema = RunParams.model_json_schema()
-    params = {"table": table_param()}
+def form(model: type[BaseModel] = RunParams, table: Param | None = None) -> dict[str, Param]:
+    """Return the trigger form of a DAG: what the model of its params declares, once."""
+    schema = model.model_json_schema()
+    params = {"table": table or table_param()}
     for name, shown in schema["properties"].items():
         if name != "table":
             reference = shown.pop("$ref", "").rpartition("/")[2]
             known = {**schema["$defs"].get(reference, {}), **shown}
             if choices := known.pop("anyOf", None):
+                known |= {key: value for choice in choices for key, value in choice.items()}
                 known["type"] = [choice["type"] for choice in choices]
             description = known.pop("description", None)
             params[name] = Param(known.pop("default"), description_md=description, **known)

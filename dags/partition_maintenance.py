@@ -1,0 +1,51 @@
+"""# Partition maintenance
+
+Keeps every table of a spec (`include/tables/*.yaml`) in order, also one that this project did not migrate: monthly, at
+03:30 UTC on the 1st, or whenever it is triggered.
+
+For each table it reads the partitions' real bounds from the catalog, never their names, and the server's clock. Then it
+
+1. completes a detach that was interrupted;
+2. **creates** the current partition, those `premake` intervals ahead, and those that are missing in between, each like
+   its siblings. Rows that wait for one in the default partition move into it in the same transaction;
+3. applies **retention**: detaches and drops the partitions that lie wholly before the cutoff. Never the last, never one
+   that the spec would not have made, never while a migration of the table can still be rolled back;
+4. **analyzes** the table, which autovacuum never does.
+
+It looks again afterwards: what is still missing fails that table's task, and no other's. A table in order costs no DDL.
+A table that is not partitioned yet is passed over.
+
+| param | what it does |
+|---|---|
+| `table` | one table spec, or `all` |
+| `dry_run` | log every action with its reason and its lock; do nothing |
+| `premake` | partitions ahead; empty for the spec's |
+| `retention` | `apply`, `dry_run` (only name what would go), `off` |
+| `keep` | dry runs of retention: another period than the spec's, such as `12 months` |
+| `max_moved_rows` | the most rows that are moved while the table is locked |
+
+A task that could not get a lock names who held it and tries again; it may be cleared and run again at any time. What was
+done is in the task's log, its XCom and the ledger (`partition_playbook.runs`, mode `maintenance`).
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from partition_playbook.operators import TASK_DEFAULTS
+from partition_playbook.sections.maintenance import maintenance, trigger_form
+
+with DAG(
+    "partition_maintenance",
+    schedule=CronTriggerTimetable("30 3 1 * *", timezone="UTC"),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=TASK_DEFAULTS,
+    params=trigger_form(),
+    doc_md=__doc__,
+    dag_display_name="Partition maintenance",
+    tags=["partition-playbook", "postgres"],
+):
+    maintenance()
