@@ -24,7 +24,7 @@ A table that is not partitioned yet is passed over.
 | `keep` | dry runs of retention: another period than the spec's, such as `12 months` |
 | `max_moved_rows` | the most rows that are moved while the table is locked |
 
-A task that could not get a lock names who held it and tries again; it may be cleared and run again at any time. What was
+A task that could not get a lock names who held it and tries again; clear it to run it again at any time. What was
 done is in the task's log, its XCom and the ledger (`partition_playbook.runs`, mode `maintenance`).
 """
 
