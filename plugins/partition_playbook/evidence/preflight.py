@@ -26,6 +26,7 @@ KINDS = {
     "m": "a materialized view",
     "f": "a foreign table",
 }
+BY_PARTITION_COLUMN = (*source.BY_PARTITION_COLUMN, surroundings.names_fit)
 
 
 def checks(run: Run, params: RunParams) -> list[Check]:
@@ -99,9 +100,9 @@ def _every_check(look: Look) -> Iterator[Check]:
     yield from typed
     if any(each.blocks for each in typed):
         reason = "the partition column must be put right first"
-        yield from (skipped(each.__name__, reason) for each in source.BY_PARTITION_COLUMN)
+        yield from (skipped(each.__name__, reason) for each in BY_PARTITION_COLUMN)
     else:
-        yield from make(look, source.BY_PARTITION_COLUMN)
+        yield from make(look, BY_PARTITION_COLUMN)
     yield from carried.checks(look)
     yield from make(look, surroundings.CHECKS)
 
