@@ -1,0 +1,86 @@
+"""Decision: the criteria and the report, read from a real ledger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from partition_playbook.checks import Check, check
+from partition_playbook.evidence import application, decision, pruning, report, validation
+from partition_playbook.migration import cutover, rollback, verify
+from partition_playbook.migration.run import Direction, Run
+from partition_playbook.spec import Mode, RunParams
+
+PARAMS = RunParams(mode=Mode.REHEARSE, production_rows=1_000_000)
+
+
+@pytest.fixture(scope="session")
+def template(migrated_template: str) -> str:
+    return migrated_template
+
+
+def within(run: Run, section: str) -> Run:
+    return replace(run, ledger=replace(run.ledger, section=section))
+
+
+def record(run: Run, section: str, checks: list[Check]) -> None:
+    within(run, section).ledger.record(checks)
+
+
+def rehearse(run: Run) -> None:
+    """Make every section's checks, as the DAG does."""
+    record(run, "migration", [verify.content_check(*verify.compare(run), name="row_content_before_cutover")])
+    run.ledger.measure("migration", "cutover_held_ms", 8.0, "ms", tries=1)
+    run.ledger.measure("migration", "cutover_waited_ms", 1.0, "ms", tries=1)
+    record(run, "validation", validation.checks(run))
+    pruning.benchmark(run, pruning.BEFORE)
+    for name, row in run.ledger.measurements(pruning.BEFORE).items():
+        slow = {**row["detail"], "runs": [50 * each for each in row["detail"]["runs"]]}
+        run.ledger.measure(pruning.BEFORE, name, 50 * row["value"], "ms", **slow)
+    record(run, "pruning", pruning.checks(run, 0.5))
+    pruning.gains(run)
+    record(run, "application", application.checks(run))
+    record(run, "lifecycle", [check("maintenance_ran", True, expected="x", actual="x")])
+    rolled = rollback.roll_back(within(run, "rollback"))
+    run.ledger.measure("rollback", "rollback_seconds", rolled.seconds, "s")
+    content = verify.content_check(*verify.compare(run), name="row_content_after_rollback")
+    record(run, "rollback", [content, check("rollback_time", True, expected="x", actual="x")])
+    cutover.swap(run, Direction.FORWARD)
+
+
+def test_rehearsal_that_went_well_is_a_go_with_a_report(run: Run, tmp_path: Path) -> None:
+    rehearse(run)
+    decided = decision.criteria(run, PARAMS)
+    assert [str(each) for each in decided if each.blocks] == []
+    markdown, plain = report.write(run, PARAMS, tmp_path / "artifacts")
+    text, content = markdown.read_text(), json.loads(plain.read_text())
+    assert text.startswith(r"# public.sensor\_readings: GO")
+    assert content["verdict"] == "go"
+    assert {each["section"] for each in content["durations"]} >= {"migration", "validation", "pruning", "rollback"}
+    assert [each["query"] for each in content["performance"]]
+    assert sum(each["snapshot_rows"] for each in content["partitions"]) == 20_000
+    assert sum(each["validation_rows"] for each in content["partitions"]) == 20_000
+    assert content["estimate"]["production_rows"] == 1_000_000
+    assert len(content["gains"]) == 7
+
+
+def test_run_that_stopped_half_way_names_the_sections_that_are_missing(run: Run, tmp_path: Path) -> None:
+    record(run, "validation", validation.checks(run))
+    blocking = {each.name: each.actual for each in decision.criteria(run, PARAMS) if each.blocks}
+    assert "no evidence: section pruning has no check pruned_*" in blocking["pruning_confirmed"]
+    assert "no evidence: no cutover was recorded" in blocking["no_migration_error"]
+    assert "no_row_mismatch" not in blocking
+    assert report.write(run, PARAMS, tmp_path)[0].read_text().startswith(r"# public.sensor\_readings: NO-GO")
+
+
+def test_last_outcome_of_a_check_counts(run: Run, connection: psycopg.Connection) -> None:
+    rehearse(run)
+    connection.execute("DROP INDEX sensor_readings_device")
+    record(run, "validation", validation.checks(run))
+    assert {"checklist_indexes", "all_items_passed"} == {
+        each.name for each in decision.criteria(run, PARAMS) if each.blocks
+    }

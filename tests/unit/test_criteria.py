@@ -1,0 +1,232 @@
+"""The criteria, the estimate and the report, from evidence as values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from partition_playbook.checks import Check, Outcome, Severity, Verdict, check, skipped
+from partition_playbook.evidence import estimate, report
+from partition_playbook.evidence.decision import decide
+from partition_playbook.evidence.record import Evidence, Span
+from partition_playbook.spec import Mode, RunParams
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+PARAMS = RunParams(mode=Mode.REHEARSE, load_workers=2)
+MADE = {
+    "preflight": ["server_version"],
+    "migration": ["row_content_before_cutover"],
+    "validation": ["row_content", "snapshot_rows", "partition_indexes", "foreign_keys", "foreign_keys_enforced"],
+    "pruning": ["pruned_last_7_days", "speedup_last_7_days", "regressions"],
+    "application": ["probe_readings.recent"],
+    "lifecycle": ["maintenance_ran"],
+    "rollback": ["row_content_after_rollback", "rollback_time"],
+}
+
+
+def passed(name: str) -> Check:
+    return check(name, True, expected="x", actual="x")
+
+
+def failed(name: str, severity: Severity = Severity.ERROR) -> Check:
+    return check(name, False, expected="x", actual="y", remedy="mend it", severity=severity)
+
+
+def load(name: str, rows: int, seconds: float) -> dict[str, Any]:
+    ended = START + timedelta(seconds=seconds)
+    return {"partition_name": name, "state": "attached", "rows": rows, "started_at": START, "ended_at": ended}
+
+
+def measured(name: str, value: float, unit: str = "ms", **detail: Any) -> dict[str, dict[str, Any]]:
+    return {name: {"name": name, "value": value, "unit": unit, "detail": detail}}
+
+
+def good(mode: str = "rehearse") -> Evidence:
+    row = {"run_id": "r", "mode": mode, "phase": "live", "plan_hash": "h", "opened_by": "me", "started_at": START}
+    row |= {"table_schema": "public", "table_name": "readings", "spec": {"partition_by": "at", "interval": "month"}}
+    checks = {section: [passed(name) for name in names] for section, names in MADE.items()}
+    checks["application"].append(skipped("http", "no base_url"))
+    return Evidence(
+        row,
+        checks,
+        {
+            "migration": measured("cutover_held_ms", 8.0, tries=1) | measured("cutover_waited_ms", 1.0),
+            "rollback": measured("rollback_seconds", 4.0, "s"),
+            "before": measured("q", 10.0, planning_ms=0.1, buffers=100),
+            "after": measured("q", 2.0, planning_ms=0.2, buffers=10),
+        },
+        loads=[load("readings_y2026m01", 1000, 2), load("readings_y2026m02", 3000, 4)],
+        spans=[Span("migration", START, START + timedelta(seconds=8))],
+    )
+
+
+def without(evidence: Evidence, section: str, *names: str) -> Evidence:
+    kept = [each for each in evidence.checks.get(section, ()) if names and each.name not in names]
+    return replace(evidence, checks={**evidence.checks, section: kept})
+
+
+def broken(evidence: Evidence, section: str, name: str) -> Evidence:
+    changed = without(evidence, section, name)
+    return replace(changed, checks={**changed.checks, section: [*changed.checks[section], failed(name)]})
+
+
+def red(evidence: Evidence, params: RunParams = PARAMS) -> set[str]:
+    return {each.name for each in decide(evidence, params) if each.blocks}
+
+
+def test_good_rehearsal_is_a_go() -> None:
+    decided = decide(good(), PARAMS)
+    assert Verdict.of("decision", decided).go
+    assert {each.name for each in decided if each.outcome is Outcome.SKIPPED} == {
+        "checklist_dashboard",
+        "checklist_logs",
+        "team_confident",
+    }
+
+
+def test_every_line_of_the_playbook_is_there() -> None:
+    names = [each.name for each in decide(good(), PARAMS)]
+    assert len([name for name in names if name.startswith("checklist_")]) == 11
+    assert len(names) == 11 + 12
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "criteria"),
+    [
+        ("validation", "row_content", {"checklist_row_count", "no_data_loss", "no_row_mismatch"}),
+        ("validation", "snapshot_rows", {"checklist_row_count", "no_row_mismatch"}),
+        ("validation", "partition_indexes", {"checklist_indexes"}),
+        ("validation", "foreign_keys_enforced", {"checklist_foreign_keys"}),
+        ("pruning", "pruned_last_7_days", {"checklist_pruning", "pruning_confirmed", "no_pruning_failure"}),
+        ("pruning", "speedup_last_7_days", {"checklist_performance", "speedup_reached"}),
+        ("pruning", "regressions", {"no_degradation"}),
+        ("application", "probe_readings.recent", {"checklist_procedures", "no_application_error"}),
+        ("application", "http_dashboard", {"checklist_dashboard", "no_application_error"}),
+        ("lifecycle", "maintenance_ran", {"checklist_automation"}),
+        ("rollback", "rollback_time", {"checklist_rollback", "rollback_in_time", "no_rollback_failure"}),
+        ("rollback", "row_content_after_rollback", {"checklist_rollback", "no_rollback_failure"}),
+        ("migration", "row_content_before_cutover", {"no_data_loss", "no_migration_error"}),
+    ],
+)
+def test_failed_check_turns_its_criteria_red(section: str, name: str, criteria: set[str]) -> None:
+    listed = {"all_items_passed"} if any(each.startswith("checklist_") for each in criteria) else set()
+    assert red(broken(good(), section, name)) == criteria | listed
+
+
+@pytest.mark.parametrize("section", ["validation", "pruning", "application", "lifecycle", "rollback"])
+def test_section_that_never_ran_is_a_no_go(section: str) -> None:
+    missing = [each for each in decide(without(good(), section), PARAMS) if each.blocks]
+    assert {"all_items_passed"} < {each.name for each in missing}
+    assert any(f"no evidence: section {section} has no check" in each.actual for each in missing)
+
+
+def test_warning_is_not_a_no_go() -> None:
+    evidence = good()
+    warned = [*evidence.checks["validation"], failed("row_content_odd", Severity.WARNING)]
+    assert red(replace(evidence, checks={**evidence.checks, "validation": warned})) == set()
+
+
+def test_pruning_that_was_only_skipped_proves_nothing() -> None:
+    evidence = without(good(), "pruning", "pruned_last_7_days")
+    only = [*evidence.checks["pruning"], skipped("pruned_last_7_days", "no range")]
+    assert {"pruning_confirmed", "no_pruning_failure"} < red(
+        replace(evidence, checks={**evidence.checks, "pruning": only})
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"loads": []}, "nothing was loaded"),
+        ({"loads": [load("a", 1, 1) | {"state": "loading"}]}, "a is loading"),
+        ({"measurements": {}}, "no cutover was recorded"),
+    ],
+)
+def test_migration_that_did_not_end_is_named(changed: dict[str, Any], told: str) -> None:
+    found = {each.name: each for each in decide(replace(good(), **changed), PARAMS)}["no_migration_error"]
+    assert found.blocks
+    assert told in found.actual
+
+
+def test_duration_needs_a_load_that_ended() -> None:
+    assert red(replace(good(), loads=[load("a", 0, 1)])) == {"checklist_duration", "all_items_passed"}
+
+
+def test_production_needs_an_approval_but_no_rollback() -> None:
+    evidence = without(good("migrate"), "rollback")
+    decided = {each.name: each for each in decide(evidence, PARAMS)}
+    assert [each.name for each in decided.values() if each.blocks] == []
+    assert decided["rollback_in_time"].outcome is Outcome.SKIPPED
+    assert decided["team_confident"].outcome is Outcome.PASSED
+    assert "team_confident" in red(replace(evidence, measurements={}))
+
+
+def test_production_that_was_rolled_back_is_judged_by_its_rollback() -> None:
+    assert "no_rollback_failure" in red(broken(good("migrate"), "rollback", "rollback_time"))
+
+
+def test_estimate_is_linear_with_a_note_for_sorts() -> None:
+    found = estimate.production(good(), PARAMS.model_copy(update={"production_rows": 40_000}))
+    assert found is not None
+    assert found["measured"]["rows_per_second"] == pytest.approx(1000)
+    assert found["load_seconds"] == pytest.approx(40)
+    assert 40 < found["load_seconds_with_log"] < 60
+    assert found["sections"]["migration"]["estimated_seconds"] == pytest.approx(80)
+
+
+def test_estimate_without_rows_to_aim_at_is_for_the_rows_of_the_run() -> None:
+    found = estimate.production(good(), PARAMS)
+    assert found is not None
+    assert (found["production_rows"], found["load_seconds"]) == (4000, pytest.approx(4))
+    assert estimate.production(replace(good(), loads=[]), PARAMS) is None
+
+
+def test_report_tells_verdict_speedup_and_estimate() -> None:
+    text = report.render(report.compose(good(), PARAMS))
+    assert text.startswith("# public.readings: GO\n")
+    assert "| q | 10.000 | 2.000 | 80 % | 0.100 → 0.200 | 100 → 10 |" in text
+    assert "cutover waited 1.0 ms for its lock and held it for 8.0 ms" in text
+    assert "- [x] Row count matches pre-migration count: passed" in text
+    assert "- [ ] No critical errors in logs for 2 hours" in text
+    assert "4,000 rows in 4.0 s with 2 workers" in text
+
+
+def test_report_of_a_no_go_names_what_went_wrong_and_the_remedy() -> None:
+    content = report.compose(broken(good(), "validation", "row_content"), PARAMS)
+    text = report.render(content)
+    assert text.startswith("# public.readings: NO-GO\n")
+    assert r"FAIL row\_content: expected x; actual y. mend it" in text
+    assert "Rehearse again; do not go on to production" in text
+    assert content["adjustments"] == ["row_content: mend it"]
+
+
+def test_report_of_an_empty_ledger_is_a_no_go() -> None:
+    text = report.render(report.compose(Evidence(good().run), PARAMS))
+    assert "NO-GO" in text
+    assert "There was no cutover." in text
+    assert "No load has ended" in text
+
+
+def test_nothing_from_data_is_markdown() -> None:
+    evil = "a|b\n\n# owned <script> [x](http://e) `c` *d*"
+    evidence = good()
+    checks = {**evidence.checks, "preflight": [replace(failed("views"), actual=evil)]}
+    text = report.render(
+        report.compose(replace(evidence, checks=checks, run={**evidence.run, "table_name": evil}), PARAMS)
+    )
+    assert "\n# owned" not in text
+    assert "<script>" not in text.replace(r"\<script\>", "")
+    assert r"a\|b \# owned \<script\> \[x\](http://e) \`c\` \*d\*" in text
+
+
+def test_next_steps_fit_the_run() -> None:
+    assert "partition_finalize" in report.compose(without(good("migrate"), "rollback"), PARAMS)["next_steps"][-1]
+    assert "plan" in " ".join(report.compose(good(), PARAMS)["next_steps"])
+
+
+def test_what_was_never_looked_at_went_wrong() -> None:
+    wrong = report.compose(without(good(), "pruning"), PARAMS)["went_wrong"]
+    assert {each["name"] for each in wrong} >= {"pruning_confirmed", "no_degradation"}
