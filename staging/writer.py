@@ -1,0 +1,240 @@
+"""One live writer: a process with one connection that writes as an application does."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from multiprocessing.connection import Connection as Channel
+from multiprocessing.synchronize import Event
+from typing import Any, Protocol
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from staging.record import COLUMNS, ROW, SESSION, Notes, States, WriteError
+
+INSERT = sql.SQL(f"INSERT INTO sensor_readings ({COLUMNS}) VALUES {{}} RETURNING id, {{}}")
+VALUES = sql.SQL("(" + ", ".join(["%s"] * 9) + ")")
+OWNED = sql.SQL(" WHERE id = %(id)s AND (source = %(token)s) = %(own)s RETURNING id, ") + ROW
+MOVE = sql.SQL("UPDATE sensor_readings SET recorded_at = %(recorded_at)s") + OWNED
+CORRECT = sql.SQL("UPDATE sensor_readings SET temperature = %(temperature)s, battery = %(battery)s") + OWNED
+DELETE = sql.SQL("DELETE FROM sensor_readings") + OWNED
+BURST = 5  # transactions on average
+
+
+class Counters(Protocol):
+    """A shared array of numbers, one a writer."""
+
+    def __setitem__(self, index: int, value: int, /) -> None:
+        """Set the number of a writer."""
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Which rows a writer owns, and how fast it writes."""
+
+    conninfo: str
+    token: str  # the source of the rows that this group of writers inserts
+    index: int
+    count: int
+    rate: float | None
+    seed: int
+
+
+@dataclass
+class Transaction:
+    """The rows that an open transaction has changed: their text, or None where deleted."""
+
+    rows: dict[int, str | None] = field(default_factory=dict)
+    inserted: set[int] = field(default_factory=set)
+
+
+def write(duty: Duty, rows: dict[int, States], written: int, channel: Channel, paused: Event, total: Counters) -> None:
+    """Write until told to stop, or until nobody listens any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    writer = Writer(duty, rows, written)
+    try:
+        while _obey(writer, channel, paused):
+            if not paused.is_set() and time.monotonic() >= writer.due:
+                writer.transact()
+                total[duty.index] = writer.written
+    except (EOFError, OSError):
+        return
+    finally:
+        writer.close()
+
+
+def _obey(writer: Writer, channel: Channel, paused: Event) -> bool:
+    idle = 0.02 if paused.is_set() else min(0.02, max(0.0, writer.due - time.monotonic()))
+    if not channel.poll(idle):
+        return True
+    command = channel.recv()
+    channel.send(writer.take_notes())
+    return bool(command != "stop")
+
+
+class Writer:
+    """The application: short transactions in bursts, and a note of each row that it committed."""
+
+    def __init__(self, duty: Duty, rows: dict[int, States], written: int) -> None:
+        self.due = time.monotonic()
+        self.written = written
+        self._duty = duty
+        self._rows = rows
+        self._own: list[int] = []
+        self._highest = 0
+        self._random = random.Random(f"{duty.seed} {duty.index} {written}")
+        self._notes = Notes()
+        self._connection: psycopg.Connection | None = None
+        self._units: list[UUID] = []
+        self._devices: list[UUID] = []
+
+    def take_notes(self) -> Notes:
+        """Hand over what was noted since the last time."""
+        notes, self._notes = self._notes, Notes()
+        return notes
+
+    def close(self) -> None:
+        """Leave the database."""
+        if self._connection:
+            self._connection.close()
+
+    def transact(self) -> None:
+        """Run one transaction, and time it; connecting is not part of it."""
+        try:
+            self._connect()
+        except psycopg.Error as error:
+            self._undo(Transaction(), error)
+            return
+        transaction = Transaction()
+        began, clock = time.time(), time.perf_counter()
+        try:
+            for _ in range(self._random.choice((1, 1, 1, 1, 3))):
+                self._change(transaction)
+        except psycopg.Error as error:
+            self._undo(transaction, error)
+        else:
+            self._commit(transaction)
+        self._notes.timings.append((began, time.perf_counter() - clock))
+        if self._duty.rate and self._random.random() < 1 / BURST:
+            self.due = max(self.due, time.monotonic() - 1) + BURST / self._duty.rate
+
+    def _connect(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            name = f"partition-playbook-writer-{self._duty.index}"
+            connection = psycopg.connect(self._duty.conninfo, options=SESSION, application_name=name)
+            self._units = [row[0] for row in connection.execute("SELECT id FROM units ORDER BY id")]
+            self._devices = [row[0] for row in connection.execute("SELECT id FROM devices ORDER BY id")]
+            highest = connection.execute("SELECT max(id) FROM sensor_readings").fetchone()
+            self._highest = (highest and highest[0]) or 0
+            connection.commit()
+            self._connection = connection
+        return self._connection
+
+    def _change(self, transaction: Transaction) -> None:
+        kind = self._random.random()
+        if kind < 0.8:
+            self._insert(transaction)
+        elif kind < 0.9:
+            values = {"temperature": self._number(-10, 20), "battery": self._random.randrange(100)}
+            move = self._random.random() < 0.5
+            self._alter(transaction, MOVE if move else CORRECT, values | {"recorded_at": self._moment(days=365)})
+        else:
+            self._alter(transaction, DELETE, {})
+
+    def _insert(self, transaction: Transaction) -> None:
+        count = self._random.choice((1, 1, 1, 5, 20))
+        values = [value for _ in range(count) for value in self._reading()]
+        query = INSERT.format(sql.SQL(", ").join([VALUES] * count), ROW)
+        rows: dict[int, str | None] = dict(self._connect().execute(query, values).fetchall())
+        transaction.rows |= rows
+        transaction.inserted |= rows.keys()
+        self._highest = max(self._highest, *rows)
+
+    def _alter(self, transaction: Transaction, query: sql.Composed, values: dict[str, Any]) -> None:
+        own = bool(self._own) and self._random.random() < 0.5
+        key = self._pick_own() if own else self._pick_other()
+        parameters = {**values, "id": key, "own": own, "token": self._duty.token}
+        rows: dict[int, str | None] = dict(self._connect().execute(query, parameters).fetchall())
+        transaction.rows |= dict.fromkeys(rows) if query is DELETE else rows
+        if own and (query is DELETE or not rows):
+            self._own.pop()
+
+    def _pick_own(self) -> int:
+        place = self._random.randrange(len(self._own))
+        self._own[place], self._own[-1] = self._own[-1], self._own[place]
+        return self._own[-1]  # the end, where it can be dropped
+
+    def _pick_other(self) -> int:
+        """Pick an id that falls to this writer, of a row that was there or came without this group."""
+        key = self._random.randint(0, self._highest)
+        return key - key % self._duty.count + self._duty.index
+
+    def _reading(self) -> tuple[Any, ...]:
+        late = self._random.random() < 0.2
+        recorded = self._moment(days=365) if late else self._moment(days=0.0001)
+        return (
+            self._random.choice(self._units),
+            self._random.choice(self._devices),
+            self._number(-10, 20),
+            self._number(0, 100),
+            self._random.randrange(100),
+            self._random.randrange(-100, 20),
+            recorded,
+            datetime.now(UTC),
+            self._duty.token,
+        )
+
+    def _number(self, low: int, high: int) -> Decimal:
+        return Decimal(self._random.randint(100 * low, 100 * high)).scaleb(-2)
+
+    def _moment(self, days: float) -> datetime:
+        return datetime.now(UTC) - timedelta(microseconds=self._random.randrange(round(days * 86_400_000_000)))
+
+    def _commit(self, transaction: Transaction) -> None:
+        connection = self._connection
+        assert connection is not None
+        try:
+            connection.commit()
+        except psycopg.Error as error:
+            if not connection.closed:
+                self._undo(transaction, error)
+                return
+            self._note_error(error)
+            for key in transaction.rows:
+                self._note(key, self._either(transaction, key))
+            return
+        self.written += len(transaction.rows)
+        self._own += transaction.inserted
+        for key, text in transaction.rows.items():
+            self._note(key, (text,))
+
+    def _either(self, transaction: Transaction, key: int) -> States | None:
+        before = (None,) if key in transaction.inserted else self._rows.get(key)
+        return before and (*before, transaction.rows[key])
+
+    def _undo(self, transaction: Transaction, error: psycopg.Error) -> None:
+        self._note_error(error)
+        for key in transaction.inserted:
+            self._note(key, (None,))
+        if self._connection and not self._connection.closed:
+            with suppress(psycopg.Error):
+                self._connection.rollback()
+        self.due = time.monotonic() + 0.1
+
+    def _note(self, key: int, states: States | None) -> None:
+        self._notes.rows[key] = states
+        if states is None:
+            self._rows.pop(key, None)
+        else:
+            self._rows[key] = states
+
+    def _note_error(self, error: psycopg.Error) -> None:
+        state = error.sqlstate or type(error).__name__
+        self._notes.errors.append(WriteError(time.time(), state, str(error).strip()))
