@@ -655,6 +655,16 @@ def test_somebody_elses_interrupted_detach_is_finalized_and_kept(
     assert exists(connection, oldest)
 
 
+def test_a_table_that_nobody_looked_after_for_a_year_is_put_in_order_in_one_run(
+    connection: psycopg.Connection[Any], connect: Connect
+) -> None:
+    make_table(connection, back=12, ahead=-12)
+    insert(connection, THIS_MONTH)
+    done = maintain(mixed_run(connect), DEFAULTS)
+    assert partitions(connection).keys() == {name.name for name, _, _ in months(3, 2)} | {MIXED.default.name}
+    assert (done.summary["failed"], done.summary["moved_rows"]) == ([], 1)
+
+
 def test_the_last_partition_is_never_detached(connection: psycopg.Connection[Any], connect: Connect) -> None:
     make_table(connection, back=0, ahead=0)
     run = mixed_run(connect)

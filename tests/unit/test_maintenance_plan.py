@@ -253,10 +253,14 @@ def test_retention_believes_bounds_and_not_names() -> None:
     assert names(planned, Drop) == ["Readings_y2026m02"]
 
 
-def test_the_last_partition_stays_however_old_it_is() -> None:
+def test_the_last_partition_goes_only_where_another_one_comes() -> None:
     table = spec()
-    planned = made(table, own(table, "2020-01-01", "2020-03-01"), at("2026-02-14"), retention=TWO_YEARS)
-    assert names(planned, Drop) == ["p_y2020m01", "p_y2020m02"]
+    old = own(table, "2020-01-01", "2020-03-01")
+    planned = made(table, old, at("2026-02-14"), retention=TWO_YEARS)
+    assert names(planned, Drop) == [each.table.name for each in old]
+    rest = ranged("rest", "'2021-01-01 00:00:00+00'", "MAXVALUE")
+    alone = made(table, [*old, rest], at("2026-02-14"), retention=TWO_YEARS)
+    assert (names(alone, Create), names(alone, Drop)) == ([], [each.table.name for each in old[:-1]])
 
 
 def test_the_current_partition_stays_when_nothing_is_to_be_kept() -> None:

@@ -1,4 +1,4 @@
--- purpose: Create one partition as a plain table beside the shadow; the check of its bounds spares ATTACH a scan
+-- purpose: Create a plain table that can become a partition; the check of its bounds spares ATTACH a scan
 -- params: none
 -- returns: none
 -- lock: ACCESS SHARE on the shadow

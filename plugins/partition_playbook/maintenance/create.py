@@ -49,7 +49,7 @@ def create(run: Run, action: Create, move_limit: int = MOVE_LIMIT, retry: LockRe
 
 
 def _create(run: Run, session: Session, action: Create, move_limit: int) -> int | None:
-    lock = "migration/lock_exclusively" if move_limit else "migration/lock_against_maintenance"
+    lock = "migration/lock_exclusively" if move_limit else "maintenance/lock_parent"
     session.run(lock, table=run.table.identifier)
     parent = catalog.require(session, run.table)
     require_ours(run, parent)

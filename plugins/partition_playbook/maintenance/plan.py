@@ -76,13 +76,13 @@ def plan(
     ranged = ranges(spec, found.partitions)
     wanted = _wanted(spec, ranged, now, horizon, cutoff)
     missing = [each for each in wanted if not any(other.touches(each) for other in ranged)]
+    creates = [_create(spec, each, now, ahead) for each in missing] if len(missing) <= findings.MOST_CREATED else []
     may = cutoff is not None and cutoff <= found.clock and (propose or not found.deferral)
-    retired = tuple(_retire(found, ranged, cutoff)) if cutoff and may else ()
+    retired = tuple(_retire(found, ranged, cutoff, keep_last=not creates)) if cutoff and may else ()
     changes: list[Action] = [
         Finalize(each, "its detach was interrupted, so its range is refused") for each in found.pending
     ]
-    if len(missing) <= findings.MOST_CREATED:
-        changes += [_create(spec, each, now, ahead) for each in missing]
+    changes += creates
     changes += () if propose else retired
     checks = [
         findings.amount_check(len(missing)),
@@ -119,11 +119,11 @@ def _create(spec: TableSpec, bounds: Bounds, now: DateTime, ahead: int) -> Creat
     return Create(spec.name.partition(bounds.suffix), bounds, reason, coming=bounds.lower > now)
 
 
-def _retire(found: Found, ranged: Sequence[Ranged], cutoff: DateTime) -> Iterator[Action]:
-    """Detach and drop what lies wholly before the cutoff, never the last one; drop what was detached before."""
+def _retire(found: Found, ranged: Sequence[Ranged], cutoff: DateTime, *, keep_last: bool) -> Iterator[Action]:
+    """Detach and drop what lies wholly before the cutoff; drop what was detached before."""
     concurrently = not any(each.is_default for each in found.partitions)
     attached = [each for each in own(ranged) if not each[2].detach_pending]
-    for lower, upper, partition in attached[:-1]:
+    for lower, upper, partition in attached[:-1] if keep_last else attached:
         if upper <= cutoff:
             reason = f"[{lower.isoformat()}, {upper.isoformat()}) lies before {cutoff.isoformat(timespec='seconds')}"
             yield Detach(partition, concurrently, reason)

@@ -99,7 +99,7 @@ def _left(name: str, after: Plan, kinds: tuple[type[Action], ...], expected: str
 
 
 def _listed(actions: Sequence[Action]) -> str:
-    return ", ".join(each.partition.name for each in actions)
+    return ", ".join(dict.fromkeys(each.partition.name for each in actions))
 
 
 def _retention_check(run: Run, params: MaintenanceParams, after: Plan) -> Check:
