@@ -159,6 +159,17 @@ def test_what_cannot_be_carried_over_is_refused_by_name(
     assert refused[name]
 
 
+def test_a_virtual_column_is_carried_over(run: Run, readings: Readings, connection: psycopg.Connection) -> None:
+    readings(100)
+    if connection.info.server_version < 180000:
+        return
+    connection.execute("ALTER TABLE sensor_readings ADD warm boolean GENERATED ALWAYS AS (temperature > 20) VIRTUAL")
+    assert blocking(run) == set()
+    shadow.create(run)
+    with run.database.session() as session:
+        cutover.require_parity(sides(session, run))
+
+
 def test_a_temporal_key_is_refused(run: Run, readings: Readings, connection: psycopg.Connection) -> None:
     readings(0)
     if connection.info.server_version < 180000:
