@@ -28,12 +28,12 @@ itself because a worker died.
 from __future__ import annotations
 
 from airflow.sdk import DAG, task
-from partition_playbook.sections.lifecycle import lifecycle
 
 from partition_playbook.operators import TASK_DEFAULTS, form, go_no_go
 from partition_playbook.sections.application import application
 from partition_playbook.sections.data_preparation import data_preparation
 from partition_playbook.sections.decision import decision
+from partition_playbook.sections.lifecycle import lifecycle
 from partition_playbook.sections.migration import migration, plan
 from partition_playbook.sections.preflight import preflight
 from partition_playbook.sections.pruning import pruning

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import random
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -112,7 +114,10 @@ Sink = Callable[[Session, Sequence[Executed]], None]
 
 
 class Database:
-    """Open sessions in which no limit is missing; ``connect`` returns a fresh connection."""
+    """Open sessions in which no limit is missing; ``connect`` returns a fresh connection.
+
+    A connection whose session ended well is used again by the next one, and closed with the Database.
+    """
 
     def __init__(
         self,
@@ -126,10 +131,16 @@ class Database:
         self._timezone = timezone
         self._application = application
         self._sink = sink
+        self._idle: list[psycopg.Connection[Row]] = []
+        self._origin: Database | None = None
+        weakref.finalize(self, _close_all, self._idle)
 
     def with_sink(self, sink: Sink) -> Database:
         """Return the same database with a sink for the journal of every transaction."""
-        return Database(self._connect, timezone=self._timezone, application=self._application, sink=sink)
+        twin = copy.copy(self)
+        twin._sink = sink
+        twin._origin = self
+        return twin
 
     def sibling(self, dbname: str) -> Database:
         """Return another database of the same server, reached the way this one is."""
@@ -142,28 +153,37 @@ class Database:
     @contextmanager
     def session(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:
         """Open a session that commits each statement by itself."""
-        limits = limits or Limits()
-        connection = self._connect()
+        session = self._open(limits or Limits(), search_path)
         try:
-            connection.autocommit = True
-            connection.prepare_threshold = None
-            connection.row_factory = dict_row
-            session = Session(connection)
-            session.rows(
-                "ledger/set_session",
-                {
-                    "application_name": self._application[:63],
-                    "lock_timeout": str(limits.lock_timeout),
-                    "statement_timeout": str(limits.statement_timeout),
-                    "idle_in_transaction": str(limits.idle_in_transaction),
-                    "timezone": self._timezone,
-                    "search_path": search_path,
-                },
-            )
             yield session
             self._flush(session)
-        finally:
-            connection.close()
+            session.rows("ledger/leave_session")
+        except BaseException:
+            session.connection.close()
+            raise
+        session.connection.read_only = None
+        self._idle.append(session.connection)
+
+    def _open(self, limits: Limits, search_path: str) -> Session:
+        """Set up an idle connection that still answers, else a new one."""
+        settings = {
+            "application_name": self._application[:63],
+            "lock_timeout": str(limits.lock_timeout),
+            "statement_timeout": str(limits.statement_timeout),
+            "idle_in_transaction": str(limits.idle_in_transaction),
+            "timezone": self._timezone,
+            "search_path": search_path,
+        }
+        while self._idle:
+            session = Session(self._idle.pop())
+            try:
+                session.rows("ledger/set_session", settings)
+                return session
+            except psycopg.OperationalError:
+                session.connection.close()
+        session = Session(_prepared(self._connect()))
+        session.rows("ledger/set_session", settings)
+        return session
 
     @contextmanager
     def transaction(self, limits: Limits | None = None, *, isolation: str = "READ COMMITTED") -> Iterator[Session]:
@@ -191,6 +211,18 @@ class Database:
         if self._sink and session.journal:
             self._sink(session, tuple(session.journal))
         session.journal.clear()
+
+
+def _prepared(connection: psycopg.Connection[Any]) -> psycopg.Connection[Row]:
+    connection.autocommit = True
+    connection.prepare_threshold = None
+    connection.row_factory = dict_row
+    return connection
+
+
+def _close_all(connections: list[psycopg.Connection[Row]]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 @dataclass(frozen=True)

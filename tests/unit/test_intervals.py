@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import pendulum
 import pytest
@@ -36,7 +37,7 @@ def test_there_is_no_gap_and_no_overlap(interval: Interval) -> None:
     found = list(between(interval, pendulum.datetime(2023, 11, 15), pendulum.datetime(2026, 3, 1)))
     assert found[0].lower <= pendulum.datetime(2023, 11, 15) < found[0].upper
     assert found[-1].lower <= pendulum.datetime(2026, 3, 1) < found[-1].upper
-    assert all(left.upper == right.lower for left, right in zip(found, found[1:], strict=False))
+    assert all(left.upper == right.lower for left, right in pairwise(found))
     assert len({each.suffix for each in found}) == len(found)
 
 

@@ -68,9 +68,10 @@ def _drop(run: Run, table: TableName, key: Constraint) -> None:
     _locked(run, key.referenced, step)
 
 
-def _has(session: Session, table: TableName, key: Constraint) -> Constraint | None:
-    found = catalog.require(session, table)
-    return next((each for each in found.foreign_keys if each.name == key.name), None)
+def _is_valid(session: Session, table: TableName, key: Constraint) -> bool | None:
+    """Tell whether a table's foreign key is validated; None where it has none of that name."""
+    found = session.rows("catalog/find_key", {"schema": table.schema, "table": table.name, "name": key.name})
+    return bool(found[0]["validated"]) if found else None
 
 
 def _definition(key: Constraint) -> sql.SQL:
@@ -79,7 +80,7 @@ def _definition(key: Constraint) -> sql.SQL:
 
 def _add_unchecked(run: Run, table: TableName, key: Constraint) -> None:
     def step(session: Session) -> None:
-        if _has(session, table, key) is None:
+        if _is_valid(session, table, key) is None:
             add_unchecked(session, table, key)
 
     _locked(run, key.referenced, step)
@@ -93,8 +94,7 @@ def add_unchecked(session: Session, table: TableName, key: Constraint) -> None:
 
 def _validate(run: Run, table: TableName, key: Constraint) -> None:
     def step(session: Session) -> None:
-        found = _has(session, table, key)
-        if found and not found.validated:
+        if _is_valid(session, table, key) is False:
             validate(session, table, key)
 
     _locked(run, key.referenced, step)
@@ -124,7 +124,7 @@ def validate(session: Session, table: TableName, key: Constraint) -> None:
 def _add_to_parent(run: Run, now: Sides, key: Constraint) -> None:
     def step(session: Session) -> None:
         parent = now.partitioned.table_name
-        if _has(session, parent, key) is None:
+        if _is_valid(session, parent, key) is None:
             add_whole(session, parent, key)
 
     _locked(run, key.referenced, step)

@@ -53,7 +53,7 @@ def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
         else:
             _begin(run, name)
             with _progress(run, load):
-                _load(run, load)
+                _load(run, load, workers)
             _vacuum(run, name)
         done = _find(run, name)
     seconds = time.perf_counter() - started
@@ -89,13 +89,15 @@ def _begin(run: Run, name: str) -> None:
         session.run("migration/empty_partition", partition=TableName(run.table.schema, name).identifier)
 
 
-def _load(run: Run, load: Row) -> None:
+def _load(run: Run, load: Row, workers: int) -> None:
     partition = TableName(run.table.schema, load["partition_name"])
     with run.database.transaction() as session:
         now = sides(session, run)
         source = now.live
         ordered = correlation(session, run) >= ORDERED
-        session.rows("migration/set_load_memory", {"memory": LOAD_MEMORY, "indexscan": "on" if ordered else "off"})
+        # Loads that run side by side fill the cores by themselves.
+        settings = {"indexscan": "on" if ordered else "off", "parallel": "2" if workers == 1 else "0"}
+        session.rows("migration/tune_load", settings | {"memory": LOAD_MEMORY})
         lower, upper = bounds_of(load, run.spec).literals(source.column(run.spec.partition_by).type)
         rows = copy_rows(run, session, source, partition, (lower, upper))
         create_indexes(session, now, partition)

@@ -26,7 +26,7 @@ def lifecycle() -> None:
 
 
 class TriggerMaintenance(TriggerDagRunOperator):
-    """Trigger the sibling DAG and wait for it; in ``airflow dags test``, where no scheduler would run it, do its work."""
+    """Trigger the sibling DAG and wait for it; in ``airflow dags test``, where no scheduler runs it, do its work."""
 
     def execute(self, context: Any) -> None:
         """Trigger it with what this run needs."""

@@ -1,0 +1,140 @@
+"""The three ways to copy the table: the playbook's literal one, ours, and the limit of one table without partitions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg
+from psycopg import sql
+
+from partition_playbook.database import Database
+from partition_playbook.ledger import Ledger
+from partition_playbook.migration import keys, load, reconcile, rollback, shadow
+from partition_playbook.migration.run import Direction, Run
+from partition_playbook.spec import load_spec
+from staging.bench import data
+
+KEY_BATCH = 10_000
+Connect = Callable[[], psycopg.Connection[tuple[object, ...]]]
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy took: seconds, WAL bytes, and the parts that it consists of."""
+
+    seconds: float
+    wal_bytes: int
+    parts: dict[str, float]
+
+
+@contextmanager
+def measured(connect: Connect) -> Iterator[list[Copied]]:
+    """Time a block and count the WAL that the server writes meanwhile; the result is appended to the list."""
+    with connect() as connection:
+        connection.autocommit = True
+        connection.execute("CHECKPOINT")
+        first = _wal(connection)
+        result: list[Copied] = []
+        started = time.perf_counter()
+        yield result
+        seconds = time.perf_counter() - started
+        result.append(Copied(seconds, _wal(connection) - first, {}))
+
+
+def _wal(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").fetchone()
+    return int(str(row[0])) if row else 0
+
+
+def literal(connect: Connect) -> Copied:
+    """Copy by key in batches of 10,000 into a partitioned table that has its indexes and keys already."""
+    with measured(connect) as result, connect() as connection:
+        connection.autocommit = True
+        _create_literal(connection)
+        row = connection.execute("SELECT min(id), max(id) FROM sensor_readings").fetchone()
+        least, greatest = (int(str(value)) for value in row or (0, 0))
+        for first in range(least, greatest + 1, KEY_BATCH):
+            connection.execute(
+                "INSERT INTO readings_literal SELECT * FROM sensor_readings WHERE id >= %s AND id < %s ORDER BY id",
+                (first, first + KEY_BATCH),
+            )
+        connection.execute("ANALYZE readings_literal")
+    _drop(connect, "readings_literal")
+    return result[0]
+
+
+def _create_literal(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    connection.execute(
+        "CREATE TABLE readings_literal (LIKE sensor_readings INCLUDING DEFAULTS, PRIMARY KEY (id, recorded_at)) "
+        "PARTITION BY RANGE (recorded_at)"
+    )
+    data.index(connection, "readings_literal")
+    data.add_keys(connection, "readings_literal")
+    connection.execute("CREATE TABLE readings_literal_default PARTITION OF readings_literal DEFAULT")
+    for row in connection.execute(
+        "SELECT m, m + interval '1 month' FROM generate_series(date_trunc('month', now() - interval '1 year'), "
+        "now() + interval '3 months', interval '1 month') AS m"
+    ).fetchall():
+        lower, upper = row
+        connection.execute(
+            sql.SQL("CREATE TABLE {} PARTITION OF readings_literal FOR VALUES FROM ({}) TO ({})").format(
+                sql.Identifier(f"readings_literal_{lower:%Y%m}"), sql.Literal(lower), sql.Literal(upper)
+            )
+        )
+
+
+def limit(connect: Connect) -> Copied:
+    """Copy into one table without partitions, then build the same indexes and keys: no copy can be much faster."""
+    with measured(connect) as result, connect() as connection:
+        connection.autocommit = True
+        connection.execute("CREATE TABLE readings_limit AS SELECT * FROM sensor_readings")
+        connection.execute("ALTER TABLE readings_limit ADD PRIMARY KEY (id)")
+        data.index(connection, "readings_limit")
+        data.add_keys(connection, "readings_limit")
+        connection.execute("ANALYZE readings_limit")
+    _drop(connect, "readings_limit")
+    return result[0]
+
+
+def ours(connect: Connect, workers: int) -> Copied:
+    """Build the shadow with so many workers until it could be swapped in, then drop it again."""
+    run = open_run(connect, f"bench-{workers}")
+    parts: dict[str, float] = {}
+    with measured(connect) as result:
+        with timed(parts, "load"):
+            names = [str(each["partition_name"]) for each in shadow.create(run)]
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(partial(load.load_partition, run, workers=workers), names))
+        with timed(parts, "attach"):
+            shadow.attach(run)
+        with timed(parts, "keys"):
+            reconcile.catch_up(run)
+            keys.prepare(run, Direction.FORWARD)
+    rollback.abandon(run)
+    return Copied(result[0].seconds, result[0].wal_bytes, parts)
+
+
+@contextmanager
+def timed(parts: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds of a block to ``parts``."""
+    started = time.perf_counter()
+    yield
+    parts[name] = round(time.perf_counter() - started, 3)
+
+
+def open_run(connect: Connect, run_id: str) -> Run:
+    """Open a run of the worked spec in the ledger."""
+    spec = load_spec("sensor_readings")
+    ledger = Ledger(Database(connect), run_id, "migration")
+    ledger.open(spec.name, "rehearse", spec.model_dump(mode="json"), {})
+    return Run(spec, Database(connect, timezone=spec.timezone, sink=ledger.sink), ledger)
+
+
+def _drop(connect: Connect, table: str) -> None:
+    with connect() as connection:
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(table)))
