@@ -21,7 +21,7 @@ from staging.rest import AirflowClient
 
 PROJECT = Path(__file__).resolve().parents[1]
 MARK = "PARTITION_PLAYBOOK_STAGING"  # in the environment of every process of an instance, and of no other
-START_SECONDS = 120
+START_SECONDS = 300  # a busy machine; an Airflow that dies is noticed at once
 STOP_SECONDS = 20
 
 # A task that does nothing costs 0.3 s with these on two cores, and 1.9 s without them and airflow_local_settings.py.
