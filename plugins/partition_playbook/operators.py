@@ -138,7 +138,8 @@ def playbook_task(
     execute.__signature__ = shown.replace(  # type: ignore[attr-defined]
         parameters=[each for name, each in shown.parameters.items() if name not in given]
     )
-    return decorator(**arguments)(execute)
+    made: Any = decorator(**arguments)
+    return made(execute)
 
 
 def go_no_go(section: str, go: str | Callable[[RunParams], str], no_go: str) -> Any:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from psycopg import ConnectionInfo
+from psycopg import ConnectionInfo, pq
 from psycopg.conninfo import make_conninfo
 
 from partition_playbook.errors import PlaybookError, ToolMissing
@@ -24,6 +24,21 @@ from partition_playbook.errors import PlaybookError, ToolMissing
 log = logging.getLogger(__name__)
 
 BIN_VARIABLE = "PARTITION_PLAYBOOK_PG_BIN"
+# What a tool of any version since 14 understands; a newer libpq names more, its defaults among them.
+KNOWN_TO_ALL = {
+    *("host", "hostaddr", "port", "user", "dbname", "passfile", "service", "options", "connect_timeout"),
+    *(
+        "client_encoding",
+        "tcp_user_timeout",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+    ),
+    *("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "sslsni", "ssl_min_protocol_version"),
+    *("ssl_max_protocol_version", "requirepeer", "channel_binding", "gssencmode", "krbsrvname", "gsslib"),
+    "target_session_attrs",
+}
 # libpq's own secrets, and the name under which the playbook's sessions are seen.
 NOT_SHOWN = {"password", "sslpassword", "oauth_client_secret", "application_name"}
 TAIL_LINES = 20
@@ -76,7 +91,7 @@ def running(tool: Path, arguments: Sequence[str], info: ConnectionInfo) -> Itera
     started = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [str(tool), f"--dbname={address(info)}", *arguments],
+            [str(tool), f"--dbname={address(info, version(tool))}", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -95,9 +110,11 @@ def running(tool: Path, arguments: Sequence[str], info: ConnectionInfo) -> Itera
     log.info("%s took %.1f s", tool.name, time.perf_counter() - started)
 
 
-def address(info: ConnectionInfo) -> str:
-    """Return the connection string without anything secret: it is seen in the list of processes."""
+def address(info: ConnectionInfo, major: int) -> str:
+    """Return the connection string for a tool, without anything secret: it is seen in the list of processes."""
     shown = {name: value for name, value in info.get_parameters().items() if name not in NOT_SHOWN}
+    if major < pq.version() // 10_000:
+        shown = {name: value for name, value in shown.items() if name in KNOWN_TO_ALL}
     return make_conninfo(**shown)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from airflow.exceptions import AirflowFailException
 from airflow.sdk import TriggerRule, task_group
+from airflow.sdk.exceptions import AirflowFailException
 
 from partition_playbook.evidence import decision as evidence
 from partition_playbook.evidence import report
