@@ -39,8 +39,8 @@ def rehearse(run: Run) -> None:
     record(run, "validation", validation.checks(run))
     pruning.benchmark(run, pruning.BEFORE)
     for name, row in run.ledger.measurements(pruning.BEFORE).items():
-        slow = {**row["detail"], "runs": [50 * each for each in row["detail"]["runs"]]}
-        run.ledger.measure(pruning.BEFORE, name, 50 * row["value"], "ms", **slow)
+        slow = {**row["detail"], "runs": [1000 * each for each in row["detail"]["runs"]]}
+        run.ledger.measure(pruning.BEFORE, name, 1000 * row["value"], "ms", **slow)
     record(run, "pruning", pruning.checks(run, 0.5))
     pruning.gains(run)
     record(run, "application", application.checks(run))
