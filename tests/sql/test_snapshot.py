@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -282,6 +283,12 @@ def test_the_password_is_in_no_argument_and_no_log(
     for text in (seen.read_text(), caplog.text, str(raised.value), str(run.ledger.events())):
         assert SECRET not in text
     assert "pg_dump ended with status 3: no: partition_playbook" in str(raised.value)
+
+
+def test_an_older_tool_is_given_only_what_it_understands() -> None:
+    newer = SimpleNamespace(get_parameters=lambda: {"host": "db", "sslmode": "require", "sslnegotiation": "direct"})
+    assert pg_tools.address(newer, 15) == "host=db sslmode=require"  # type: ignore[arg-type]
+    assert "sslnegotiation=direct" in pg_tools.address(newer, 99)  # type: ignore[arg-type]
 
 
 def test_a_dump_does_not_outlive_the_task_that_started_it(
