@@ -572,6 +572,22 @@ def test_a_table_that_somebody_else_detached_is_never_dropped(
     assert exists(connection, oldest)
 
 
+def test_a_table_whose_detach_was_begun_and_ended_by_a_person_is_reported_and_kept(
+    connection: psycopg.Connection[Any], connect: Connect
+) -> None:
+    make_table(connection, back=4)
+    run = mixed_run(connect)
+    oldest = months(4, 2)[0][0]
+    with run.database.session() as session:
+        partition = next(each for each in catalog.partitions(session, MIXED) if each.table == oldest)
+        retire._note(run, session, "retention detaches", partition)
+    connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(MIXED.identifier, oldest.identifier))
+    assert retire.drop(run, Drop(oldest, "a plan that is out of date")) is False
+    done = maintain(run, DEFAULTS)
+    assert outcome(done, "no_stranded_partition") is Outcome.FAILED
+    assert exists(connection, oldest)
+
+
 def test_another_table_under_the_name_of_a_detached_one_is_never_dropped(
     connection: psycopg.Connection[Any], connect: Connect
 ) -> None:
@@ -652,6 +668,7 @@ def test_somebody_elses_interrupted_detach_is_finalized_and_kept(
         reader.rollback()
     done = maintain(run, DEFAULTS)
     assert done.summary["finalized"] == [oldest.name]
+    assert maintain(run, DEFAULTS).summary["dropped"] == []
     assert exists(connection, oldest)
 
 
@@ -720,6 +737,7 @@ def test_a_name_that_is_taken_is_an_error_and_the_table_is_left_alone(
     connection.execute(sql.SQL("CREATE TABLE {} (precious int)").format(action.partition.identifier))
     done = maintain(mixed_run(connect), OFF)
     assert done.summary["failed"] == [f"create {action.partition.name}", "partitions_ahead"]
+    assert "the name is taken" in next(each.actual for each in done.checks if each.name.startswith("create "))
     assert exists(connection, action.partition)
 
 
