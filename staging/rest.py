@@ -194,6 +194,5 @@ def _moment(text: str | None) -> datetime | None:
 def _line(event: str | Mapping[str, Any]) -> str:
     if isinstance(event, str):
         return event
-    fields = {key: value for key, value in event.items() if key not in {"timestamp", "event", "level"}}
-    extra = "".join(f" {key}={value}" for key, value in fields.items() if key not in {"logger", "filename", "lineno"})
-    return f"{event.get('timestamp') or ''} {event.get('level', '')} {event['event']}{extra}".strip()
+    causes = "".join(f"\n  {cause['exc_type']}: {cause['exc_value']}" for cause in event.get("error_detail") or ())
+    return f"{event.get('timestamp') or ''} {event.get('level') or ''} {event['event']}{causes}".strip()
