@@ -195,9 +195,12 @@ class Database:
     def block(self, session: Session, isolation: str = "READ COMMITTED") -> Iterator[Session]:
         """Run one transaction in an open session."""
         session.connection.isolation_level = psycopg.IsolationLevel[isolation.replace(" ", "_")]
-        with session.connection.transaction():
-            yield session
-            self._flush(session)
+        try:
+            with session.connection.transaction():
+                yield session
+                self._flush(session)
+        finally:
+            session.journal.clear()  # what was rolled back was never done
 
     @contextmanager
     def snapshot(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:

@@ -88,6 +88,7 @@ class Query(_Value):
     sql: str
     since: str | None = None
     until: str | None = None
+    criterion: bool = True
 
 
 class Probe(_Value):
@@ -170,6 +171,7 @@ DEFAULT_QUERIES = (
         sql="SELECT count(*) FROM {table} WHERE {partition_by} >= {interval_start} AND {partition_by} < {interval_end}",
         since="{interval_start}",
         until="{interval_end}",
+        criterion=False,
     ),
 )
 

@@ -46,11 +46,17 @@ def reconcile_batch(run: Run, session: Session) -> int:
     """Reconcile one batch in one REPEATABLE READ transaction; return how many changes it took off the log.
 
     The batch is taken by the changes' own ids, because the order of a sequence is not the order of commits, and with
-    it every
-    other visible change to the same rows, so that a unique key never meets a row's old and new version at once.
+    it every other visible change to the same rows, so that a unique key never meets a row's old and new version at
+    once. Where rows of different batches handed a value of another unique index on, all changes are taken at once:
+    then the standby becomes what the snapshot of the live table is, and that is unique.
     """
-    with run.database.block(session, "REPEATABLE READ"):
-        return apply_changes(run, session, sides(session, run), BATCH)
+    try:
+        with run.database.block(session, "REPEATABLE READ"):
+            return apply_changes(run, session, sides(session, run), BATCH)
+    except psycopg.errors.UniqueViolation as error:
+        log.info("%s: all changes at once", str(error).strip())
+        with run.database.block(session, "REPEATABLE READ"):
+            return apply_changes(run, session, sides(session, run), capture.count(session, run))
 
 
 def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
