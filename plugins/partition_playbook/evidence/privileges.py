@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from psycopg import sql
+
 from partition_playbook.checks import Check, Severity, check
 from partition_playbook.database import Row
 from partition_playbook.evidence.precondition import Look
@@ -28,17 +30,22 @@ def privileges(look: Look) -> Check:
 
 
 def _role(look: Look) -> str:
-    return look.session.connection.info.user
+    return _quoted(look.session.connection.info.user)
+
+
+def _quoted(*name: str) -> str:
+    return sql.Identifier(*name).as_string(None)
 
 
 def _on_table(look: Look, found: Row) -> Iterator[Lack]:
     role, table, owner = _role(look), look.table.table_name, found["owner"]
+    quoted = table.identifier.as_string(None)
     if not (found["uses_owner"] and found["becomes_owner"]):
-        yield f"membership of the owner {owner}", f"GRANT {owner} TO {role}"
+        yield f"membership of the owner {owner}", f"GRANT {_quoted(owner)} TO {role}"
     if not found["selects"]:
-        yield f"SELECT on {table}", f"GRANT SELECT ON {table} TO {role}"
+        yield f"SELECT on {table}", f"GRANT SELECT ON {quoted} TO {role}"
     if not found["triggers"]:
-        yield f"TRIGGER on {table}", f"GRANT TRIGGER ON {table} TO {role}"
+        yield f"TRIGGER on {table}", f"GRANT TRIGGER ON {quoted} TO {role}"
     for other in found["unreferenced"]:
         yield f"REFERENCES on {other}", f"GRANT REFERENCES ON {other} TO {role}"
 
@@ -47,11 +54,14 @@ def _on_schemas(look: Look, found: Row) -> Iterator[Lack]:
     role, schema, owner = _role(look), look.table.schema, found["owner"]
     database = look.session.connection.info.dbname
     if not (found["uses_schema"] and found["creates_in_schema"]):
-        yield f"CREATE on schema {schema}", f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
+        yield f"CREATE on schema {schema}", f"GRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {role}"
     if not (found["owner_creates_in_schema"] or found["superuser"]):
-        yield f"CREATE on schema {schema} for the owner {owner}", f"GRANT CREATE ON SCHEMA {schema} TO {owner}"
+        yield (
+            f"CREATE on schema {schema} for the owner {owner}",
+            f"GRANT CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(owner)}",
+        )
     if not found["ledger_exists"] and not found["creates_schemas"]:
-        remedy = f"CREATE SCHEMA {LEDGER_SCHEMA} AUTHORIZATION {role}, or GRANT CREATE ON DATABASE {database} TO {role}"
+        remedy = f"CREATE SCHEMA {LEDGER_SCHEMA} AUTHORIZATION {role}, or GRANT CREATE ON DATABASE {_quoted(database)} TO {role}"
         yield f"CREATE on database {database} for the ledger", remedy
     if found["ledger_exists"] and not (found["uses_ledger"] and found["writes_ledger"]):
         yield f"the ledger's schema {LEDGER_SCHEMA}", f"Let {role} own schema {LEDGER_SCHEMA} and its tables"
