@@ -22,7 +22,8 @@ class Create:
     @property
     def lock(self) -> str:
         """Return the lock that the action takes."""
-        return statement("maintenance/attach_partition").lock
+        attach = statement("maintenance/attach_partition").lock
+        return attach if self.coming else f"{attach}; with a default partition ACCESS EXCLUSIVE on the table"
 
 
 @dataclass(frozen=True)

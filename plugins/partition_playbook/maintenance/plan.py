@@ -111,7 +111,7 @@ def _wanted(
 
 def _create(spec: TableSpec, bounds: Bounds, now: DateTime, ahead: int) -> Create:
     if bounds.lower > now:
-        reason = f"{ahead} {spec.interval}s ahead of {now.to_date_string()} are wanted"
+        reason = f"premake {ahead}: the {spec.interval}s after {now.to_date_string()} are made ahead"
     elif bounds.upper > now:
         reason = f"the {spec.interval} of {now.to_date_string()} has no partition"
     else:
