@@ -61,7 +61,7 @@ def _on_schemas(look: Look, found: Row) -> Iterator[Lack]:
             f"GRANT CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(owner)}",
         )
     if not found["ledger_exists"] and not found["creates_schemas"]:
-        remedy = f"CREATE SCHEMA {LEDGER_SCHEMA} AUTHORIZATION {role}, or GRANT CREATE ON DATABASE {_quoted(database)} TO {role}"
+        remedy = f"CREATE SCHEMA {LEDGER_SCHEMA} AUTHORIZATION {role}"
         yield f"CREATE on database {database} for the ledger", remedy
     if found["ledger_exists"] and not (found["uses_ledger"] and found["writes_ledger"]):
         yield f"the ledger's schema {LEDGER_SCHEMA}", f"Let {role} own schema {LEDGER_SCHEMA} and its tables"
