@@ -169,8 +169,14 @@ class Ledger:
     def measure(self, stage: str, name: str, value: float | None, unit: str, **detail: Any) -> None:
         """Record a measurement."""
         with self.database.session() as session:
-            values = {"stage": stage, "name": name, "value": value, "unit": unit, "detail": Jsonb(detail)}
-            self._write(session, "ledger/set_measurement", values)
+            self.measure_with(session, stage, name, value, unit, **detail)
+
+    def measure_with(
+        self, session: Session, stage: str, name: str, value: float | None, unit: str, **detail: Any
+    ) -> None:
+        """Record a measurement in the transaction that is measured."""
+        values = {"stage": stage, "name": name, "value": value, "unit": unit, "detail": Jsonb(detail)}
+        self._write(session, "ledger/set_measurement", values)
 
     def measurements(self, stage: str) -> dict[str, Row]:
         """Return the measurements of a stage, by name: value, unit, detail, taken_at."""

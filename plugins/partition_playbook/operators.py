@@ -131,7 +131,7 @@ def playbook_task(
     @wraps(function)
     def execute(*args: Any, **kwargs: Any) -> Any:
         context = get_current_context()
-        values = {"run": lambda: run(context), "params": lambda: run_params(context)}
+        values: dict[str, Callable[[], Any]] = {"run": partial(run, context), "params": partial(run_params, context)}
         return function(*args, **kwargs, **{name: values[name]() for name in given})
 
     shown = inspect.signature(function)

@@ -145,7 +145,7 @@ class Gain:
     @property
     def pages(self) -> float:
         """Return the share of the pages that it no longer touches."""
-        return 1.0 - self.after["detail"]["buffers"] / max(self.before["detail"]["buffers"], 1)
+        return 1.0 - float(self.after["detail"]["buffers"]) / max(float(self.before["detail"]["buffers"]), 1.0)
 
     @property
     def by_time(self) -> bool:

@@ -32,27 +32,47 @@ PATIENCE = "3s"
 
 @dataclass(frozen=True)
 class Swapped:
-    """What a swap took: milliseconds waited for the lock and milliseconds that it was held."""
+    """What a swap took, by the monotonic clock in seconds: when the lock was asked for, granted and released."""
 
     direction: Direction
-    waited_ms: float
-    held_ms: float
+    asked: float
+    granted: float
+    released: float
     tries: int
     reconciled: int
 
+    @property
+    def waited_ms(self) -> float:
+        """Return how long the lock was waited for in the try that got it."""
+        return 1000 * (self.granted - self.asked)
 
-def swap(run: Run, direction: Direction, retry: LockRetry | None = None) -> Swapped | None:
+    @property
+    def held_ms(self) -> float:
+        """Return how long the lock was held."""
+        return 1000 * (self.released - self.granted)
+
+    def __str__(self) -> str:
+        return (
+            f"swapped {self.direction}: waited {self.waited_ms:.1f} ms, held {self.held_ms:.1f} ms, "
+            f"{self.reconciled} changes under the lock, {self.tries} tries"
+        )
+
+
+OCCASION = {Direction.FORWARD: "cutover", Direction.BACK: "rollback"}
+
+
+def swap(
+    run: Run, direction: Direction, retry: LockRetry | None = None, *, occasion: str | None = None
+) -> Swapped | None:
     """Swap the names of live and standby; None where the table is on that side already.
 
-    Raises LockNotGranted, CatchUpTooSlow, SourceChanged or Diverged; then nothing has changed.
+    What it took is measured as ``<occasion>_held_ms`` and ``<occasion>_waited_ms``: cutover or rollback where none is
+    named. Raises LockNotGranted, CatchUpTooSlow, SourceChanged or Diverged; then nothing has changed.
     """
     now = capture.require_on(run)
     if now.direction is not direction:
-        log.info(
-            "%s: nothing to swap, the %s table is live",
-            run.table,
-            "partitioned" if now.live.is_partitioned else "original",
-        )
+        log.info("%s: nothing to swap, %s is live", run.table, "partitioned" if now.live.is_partitioned else "original")
+        keys.release(run)
         return None
     require_parity(now)
     reconcile.catch_up(run, until=1_000)
@@ -63,13 +83,11 @@ def swap(run: Run, direction: Direction, retry: LockRetry | None = None) -> Swap
     def attempt(lock_timeout: int) -> Swapped:
         nonlocal tries
         tries += 1
-        return _swap_once(run, direction, lock_timeout, expected, tries)
+        return _swap_once(run, direction, lock_timeout, expected, tries, occasion or OCCASION[direction])
 
     swapped = with_lock_retry(run.database, run.table, attempt, retry)
     keys.release(run)
-    run.ledger.tell(
-        f"swapped {direction.value}", waited_ms=swapped.waited_ms, held_ms=swapped.held_ms, tries=swapped.tries
-    )
+    run.ledger.tell(str(swapped))
     return swapped
 
 
@@ -94,7 +112,7 @@ def _fingerprint(session: Session, table: TableName) -> str:
     return str(session.value("catalog/fingerprint_table", {"schema": table.schema, "name": table.name}))
 
 
-def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str, tries: int) -> Swapped:
+def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str, tries: int, occasion: str) -> Swapped:
     with reconcile.reconciler(run) as session:
         before = sides(session, run)
         swapping = script(run, session, before, direction)
@@ -111,16 +129,18 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
             reconciled = _finish(run, session, before, expected)
             session.execute(swapping, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already")
             run.ledger.set_phase(session, Phase.LIVE if direction is Direction.FORWARD else Phase.ROLLED_BACK)
-        released = time.perf_counter()
-    held = 1000 * (released - granted)
-    log.info(
-        "swapped %s: waited %.1f ms, held %.1f ms, %d changes under the lock",
-        direction,
-        1000 * (granted - asked),
-        held,
-        reconciled,
-    )
-    return Swapped(direction, 1000 * (granted - asked), held, tries, reconciled)
+            _measure(run, session, occasion, Swapped(direction, asked, granted, time.perf_counter(), tries, reconciled))
+        swapped = Swapped(direction, asked, granted, time.perf_counter(), tries, reconciled)
+        _measure(run, session, occasion, swapped)
+    log.info("%s", swapped)
+    return swapped
+
+
+def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> None:
+    """Record what the swap took: before its commit, lest it is lost with the worker, and after it, to be exact."""
+    detail = {"tries": swapped.tries, "reconciled_under_lock": swapped.reconciled}
+    for name in ("held_ms", "waited_ms"):
+        run.ledger.measure_with(session, "migration", f"{occasion}_{name}", getattr(swapped, name), "ms", **detail)
 
 
 def _catch_up(run: Run, session: Session) -> None:

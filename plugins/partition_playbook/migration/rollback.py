@@ -26,7 +26,7 @@ class RolledBack:
     swapped: Swapped | None
 
 
-def verified_swap(run: Run, direction: Direction) -> Swapped | None:
+def verified_swap(run: Run, direction: Direction, *, occasion: str | None = None) -> Swapped | None:
     """Catch up, verify every row, then swap; Diverged where the two sides are not equal."""
     now = capture.require_on(run)
     if now.direction is direction:
@@ -34,7 +34,7 @@ def verified_swap(run: Run, direction: Direction) -> Swapped | None:
         found = verify.content_check(*verify.compare(run))
         if found.blocks:
             raise Diverged(found.actual, where=str(run.table), remedy=found.remedy)
-    return swap(run, direction)
+    return swap(run, direction, occasion=occasion)
 
 
 def roll_back(run: Run) -> RolledBack:

@@ -54,7 +54,9 @@ def load_partition(run: Run, params: RunParams, partition: str) -> int:
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED)
 def attach_partitions(run: Run) -> int:
     """Attach what was loaded and analyze the parent."""
-    return building.attach(run)
+    count = building.attach(run)
+    building.analyze(run)
+    return count
 
 
 @playbook_task
@@ -89,15 +91,7 @@ def approve_cutover() -> ApprovalOperator:
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def cut_over(run: Run) -> None:
     """Swap the two tables' names in one short transaction."""
-    record_swap(run, engine.swap(run, Direction.FORWARD))
-
-
-def record_swap(run: Run, swapped: engine.Swapped | None, occasion: str = "cutover") -> None:
-    """Record what a swap took."""
-    if swapped:
-        detail = {"tries": swapped.tries, "reconciled_under_lock": swapped.reconciled}
-        run.ledger.measure("migration", f"{occasion}_held_ms", swapped.held_ms, "ms", **detail)
-        run.ledger.measure("migration", f"{occasion}_waited_ms", swapped.waited_ms, "ms", **detail)
+    engine.swap(run, Direction.FORWARD)
 
 
 @task

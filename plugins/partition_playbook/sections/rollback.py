@@ -14,7 +14,6 @@ from partition_playbook.migration import rollback as engine
 from partition_playbook.migration import verify
 from partition_playbook.migration.run import Direction, Run
 from partition_playbook.operators import playbook_task, standing_run
-from partition_playbook.sections.migration import record_swap
 from partition_playbook.spec import Leave, Mode, RunParams
 
 log = logging.getLogger(__name__)
@@ -32,10 +31,9 @@ def rollback() -> None:
 def roll_back(run: Run, params: RunParams) -> None:
     """Reconcile, verify, swap back, see the service work; timed from the decision to the proof."""
     started = time.monotonic()
-    rolled = engine.roll_back(run)
+    engine.roll_back(run)
     probes = application.checks(run, after="rollback")
     seconds = time.monotonic() - started
-    record_swap(run, rolled.swapped, "rollback")
     run.ledger.measure("rollback", "rollback_seconds", seconds, "s")
     content = verify.content_check(*verify.compare(run), name="row_content_after_rollback")
     limit = check(
@@ -59,7 +57,7 @@ def stay_or_return(run: Run, params: RunParams) -> str:
 @playbook_task
 def migrate_again(run: Run) -> None:
     """Swap forward once more and verify once more."""
-    record_swap(run, engine.verified_swap(run, Direction.FORWARD), "second_cutover")
+    engine.verified_swap(run, Direction.FORWARD, occasion="second_cutover")
     run.ledger.record([verify.content_check(*verify.compare(run), name="row_content_after_second_cutover")])
 
 
@@ -76,7 +74,7 @@ def roll_back_standing_run(run: Run) -> None:
     log.info("run %s stands in phase %s", run.ledger.run_id, phase.value)
     if phase is Phase.LIVE:
         started = time.monotonic()
-        record_swap(run, engine.roll_back(run).swapped, "rollback")
+        engine.roll_back(run)
         run.ledger.measure("rollback", "rollback_seconds", time.monotonic() - started, "s")
     engine.abandon(run)
     run.ledger.close("rolled back")
