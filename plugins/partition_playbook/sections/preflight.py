@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 
+import psycopg
 from airflow.sdk import get_current_context, task, task_group
 
+from partition_playbook.errors import NotEnoughPrivilege
 from partition_playbook.evidence import preflight as evidence
 from partition_playbook.ledger import Ledger
 from partition_playbook.migration.run import Run
 from partition_playbook.operators import attach_run, playbook_task, run_params
-from partition_playbook.spec import RunParams, load_spec
+from partition_playbook.spec import Mode, RunParams, load_spec
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,19 @@ def open_run() -> str:
     spec = load_spec(params.table)
     run = attach_run(spec, context["run_id"], context["ti"].task_id)
     ledger: Ledger = run.ledger
-    ledger.open(spec.name, params.mode.value, spec.model_dump(mode="json"), params.model_dump(mode="json"))
+    try:
+        ledger.open(spec.name, params.mode.value, spec.model_dump(mode="json"), params.model_dump(mode="json"))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotEnoughPrivilege(
+            f"the ledger can't be made: {error}", where=spec.connection, remedy="; ".join(_remedies(run, params))
+        ) from error
     return ledger.run_id
+
+
+def _remedies(run: Run, params: RunParams) -> list[str]:
+    """Return what to do about each check that fails, without a ledger to write to."""
+    plan = params.model_copy(update={"mode": Mode.PLAN})
+    return [each.remedy for each in evidence.checks(run, plan) if each.blocks]
 
 
 @playbook_task
