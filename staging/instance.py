@@ -21,10 +21,11 @@ from staging.rest import AirflowClient
 
 PROJECT = Path(__file__).resolve().parents[1]
 MARK = "PARTITION_PLAYBOOK_STAGING"  # in the environment of every process of an instance, and of no other
+LOADS_POOL = "partition_playbook_loads"
 START_SECONDS = 300  # a busy machine; an Airflow that dies is noticed at once
 STOP_SECONDS = 20
 
-# A task that does nothing costs 0.3 s with these on two cores, and 1.9 s without them and airflow_local_settings.py.
+# A task that does nothing costs 0.3 s with these on two cores; by default the scheduler alone sleeps a second between.
 TUNING = {
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late a worker sees that its task has ended
@@ -77,7 +78,7 @@ def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags") -> Instan
     _await_health(instance, process)
     AirflowClient.warm_up(instance.url)
     with instance.client() as client:
-        client.set_pool("partition_playbook_loads", slots=2)
+        client.set_pool(LOADS_POOL, slots=2)
     _state(home).write_text(json.dumps(asdict(instance)))
     return instance
 
@@ -109,6 +110,7 @@ def _environment(home: Path, cluster: Cluster, dags: Path, ports: list[int]) -> 
         "SPT_NOENV": "1",  # else a process that sets its title overwrites the mark
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "AIRFLOW_HOME": str(home),
+        "PARTITION_PLAYBOOK_LOADS_POOL": LOADS_POOL,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from partition_playbook.database import Database
 from partition_playbook.ledger import Ledger
-from partition_playbook.migration import keys, load, reconcile, rollback, shadow
+from partition_playbook.migration import keys, load, reconcile, rollback, settle, shadow
 from partition_playbook.migration.run import Direction, Run
 from partition_playbook.spec import load_spec
 from staging.bench import data
@@ -112,6 +112,8 @@ def ours(connect: Connect, workers: int) -> Copied:
                 list(pool.map(partial(load.load_partition, run, workers=workers), names))
         with timed(parts, "attach"):
             shadow.attach(run)
+        with timed(parts, "settle"):
+            settle.settle(run, workers=workers)
         with timed(parts, "keys"):
             reconcile.catch_up(run)
             keys.prepare(run, Direction.FORWARD)

@@ -88,7 +88,7 @@ class Analyze:
     @property
     def lock(self) -> str:
         """Return the lock that the action takes."""
-        return statement("maintenance/analyze_parent").lock
+        return statement("migration/analyze_parent").lock
 
 
 Action = Create | Finalize | Detach | Drop | Analyze

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import psycopg
-from psycopg import sql
 
-from partition_playbook.database import Limits, with_lock_retry
 from partition_playbook.errors import PlaybookError, TryAgain
 from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize, describe
 from partition_playbook.maintenance.create import MOVE_LIMIT, create
 from partition_playbook.maintenance.plan import Plan
 from partition_playbook.maintenance.retire import PATIENCE, detach, drop, finalize
+from partition_playbook.migration import settle
 from partition_playbook.migration.run import Run
 
 log = logging.getLogger(__name__)
@@ -92,12 +91,5 @@ def _done(action: Action, changed: bool, moved_rows: int = 0) -> Done:
 
 
 def _analyze(run: Run) -> bool:
-    """Analyze the table; from version 18 on without its partitions, which autovacuum does analyze."""
-
-    def attempt(lock_timeout: int) -> bool:
-        with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
-            only = sql.SQL("ONLY" if session.server_version() >= 18 else "")
-            session.run("maintenance/analyze_parent", only=only, parent=run.table.identifier)
-            return True
-
-    return with_lock_retry(run.database, run.table, attempt, PATIENCE)
+    settle.analyze_parent(run, run.table, PATIENCE)
+    return True

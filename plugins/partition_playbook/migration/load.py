@@ -54,7 +54,6 @@ def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
             _begin(run, name)
             with _progress(run, load):
                 _load(run, load, workers)
-            _vacuum(run, name)
         done = _find(run, name)
     seconds = time.perf_counter() - started
     log.info("%s: %d rows in %.1f s (%.0f rows/s)", name, done["rows"], seconds, done["rows"] / max(seconds, 1e-3))
@@ -127,11 +126,6 @@ def create_indexes(session: Session, now: Sides, partition: TableName) -> None:
     for index in source.indexes:
         if not index.primary:
             create_index(session, partition, index)
-
-
-def _vacuum(run: Run, name: str) -> None:
-    with run.database.session() as session:
-        session.run("migration/vacuum_partition", partition=TableName(run.table.schema, name).identifier)
 
 
 def correlation(session: Session, run: Run) -> float:

@@ -266,13 +266,6 @@ def attach(run: Run) -> int:
         return len(catalog.partitions(session, now.partitioned.table_name))
 
 
-def analyze(run: Run) -> None:
-    """Analyze the shadow as a whole: autovacuum never does."""
-    with run.database.session() as session:
-        now = sides(session, run)
-        session.run("migration/analyze_table", table=now.partitioned.table_name.identifier)
-
-
 def bounds_of(load: Row, spec: TableSpec) -> Bounds:
     """Return the bounds that a load was planned with."""
     lower: datetime = load["lower_bound"]

@@ -14,6 +14,7 @@ from partition_playbook.migration import cutover as engine
 from partition_playbook.migration import load as loading
 from partition_playbook.migration import plan as planning
 from partition_playbook.migration import reconcile, verify
+from partition_playbook.migration import settle as settling
 from partition_playbook.migration import shadow as building
 from partition_playbook.migration.run import Direction, Run
 from partition_playbook.operators import attach_run, loads_pool, playbook_task, run_params
@@ -52,10 +53,10 @@ def load_partition(run: Run, params: RunParams, partition: str) -> int:
 
 
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED)
-def attach_partitions(run: Run) -> int:
-    """Attach what was loaded and analyze the parent."""
+def attach_partitions(run: Run, params: RunParams) -> int:
+    """Attach what was loaded, then vacuum and analyze it."""
     count = building.attach(run)
-    building.analyze(run)
+    settling.settle(run, workers=params.load_workers)
     return count
 
 

@@ -1,0 +1,43 @@
+"""Settle what was loaded: freeze it, analyze it, so that neither happens in the middle of the day."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from psycopg import sql
+
+from partition_playbook import catalog
+from partition_playbook.database import Limits, LockRetry, with_lock_retry
+from partition_playbook.migration.run import Run, sides
+from partition_playbook.names import TableName
+
+
+def settle(run: Run, *, workers: int) -> None:
+    """Vacuum and analyze every partition of the shadow, ``workers`` at a time, then the shadow as a whole.
+
+    Not before all loads have ended: while one of them runs, no row of another can be frozen or known to be visible to
+    all, and reads of an index alone would still look at the heap.
+    """
+    with run.database.session() as session:
+        shadow = sides(session, run).partitioned.table_name
+        partitions = [each.table for each in catalog.partitions(session, shadow)]
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(partial(_vacuum, run), partitions))
+    analyze_parent(run, shadow)
+
+
+def _vacuum(run: Run, partition: TableName) -> None:
+    with run.database.session() as session:
+        session.run("migration/vacuum_partition", partition=partition.identifier)
+
+
+def analyze_parent(run: Run, table: TableName, retry: LockRetry | None = None) -> None:
+    """Analyze a partitioned table; from version 18 on without its partitions, which autovacuum does analyze."""
+
+    def attempt(lock_timeout: int) -> None:
+        with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
+            only = sql.SQL("ONLY" if session.server_version() >= 18 else "")
+            session.run("migration/analyze_parent", only=only, parent=table.identifier)
+
+    with_lock_retry(run.database, table, attempt, retry)
