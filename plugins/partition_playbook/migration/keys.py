@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -19,30 +21,53 @@ from partition_playbook.names import TableName
 # Few enough changes that a row deleted together with its parent is most likely gone on both sides.
 FEW = 100
 CATCH_UPS = 5
+WORKERS = 2
 log = logging.getLogger(__name__)
 
 
 def prepare(run: Run, direction: Direction) -> None:
     """Add the live table's foreign keys to the one that is about to take over.
 
-    Forward, each partition's key is validated while everybody works and the parent adopts them. Back, the keys bind
-    new rows
-    from now on and are validated after the swap: the rows were checked when they were written to the live table.
+    Forward, each partition's keys are validated while everybody works and the parent adopts them. Back, the keys bind
+    new rows from now on and are validated after the swap: the rows were checked when they were written to the live
+    table.
     """
     with run.database.session() as session:
         now = sides(session, run)
-        targets = [now.other.table_name]
-        if direction is Direction.FORWARD:
-            targets = [each.table for each in catalog.partitions(session, now.other.table_name)]
-    if direction is Direction.FORWARD:
-        _remember(run, now)
-    for key in now.live.foreign_keys:
-        for target in targets:
-            _add_unchecked(run, target, key)
-            if direction is Direction.FORWARD:
-                _validate_standby(run, target, key)
-        if direction is Direction.FORWARD:
-            _add_to_parent(run, now, key)
+        partitions = [each.table for each in catalog.partitions(session, now.partitioned.table_name)]
+    keys = now.live.foreign_keys
+    if direction is Direction.BACK:
+        for key in keys:
+            _add_unchecked(run, now.other.table_name, key)
+        return
+    _remember(run, now)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(partial(_constrain, run, keys=keys), partitions))
+    for key in keys:
+        _add_to_parent(run, now, key)
+
+
+def _constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> None:
+    """Add keys to a partition and validate them.
+
+    Its rows may still refer to what the application deleted a moment ago: then its deletes are reconciled first.
+    """
+    for key in keys:
+        _add_unchecked(run, partition, key)
+    for _ in range(CATCH_UPS):
+        reconcile.catch_up(run, until=FEW)
+        try:
+            for key in keys:
+                _validate(run, partition, key)
+            return
+        except psycopg.errors.ForeignKeyViolation as error:
+            problem = error.diag.message_detail or str(error)
+            log.info("%s: %s; catching up", partition, problem)
+    raise PreconditionFailed(
+        f"a foreign key does not hold: {problem}",
+        where=str(partition),
+        remedy="The source holds such rows too: correct them, then clear this task",
+    )
 
 
 def _remember(run: Run, now: Sides) -> None:
@@ -98,22 +123,6 @@ def _validate(run: Run, table: TableName, key: Constraint) -> None:
             validate(session, table, key)
 
     _locked(run, key.referenced, step)
-
-
-def _validate_standby(run: Run, table: TableName, key: Constraint) -> None:
-    """Validate a key of the standby, whose rows may still refer to what the application deleted a moment ago."""
-    for _ in range(CATCH_UPS):
-        reconcile.catch_up(run, until=FEW)
-        try:
-            return _validate(run, table, key)
-        except psycopg.errors.ForeignKeyViolation as error:
-            log.info("%s: %s; catching up", table, str(error).strip())
-            problem = error.diag.message_detail or str(error)
-    raise PreconditionFailed(
-        f"foreign key {key.name} does not hold: {problem}",
-        where=str(table),
-        remedy="The source holds such rows too: correct them, then clear this task",
-    )
 
 
 def validate(session: Session, table: TableName, key: Constraint) -> None:

@@ -1,0 +1,127 @@
+"""A whole migration under four writers: what they wait for, how long the lock is held, how long the way back takes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from partition_playbook.migration import cutover, load, reconcile, rollback, settle, shadow, verify
+from partition_playbook.migration.cutover import Swapped
+from partition_playbook.migration.run import Direction, Run
+from staging.bench.copies import Connect, measured, open_run, timed
+from staging.writers import Writers
+
+WRITERS, RATE, WORKERS = 4, 50.0, 2
+QUIET_SECONDS = 10.0
+AROUND_SECONDS = 2.0
+
+
+def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
+    """Migrate, roll back and go forward again under writers; return figures in milliseconds, seconds and bytes."""
+    run = open_run(connect, "bench-live")
+    parts: dict[str, float] = {}
+    with Writers(conninfo, count=WRITERS, rate=RATE) as writers, peak_memory(connect) as memory:
+        time.sleep(QUIET_SECONDS)
+        before = writers.latency()
+        started = time.time()
+        with measured(connect) as copied:
+            _build(run, parts)
+        during = writers.latency(since=started)
+        swaps = {"cutover": _swap(run, parts, "cutover", Direction.FORWARD)}
+        time.sleep(QUIET_SECONDS)
+        began = time.perf_counter()
+        swaps["rollback"] = rollback.roll_back(run).swapped
+        rollback_seconds = time.perf_counter() - began
+        time.sleep(QUIET_SECONDS)
+        swaps["second_cutover"] = rollback.verified_swap(run, Direction.FORWARD, occasion="second_cutover")
+        time.sleep(QUIET_SECONDS)
+        writers.stop()
+        compared = writers.compare(conninfo)
+        errors = dict(writers.errors_by_sqlstate())
+        around = {name: _around(writers, run, name) for name in swaps}
+    return {
+        "writers": {"count": WRITERS, "transactions_per_second_each": RATE, "writes": compared.writes},
+        "latency_ms": {"before": asdict(before), "during_loads": asdict(during), **around},
+        "swaps": {name: _figures(swap) for name, swap in swaps.items()},
+        "parts_seconds": parts,
+        "wal_bytes": copied[0].wal_bytes,
+        "peak_backend_bytes": max(memory),
+        "rollback_seconds": round(rollback_seconds, 2),
+        "differences": len(compared.lost) + len(compared.resurrected) + len(compared.stale) + len(compared.doubled),
+        "errors_seen_by_writers": errors,
+    }
+
+
+def _build(run: Run, parts: dict[str, float]) -> None:
+    with timed(parts, "load"):
+        names = [str(each["partition_name"]) for each in shadow.create(run)]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(partial(load.load_partition, run, workers=WORKERS), names))
+    with timed(parts, "attach"):
+        shadow.attach(run)
+        settle.settle(run, workers=WORKERS)
+    with timed(parts, "catch_up"):
+        reconcile.catch_up(run, until=1000)
+
+
+def _swap(run: Run, parts: dict[str, float], name: str, direction: Direction) -> Swapped | None:
+    with timed(parts, "verify"):
+        found = verify.content_check(*verify.compare(run))
+    if found.blocks:
+        raise RuntimeError(str(found))
+    with timed(parts, name):
+        return cutover.swap(run, direction, occasion=name)
+
+
+def _figures(swap: Swapped | None) -> dict[str, float]:
+    if swap is None:
+        return {}
+    return {"waited_ms": round(swap.waited_ms, 2), "held_ms": round(swap.held_ms, 2), "tries": swap.tries}
+
+
+def _around(writers: Writers, run: Run, name: str) -> dict[str, float]:
+    """Return the writers' latency from two seconds before a swap to two seconds after it."""
+    at = run.ledger.measurements("migration")[f"{name}_held_ms"]["taken_at"].timestamp()
+    return asdict(writers.latency(since=at - AROUND_SECONDS, until=at + AROUND_SECONDS))
+
+
+@contextmanager
+def peak_memory(connect: Connect) -> Iterator[list[int]]:
+    """Watch the memory of the server's processes that work for the playbook: their own, without shared buffers."""
+    found = [0]
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(connect, found, done), daemon=True)
+    watcher.start()
+    yield found
+    done.set()
+    watcher.join()
+
+
+def _watch(connect: Connect, found: list[int], done: threading.Event) -> None:
+    with connect() as connection:
+        connection.autocommit = True
+        while not done.wait(0.2):
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'partition_playbook%'"
+            ).fetchall()
+            found.extend(private_bytes(int(str(pid))) for (pid,) in rows)
+
+
+def private_bytes(pid: int) -> int:
+    """Return the resident memory of a process that it does not share, in bytes; 0 where it can't be read."""
+    status = Path(f"/proc/{pid}/statm")
+    if not status.exists():
+        return 0
+    try:
+        resident, shared = (int(part) for part in status.read_text().split()[1:3])
+    except (OSError, ValueError):
+        return 0
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
