@@ -4,9 +4,8 @@ Turns a large, live PostgreSQL table into a range-partitioned one: the staging p
 gate after each.
 
 **Start in `plan` mode.** It prints every statement with its lock and changes nothing. Then **`rehearse`** in staging:
-synthetic rows if you like, the
-whole migration, its rollback, timed, and forward again. Then **`migrate`** in production: a person approves the
-cutover.
+synthetic rows if you like, the whole migration, its rollback, timed, and forward again. Then **`migrate`** in
+production: a person approves the cutover.
 
 | param | what it does |
 |---|---|
@@ -20,9 +19,8 @@ cutover.
 | `leave` | how a successful rehearsal ends |
 
 A no-go is a verdict: the run follows the gate to its end and is marked failed. A failed task is something else,
-"could not find out" or "could not do":
-clear it and the run goes on from where the ledger says it stands, or trigger `partition_rollback`. Nothing undoes
-itself because a worker died.
+"could not find out" or "could not do": clear it and the run goes on from where the ledger says it stands, or trigger
+`partition_rollback`. Nothing undoes itself because a worker died.
 """
 
 from __future__ import annotations
