@@ -5,8 +5,7 @@ dead.
 
 - **Before cutover:** shadow, capture and change log are dropped; the original table was never touched.
 - **After cutover:** the original table is made equal to the live one, every row is compared, the names are swapped
-  back in milliseconds, and every write made
-  since cutover is kept. Then shadow, capture and change log are dropped.
+  back in milliseconds, and every write made since cutover is kept. Then shadow, capture and change log are dropped.
 
 It refuses, and changes nothing, where the two tables are not equal. After `partition_finalize` only the backup leads
 back.

@@ -389,6 +389,14 @@ def test_a_load_that_dies_leaves_the_partition_empty_and_may_be_run_again(
     assert content(run)
 
 
+def test_a_statement_ends_with_the_process_that_asked_for_it(run: Run) -> None:
+    """A killed worker must not leave a load behind that runs for hours and holds its locks."""
+    with run.database.session() as session:
+        assert session.connection.execute("SHOW client_connection_check_interval").fetchone() == {
+            "client_connection_check_interval": "10s"
+        }
+
+
 def test_a_backlog_that_grows_faster_than_it_is_reconciled_gives_up_in_time(
     run: Run, readings: Callable[[int], None], connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
