@@ -389,6 +389,32 @@ def test_a_load_that_dies_leaves_the_partition_empty_and_may_be_run_again(
     assert content(run)
 
 
+def test_progress_is_told_and_does_not_wait_for_the_load(
+    run: Run, readings: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    readings(2_000)
+    first = next(each["partition_name"] for each in shadow.create(run))
+    copy_rows, create_indexes = load.copy_rows, load.create_indexes
+
+    def until_told(text: str, step: Callable[..., object]) -> Callable[..., object]:
+        def stepping(*arguments: object) -> object:
+            done = step(*arguments)
+            deadline = time.monotonic() + 20
+            while text not in caplog.text and time.monotonic() < deadline:
+                time.sleep(0.05)
+            return done
+
+        return stepping
+
+    caplog.set_level("INFO")
+    monkeypatch.setattr(load, "PROGRESS_SECONDS", 0.1)
+    monkeypatch.setattr(load, "copy_rows", until_told("rows/s,", copy_rows))
+    monkeypatch.setattr(load, "create_indexes", until_told("building its indexes", create_indexes))
+    load.load_partition(run, first, workers=1)
+    assert "rows/s," in caplog.text
+    assert "building its indexes" in caplog.text
+
+
 def test_a_statement_ends_with_the_process_that_asked_for_it(run: Run) -> None:
     """A killed worker must not leave a load behind that runs for hours and holds its locks."""
     with run.database.session() as session:

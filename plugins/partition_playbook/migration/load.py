@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook.catalog import Table
-from partition_playbook.database import Database, Row, Session
+from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.migration.shadow import bounds_of, create_index
@@ -150,18 +151,21 @@ def _progress(run: Run, load: Row) -> Iterator[None]:
 
 def _watch(database: Database, table: TableName, load: Row, done: threading.Event) -> None:
     started = time.perf_counter()
-    values = {"schema": table.schema, "name": load["partition_name"], "source": table.name}
     while not done.wait(PROGRESS_SECONDS):
-        with database.session() as session:
-            seen = session.row("migration/watch_load", values)
-        rows = int(seen["bytes"] / max(seen["row_bytes"], 1))
-        rate = rows / (time.perf_counter() - started)
-        left = max(load["expected_rows"] - rows, 0) / max(rate, 1)
-        log.info(
-            "%s: about %d of %d rows, %.0f rows/s, %.0f s left before its indexes",
-            load["partition_name"],
-            rows,
-            load["expected_rows"],
-            rate,
-            left,
-        )
+        try:
+            log.info("%s: %s", load["partition_name"], _so_far(database, table, load, time.perf_counter() - started))
+        except psycopg.errors.LockNotAvailable:
+            log.info("%s: all rows copied, building its indexes", load["partition_name"])
+        except psycopg.Error as error:
+            log.warning("%s: progress is not known: %s", load["partition_name"], error)
+
+
+def _so_far(database: Database, table: TableName, load: Row, seconds: float) -> str:
+    values = {"schema": table.schema, "name": load["partition_name"], "source": table.name}
+    # The key takes the table for itself until the load commits: whoever looks must not wait for that.
+    with database.session(Limits(lock_timeout=100)) as session:
+        seen = session.row("migration/watch_load", values)
+    rows = int(seen["bytes"] / max(seen["row_bytes"], 1))
+    rate = rows / seconds
+    left = max(load["expected_rows"] - rows, 0) / max(rate, 1)
+    return f"about {rows} of {load['expected_rows']} rows, {rate:.0f} rows/s, {left:.0f} s left before its indexes"
