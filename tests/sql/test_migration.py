@@ -475,6 +475,25 @@ def test_rows_after_cutover_that_fit_no_partition_survive_a_rollback(
     assert len(rows(connection)) == 11
 
 
+def test_a_key_doubled_after_cutover_stops_the_rollback_and_is_named(
+    run: Run, readings: Callable[[int], None], connection: psycopg.Connection
+) -> None:
+    """The partitioned table's key has one column more: it takes what the original would refuse."""
+    readings(50)
+    build(run)
+    cutover.swap(run, Direction.FORWARD)
+    copied = """
+        INSERT INTO sensor_readings (id, unit_id, device_id, recorded_at)
+        SELECT id, unit_id, device_id, recorded_at + interval '1 second' FROM sensor_readings WHERE id = 7"""
+    connection.execute(copied)
+    with pytest.raises(Diverged, match=r"\(id\)=\(7\)"):
+        rollback.roll_back(run)
+    connection.execute("DELETE FROM sensor_readings WHERE id = 7 AND source = 'device'")
+    rollback.roll_back(run)
+    assert len(rows(connection)) == 50
+    assert content(run)
+
+
 def test_finalize_drops_what_a_way_back_needed_and_nothing_else(
     run: Run, readings: Callable[[int], None], connection: psycopg.Connection
 ) -> None:

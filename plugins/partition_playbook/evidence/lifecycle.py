@@ -8,6 +8,7 @@ import pendulum
 
 from partition_playbook import catalog
 from partition_playbook.checks import Check, check
+from partition_playbook.errors import PreconditionFailed
 from partition_playbook.migration.run import Run
 
 
@@ -17,14 +18,22 @@ def checks(run: Run, maintenance_run: str, ahead: int) -> list[Check]:
 
 
 def _ended_well(run: Run, maintenance_run: str) -> Check:
-    recorded = replace(run.ledger, run_id=maintenance_run).checks()
-    found = [each for section in recorded.values() for each in section]
+    """Judge by the verdict: a check that failed in an earlier try may not have been made again."""
+    ledger = replace(run.ledger, run_id=maintenance_run)
+    verdict = ledger.run()["verdict"]
+    if verdict is None:
+        raise PreconditionFailed(
+            "the maintenance broke off before it came to a verdict",
+            where=maintenance_run,
+            remedy="See the log of partition_maintenance, then clear lifecycle.trigger_maintenance",
+        )
+    found = [each for section in ledger.checks().values() for each in section]
     failed = [each for each in found if each.blocks]
     return check(
         "maintenance_ran",
-        bool(found) and not failed,
+        verdict == "go",
         expected=f"maintenance run {maintenance_run} with all its checks passed",
-        actual="; ".join(map(str, failed)) or f"{len(found)} checks, none failed",
+        actual="; ".join(map(str, failed)) if verdict != "go" else f"{len(found)} checks, verdict {verdict}",
         remedy="See the log of partition_maintenance, mend it, then clear lifecycle.trigger_maintenance",
         evidence={each.name: str(each) for each in found},
     )

@@ -11,6 +11,7 @@ from partition_playbook import catalog
 from partition_playbook.catalog import Index, Partition
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Row, Session
+from partition_playbook.errors import PreconditionFailed
 from partition_playbook.evidence import contents, foreign_keys
 from partition_playbook.intervals import Bounds, in_zone
 from partition_playbook.ledger import Statistics
@@ -110,7 +111,16 @@ def expected_bounds(run: Run, session: Session) -> list[Bounds]:
 def partition_check(run: Run, session: Session) -> Check:
     """Return the check that the catalog's real bounds cover rows and clock without a gap."""
     actual = catalog.partitions(session, run.table)
-    expected = expected_bounds(run, session)
+    try:
+        expected = expected_bounds(run, session)
+    except PreconditionFailed as error:
+        return check(
+            "partition_count",
+            False,
+            expected="partitions for every row",
+            actual=error.problem,
+            remedy=error.remedy,
+        )
     known = {bounds.lower for bounds in expected} | {_lower(run, load) for load in run.ledger.loads()}
     problems = list(_bound_problems(run, actual, expected, known))
     default = "and a default" if run.spec.default_partition is DefaultPartition.KEEP else "and no default"

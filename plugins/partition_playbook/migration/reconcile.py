@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psycopg
 
 from partition_playbook.database import Limits, Session, with_lock_retry
-from partition_playbook.errors import PreconditionFailed
+from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.migration import capture
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.sql import columns
@@ -55,8 +55,19 @@ def reconcile_batch(run: Run, session: Session) -> int:
             return apply_changes(run, session, sides(session, run), BATCH)
     except psycopg.errors.UniqueViolation as error:
         log.info("%s: all changes at once", str(error).strip())
+        return _reconcile_all(run, session)
+
+
+def _reconcile_all(run: Run, session: Session) -> int:
+    try:
         with run.database.block(session, "REPEATABLE READ"):
             return apply_changes(run, session, sides(session, run), capture.count(session, run))
+    except psycopg.errors.UniqueViolation as error:
+        raise Diverged(
+            f"the live table holds rows that the other one's key refuses: {error.diag.message_detail or error}",
+            where=str(run.table),
+            remedy="The key of the partitioned table has one column more: correct the doubled rows, then clear this task",
+        ) from error
 
 
 def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:

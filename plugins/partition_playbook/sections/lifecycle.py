@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import task_group
+from airflow.sdk import DagRunState, task_group
 from airflow.sdk.execution_time import task_runner
 
+from partition_playbook.errors import PlaybookError
 from partition_playbook.evidence import lifecycle as evidence
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.migration.run import Run
 from partition_playbook.operators import current_run, playbook_task, run_params
 from partition_playbook.sections.maintenance import maintain_table
 from partition_playbook.spec import Mode, RunParams
+
+log = logging.getLogger(__name__)
 
 MAINTENANCE = "partition_maintenance"
 SHORT_RETENTION = "12 months"
@@ -26,13 +30,19 @@ def lifecycle() -> None:
 
 
 class TriggerMaintenance(TriggerDagRunOperator):
-    """Trigger the sibling DAG and wait for it; in ``airflow dags test``, where no scheduler runs it, do its work."""
+    """Trigger the sibling DAG and wait for it; in ``airflow dags test``, where no scheduler runs it, do its work.
+
+    Whether it went well is for the next task to find out and for the gate to judge.
+    """
 
     def execute(self, context: Any) -> None:
         """Trigger it with what this run needs."""
         self.conf = maintenance_conf(current_run(context), run_params(context))
         if type(task_runner.SUPERVISOR_COMMS).__name__ == "InProcessSupervisorComms":
-            maintain_table(str(self.trigger_run_id), self.conf["table"], MaintenanceParams(**self.conf))
+            try:
+                maintain_table(str(self.trigger_run_id), self.conf["table"], MaintenanceParams(**self.conf))
+            except PlaybookError as error:
+                log.error("the maintenance failed: %s", error)
             return
         super().execute(context)
 
@@ -60,6 +70,8 @@ def trigger_maintenance() -> TriggerMaintenance:
         trigger_run_id="{{ run_id }}__lifecycle",
         reset_dag_run=True,
         wait_for_completion=True,
+        allowed_states=[DagRunState.SUCCESS, DagRunState.FAILED],
+        failed_states=[],
         poke_interval=1,
     )
 

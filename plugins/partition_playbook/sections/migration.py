@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 @task_group
 def migration() -> None:
     """Move the table under live writes and swap it in."""
-    loads = load_partition.expand(partition=build_shadow())
+    built = build_shadow()
+    loads = load_partition.expand(partition=built)
     verified = verify_online()
-    loads >> attach_partitions() >> verified
+    [built, loads] >> attach_partitions() >> verified
     approved = approve_cutover()
     finished = cut_over()
     verified >> go_no_go_cutover() >> [approved, finished]
@@ -52,7 +53,7 @@ def load_partition(run: Run, params: RunParams, partition: str) -> int:
     return loading.load_partition(run, partition, workers=params.load_workers).rows
 
 
-@playbook_task(trigger_rule=TriggerRule.NONE_FAILED)
+@playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def attach_partitions(run: Run, params: RunParams) -> int:
     """Attach what was loaded, then vacuum and analyze it."""
     count = building.attach(run)
