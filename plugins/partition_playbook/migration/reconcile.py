@@ -66,7 +66,7 @@ def _reconcile_all(run: Run, session: Session) -> int:
         raise Diverged(
             f"the live table holds rows that the other one's key refuses: {error.diag.message_detail or error}",
             where=str(run.table),
-            remedy="The key of the partitioned table has one column more: correct the doubled rows, then clear this task",
+            remedy="The partitioned key has one column more: correct the doubled rows, then clear this task",
         ) from error
 
 
