@@ -16,10 +16,15 @@ from partition_playbook.migration.shadow import planned_bounds
 from partition_playbook.migration.verify import OUTSIDE, hashed_row
 
 
-def statistics(session: Session, run: Run, distinct: Sequence[str] = ()) -> list[Statistics]:
-    """Count and checksum the run's table as the session sees it, with the different values of the columns asked for."""
+def statistics(
+    session: Session, run: Run, distinct: Sequence[str] = (), bounds: Sequence[Bounds] = ()
+) -> list[Statistics]:
+    """Count and checksum the run's table as the session sees it, with the different values of the columns asked for.
+
+    The bounds are those that the rows need now where none are given.
+    """
     table = catalog.require(session, run.table)
-    bounds = planned_bounds(session, run.spec)
+    bounds = bounds or planned_bounds(session, run.spec)
     parts = {
         "table": run.table.identifier,
         "partition_by": sql.Identifier(run.spec.partition_by),

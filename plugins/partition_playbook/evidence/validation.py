@@ -64,8 +64,9 @@ def snapshot_check(run: Run) -> Check:
     a difference where no write was ever captured.
     """
     before = run.ledger.statistics("snapshot")
+    bounds = [shadow.bounds_of(load, run.spec) for load in run.ledger.loads()]
     with run.database.snapshot() as session:
-        now = {each.partition: each for each in contents.statistics(session, run)}
+        now = {each.partition: each for each in contents.statistics(session, run, bounds=bounds)}
         log = run.table.change_log.identifier.as_string(session.connection)
         captured = session.value("validation/count_captured", {"log": log})
     with run.database.transaction() as session:
