@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from partition_playbook.checks import Check, Outcome, check, skipped
 from partition_playbook.evidence import estimate
-from partition_playbook.evidence.record import Evidence
+from partition_playbook.evidence.record import SECTIONS, Evidence
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import Mode, RunParams
 
@@ -57,6 +57,15 @@ STOP = (
     Item("no_rollback_failure", "Rollback did not fail", ("rollback:row_content*", "rollback:*"), rehearsed=True),
     Item("no_degradation", "Performance did not degrade", ("pruning:regressions",)),
 )
+
+
+def reasons(checks: Mapping[str, Sequence[Check]]) -> str:
+    """Say why it is a no-go: what stopped at a gate, then the criteria that are not met for want of it."""
+    stopped = [f"{section}: {each}" for section in SECTIONS for each in checks.get(section, ()) if each.blocks]
+    unmet = [each for each in checks.get("decision", ()) if each.blocks]
+    if not stopped:
+        return "; ".join(map(str, unmet))
+    return f"{'; '.join(stopped)}. Not met: {', '.join(each.name for each in unmet)}"
 
 
 def criteria(run: Run, params: RunParams) -> list[Check]:

@@ -37,5 +37,5 @@ def say_verdict(run: Run) -> str:
     verdict = run.ledger.verdict("decision")
     log.info("%s", verdict)
     if not verdict.go:
-        raise AirflowFailException(f"NO-GO: {'; '.join(str(reason) for reason in verdict.reasons)}")
+        raise AirflowFailException(f"NO-GO: {evidence.reasons(run.ledger.checks())}")
     return "GO"
