@@ -72,7 +72,7 @@ def test_run_that_stopped_half_way_names_the_sections_that_are_missing(run: Run,
     record(run, "validation", validation.checks(run))
     blocking = {each.name: each.actual for each in decision.criteria(run, PARAMS) if each.blocks}
     assert "no evidence: section pruning has no check pruned_*" in blocking["pruning_confirmed"]
-    assert "no evidence: no cutover was recorded" in blocking["no_migration_error"]
+    assert "no evidence: section rollback has no check" in blocking["no_rollback_failure"]
     assert "no_row_mismatch" not in blocking
     assert report.write(run, PARAMS, tmp_path)[0].read_text().startswith(r"# public.sensor\_readings: NO-GO")
 
