@@ -45,6 +45,7 @@ class Duty:
     count: int
     rate: float | None
     seed: int
+    late: float = 0.2  # the share of new rows that are of any moment of the past year
 
 
 @dataclass
@@ -177,7 +178,7 @@ class Writer:
         return key - key % self._duty.count + self._duty.index
 
     def _reading(self) -> tuple[Any, ...]:
-        late = self._random.random() < 0.2
+        late = self._random.random() < self._duty.late
         recorded = self._moment(days=365) if late else self._moment(days=0.0001)
         return (
             self._random.choice(self._units),

@@ -30,12 +30,17 @@ class WritersError(RuntimeError):
 
 
 class Writers:
-    """A group of writers; rate is in transactions a second for each, as fast as possible if None."""
+    """A group of writers; rate is in transactions a second for each, as fast as possible if None.
 
-    def __init__(self, conninfo: str, count: int = 2, rate: float | None = None, seed: int = 0) -> None:
+    ``late`` is the share of new rows that are of any moment of the past year, as from devices that were out of reach.
+    """
+
+    def __init__(
+        self, conninfo: str, count: int = 2, rate: float | None = None, seed: int = 0, late: float = 0.2
+    ) -> None:
         token = f"live-{uuid.uuid4().hex[:8]}"
         self._conninfo = conninfo
-        self._duties = [Duty(conninfo, token, index, count, rate, seed) for index in range(count)]
+        self._duties = [Duty(conninfo, token, index, count, rate, seed, late) for index in range(count)]
         self._context = multiprocessing.get_context("spawn")
         self._paused = self._context.Event()
         self._written = self._context.RawArray("q", count)
