@@ -103,6 +103,15 @@ class AirflowClient:
         """Read a run."""
         return _dag_run(self._get(_run_path(dag_id, run_id)))
 
+    def unfinished_runs(self, dag_id: str) -> list[DagRun]:
+        """List the runs of a DAG that are queued or under way."""
+        path = f"/dags/{dag_id}/dagRuns?state=queued&state=running&limit=100"
+        return [_dag_run(entry) for entry in self._get(path)["dag_runs"]]
+
+    def fail_run(self, dag_id: str, run_id: str) -> None:
+        """Mark a run as failed, which ends its tasks."""
+        self._send("PATCH", _run_path(dag_id, run_id), json={"state": "failed"}, accept=(409,))
+
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
         """List the tasks of a run, mapped ones one by one."""
         found: list[TaskInstance] = []

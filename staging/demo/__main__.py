@@ -1,0 +1,79 @@
+"""Rehearse the migration of live rows, watch it, and end with a scorecard: exit 0 go, 1 no-go, 2 could not find out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+import traceback
+from dataclasses import replace
+from types import FrameType
+
+import httpx
+import psycopg
+from rich.console import Console
+
+from staging import environment
+from staging.cluster import ClusterError
+from staging.demo.afresh import start_afresh
+from staging.demo.outcome import Ending, Outcome, Written
+from staging.demo.rehearsal import Asked, rehearse
+from staging.demo.scorecard import print_scorecard
+from staging.instance import InstanceError
+from staging.rest import RestError
+from staging.writers import WritersError
+
+FORESEEN = (ClusterError, InstanceError, RestError, WritersError, httpx.HTTPError, psycopg.Error)
+LOG_WIDTH = 160
+
+
+def main() -> int:
+    """Do what the command line asks and return the exit code; the last line of stdout is one JSON object."""
+    started = time.monotonic()
+    asked = _parse()
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    outcome = replace(_outcome(asked, console), seconds=time.monotonic() - started)
+    print_scorecard(console, outcome)
+    print(json.dumps(outcome.as_json()), flush=True)
+    return outcome.verdict.exit_code
+
+
+def _parse() -> Asked:
+    parser = argparse.ArgumentParser(prog="python -m staging.demo", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--writers", type=int, default=2)
+    parser.add_argument("--arrival", choices=("random", "time"), default="random", help="order of the rows in the heap")
+    parser.add_argument("--limit", type=float, help="seconds that the run may take (600, and 600 for each million)")
+    given = parser.parse_args()
+    if given.rows < 1 or given.writers < 0:
+        parser.error("--rows must be at least 1, --writers at least 0")
+    return Asked(given.rows, given.writers, given.arrival, given.limit or 600 + 600 * given.rows / 1_000_000)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _outcome(asked: Asked, console: Console) -> Outcome:
+    """Rehearse; whatever stands in the way of it means that nothing was found out."""
+    try:
+        console.print("Starting PostgreSQL and Airflow, unless they run already")
+        staging = environment.start()
+        start_afresh(staging)
+        console.print(f"Rehearsing {asked.rows:,} rows in arrival order {asked.arrival}, {asked.writers} live writers")
+        return rehearse(asked, staging, console)
+    except KeyboardInterrupt:
+        problem = "interrupted before the run was triggered; `make demo` goes on, `make down` stops everything"
+    except FORESEEN as error:
+        problem = f"{type(error).__name__}: {error}"
+    except Exception as error:
+        traceback.print_exc()
+        problem = f"{type(error).__name__}: {error}"
+    return Outcome(asked.rows, Written(asked.writers), ending=Ending(None, problem))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""What a rehearsal found, and the verdict over it: the run's own and the writers' independent record together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from partition_playbook.database import Row
+from partition_playbook.evidence.record import Evidence
+from staging.record import Comparison, Latency
+
+SWAPS = ("cutover", "rollback", "second_cutover")
+KINDS = ("lost", "resurrected", "stale", "doubled")
+AROUND = timedelta(seconds=1)
+NOTHING = Latency(0, 0.0, 0.0, 0.0)
+EARLIER_TRY = timedelta(seconds=3)  # a try that did not get its lock, and the pause after it
+
+
+class Verdict(StrEnum):
+    """What a demo may end with."""
+
+    GO = "go"
+    NO_GO = "no-go"
+    UNKNOWN = "unknown"
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code that stands for it."""
+        return {Verdict.GO: 0, Verdict.NO_GO: 1, Verdict.UNKNOWN: 2}[self]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the DAG run ended: its state in Airflow, and why it is unknown where it is."""
+
+    state: str | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One swap of the two tables as the ledger has it."""
+
+    name: str
+    held_ms: float
+    waited_ms: float
+    tries: int
+    since: float
+    until: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the live writers did and saw, and what they found in the end."""
+
+    writers: int
+    writes: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    latency: Latency = NOTHING
+    around: Mapping[str, Latency] = field(default_factory=dict)
+    rows_at_end: int | None = None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to look further."""
+
+    ui: str | None = None
+    login: str | None = None
+    ledger: str | None = None
+    report: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that a demo found."""
+
+    rows: int
+    written: Written
+    run_id: str | None = None
+    ending: Ending = Ending()
+    evidence: Evidence | None = None
+    places: Places = Places()
+    seconds: float = 0.0
+    run_seconds: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return go only where the run, its ledger and the writers' record all say so."""
+        comparison = self.written.comparison
+        if comparison and not comparison.exact:
+            return Verdict.NO_GO
+        if self.unknown:
+            return Verdict.UNKNOWN
+        return Verdict.NO_GO if self.against else Verdict.GO
+
+    @property
+    def unknown(self) -> list[str]:
+        """Say what could not be found out."""
+        told = self.told
+        reasons = [self.ending.problem] if self.ending.problem else []
+        if not reasons and (self.ending.state, told) not in (("success", "go"), ("failed", "no-go")):
+            reasons.append(f"Airflow says {self.ending.state or 'nothing'}, the ledger says {told or 'nothing'}")
+        if self.written.writers and not self.written.writes:
+            reasons.append("the writers wrote nothing")
+        if self.written.writers and self.written.comparison is None:
+            reasons.append("the writers' record was not compared")
+        return reasons
+
+    @property
+    def against(self) -> list[str]:
+        """Say what speaks against a go."""
+        comparison = self.written.comparison
+        found = {kind: len(getattr(comparison, kind)) for kind in KINDS} if comparison else {}
+        reasons = [f"{count} rows {kind} by the writers' record" for kind, count in found.items() if count]
+        reasons += [f"the application saw {count} errors {state}" for state, count in self.written.errors.items()]
+        return reasons + (self._failed_checks or ["the run says no-go"] if self.told == "no-go" else [])
+
+    @property
+    def _failed_checks(self) -> list[str]:
+        """Name the checks behind a no-go; the decision's own only where no section's says more."""
+        sections = self.evidence.checks if self.evidence else {}
+        failed = [(name, check) for name, checks in sections.items() for check in checks if check.blocks]
+        shown = [(name, check) for name, check in failed if name != "decision"] or failed
+        return [f"{name}.{check.name}: {check.actual}" for name, check in shown]
+
+    @property
+    def told(self) -> str | None:
+        """Return the verdict that the run wrote into its ledger."""
+        return self.evidence.run.get("verdict") if self.evidence else None
+
+    @property
+    def speedup(self) -> float | None:
+        """Return the smallest speedup among the queries that are criteria, as it was judged."""
+        found = [row["speedup"] for row in self.speedups.values() if row["criterion"]]
+        return min(found, default=None)
+
+    @property
+    def speedups(self) -> dict[str, Mapping[str, Any]]:
+        """Return the figures of every query that was timed before and after."""
+        checks = self.evidence.checks.get("pruning", ()) if self.evidence else ()
+        named = {check.name: check.evidence for check in checks if check.name.startswith("speedup_")}
+        return {name.removeprefix("speedup_"): figures for name, figures in named.items() if "speedup" in figures}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a program wants to know; rows is what was asked for."""
+        swapped = {swap.name: swap for swap in swaps(self.evidence)}
+        comparison = self.written.comparison
+        held = {f"{name}_held_ms": _rounded(swapped[name].held_ms) if name in swapped else None for name in SWAPS}
+        return {
+            "verdict": self.verdict.value,
+            "run_id": self.run_id,
+            "rows": self.rows,
+            "rows_at_end": self.written.rows_at_end,
+            "writers": self.written.writers,
+            "writes_during_run": self.written.writes,
+            **{kind: len(getattr(comparison, kind)) if comparison else None for kind in KINDS},
+            "rows_compared": comparison.rows_checked if comparison else None,
+            "errors": dict(self.written.errors),
+            **held,
+            "cutover_waited_ms": _rounded(swapped["cutover"].waited_ms) if "cutover" in swapped else None,
+            "slowest_write_ms": _rounded(self.written.latency.max),
+            **{f"slowest_write_around_{name}_ms": _slowest(self.written.around.get(name)) for name in SWAPS},
+            "rollback_seconds": _rounded(measured(self.evidence, "rollback", "rollback_seconds")),
+            "speedup": _rounded(self.speedup, 4),
+            "run_seconds": _rounded(self.run_seconds),
+            "seconds": _rounded(self.seconds),
+            "ui": self.places.ui,
+            "ledger": self.places.ledger,
+            "report": self.places.report,
+            "reasons": [*self.unknown, *self.against],
+        }
+
+
+def swaps(evidence: Evidence | None) -> list[Swap]:
+    """Return the swaps that the ledger knows, each with the time around it in which writers may have felt it."""
+    taken = evidence.measurements.get("migration", {}) if evidence else {}
+    return [
+        _swap(name, taken[f"{name}_held_ms"], taken[f"{name}_waited_ms"])
+        for name in SWAPS
+        if f"{name}_held_ms" in taken and f"{name}_waited_ms" in taken
+    ]
+
+
+def _swap(name: str, held: Row, waited: Row) -> Swap:
+    tries = int(held["detail"].get("tries", 1))
+    lasted = timedelta(milliseconds=held["value"] + waited["value"]) + (tries - 1) * EARLIER_TRY
+    since, until = held["taken_at"] - lasted - AROUND, held["taken_at"] + AROUND
+    return Swap(name, held["value"], waited["value"], tries, since.timestamp(), until.timestamp())
+
+
+def measured(evidence: Evidence | None, stage: str, name: str) -> float | None:
+    """Return a measurement; None where it was not taken."""
+    return evidence.measured(stage, name) if evidence else None
+
+
+def _slowest(latency: Latency | None) -> float | None:
+    return _rounded(latency.max) if latency and latency.count else None
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)

@@ -1,0 +1,169 @@
+"""Rehearse once: live writers, a run triggered as the UI's button does, and what is known when it has ended."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from urllib.parse import quote
+
+import httpx
+import psycopg
+from rich.console import Console
+
+from partition_playbook.database import Database
+from partition_playbook.errors import PlaybookError
+from partition_playbook.evidence.record import Evidence
+from partition_playbook.ledger import Ledger
+from partition_playbook.migration.run import Run
+from partition_playbook.spec import load_spec
+from staging.cluster import bin_dir
+from staging.demo.display import display
+from staging.demo.outcome import Ending, Outcome, Places, Written, swaps
+from staging.demo.progress import LedgerReader
+from staging.demo.watch import Watch
+from staging.environment import Staging
+from staging.record import Comparison
+from staging.rest import AirflowClient, DagRun, RestError
+from staging.writers import Writers, WritersError
+
+DAG = "partition_migration"
+TABLE = "sensor_readings"
+RATE = 25.0  # transactions a second for each writer: an application, not a benchmark
+# The newest rows are the writers', so they arrive in the order that the rehearsal is about.
+LATE = {"random": 1.0, "time": 0.0}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    rows: int
+    writers: int
+    arrival: str
+    limit: float
+
+    @property
+    def conf(self) -> dict[str, object]:
+        """Return the params of the run, as the trigger form would send them."""
+        return {
+            "table": TABLE,
+            "mode": "rehearse",
+            "synthetic_rows": self.rows,
+            "allow_existing_rows": True,  # the writers have begun already
+            "arrival": self.arrival,
+            "load_workers": 2,
+            "production_rows": 100 * self.rows,
+            "leave": "partitioned",
+        }
+
+
+def rehearse(asked: Asked, staging: Staging, console: Console) -> Outcome:
+    """Run the whole rehearsal and return what it found; an interruption is a finding too."""
+    with (
+        Writers(staging.database, asked.writers, RATE, late=LATE[asked.arrival]) as writers,
+        staging.airflow.client() as client,
+    ):
+        run = client.trigger(DAG, asked.conf)
+        places = _places(staging, run)
+        console.print(f"Airflow   {places.ui} ({places.login})\n", soft_wrap=True, highlight=False)
+        began, before = time.time(), writers.writes
+        ending, written = _attend(asked, staging, client, run, writers, console)
+        ended = time.time()
+        evidence = read_evidence(staging.database, run.run_id)
+        if ending.state == "failed" and not (evidence and evidence.run["verdict"]):
+            ending = replace(ending, problem=_failure(client, run))
+    return Outcome(
+        asked.rows,
+        replace(written, writes=writers.writes - before),
+        run.run_id,
+        ending,
+        evidence,
+        replace(places, report=_report(staging, run)),
+        run_seconds=ended - began,
+    )
+
+
+def _attend(
+    asked: Asked, staging: Staging, client: AirflowClient, run: DagRun, writers: Writers, console: Console
+) -> tuple[Ending, Written]:
+    """Follow the run, then compare; where either is cut short, return what is known."""
+    began = time.time()
+    written = Written(asked.writers)
+    try:
+        watch = Watch(client, run, LedgerReader(staging.database, run.run_id), writers)
+        with display(console) as shown:
+            ending = watch.follow(shown, asked.limit)
+        return ending, _compare(written, staging, run, writers, began)
+    except KeyboardInterrupt:
+        return Ending(None, _interrupted(staging, run)), written
+    except WritersError as error:
+        return Ending(None, str(error)), written
+
+
+def _compare(written: Written, staging: Staging, run: DagRun, writers: Writers, began: float) -> Written:
+    writers.pause()
+    evidence = read_evidence(staging.database, run.run_id)
+    around = {swap.name: writers.latency(swap.since, swap.until) for swap in swaps(evidence)}
+    comparison, rows = _read_table(staging, writers)
+    return replace(
+        written,
+        errors=writers.errors_by_sqlstate(),
+        comparison=comparison,
+        latency=writers.latency(since=began),
+        around=around,
+        rows_at_end=rows,
+    )
+
+
+def _read_table(staging: Staging, writers: Writers) -> tuple[Comparison | None, int | None]:
+    try:
+        with psycopg.connect(staging.database) as connection:
+            row = connection.execute("SELECT count(*) FROM sensor_readings").fetchone()
+        return writers.compare(), row[0] if row else None
+    except psycopg.Error:
+        return None, None
+
+
+def read_evidence(conninfo: str, run_id: str) -> Evidence | None:
+    """Read everything that the ledger holds of a run; None where it does not know it or does not answer."""
+    database = Database(partial(psycopg.connect, conninfo, connect_timeout=3), application="partition-playbook demo")
+    try:
+        return Evidence.read(Run(load_spec(TABLE), database, Ledger(database, run_id)))
+    except (psycopg.Error, PlaybookError):
+        return None
+
+
+def _interrupted(staging: Staging, run: DagRun) -> str:
+    evidence = read_evidence(staging.database, run.run_id)
+    phase = evidence.run["phase"] if evidence else "not opened yet"
+    return (
+        f"interrupted; the writers have stopped, the run goes on in Airflow (phase: {phase}). "
+        "`make demo` ends it and starts afresh, `make down` stops everything"
+    )
+
+
+def _failure(client: AirflowClient, run: DagRun) -> str:
+    """Say which task failed and what its log says last of an error."""
+    try:
+        failed = [task for task in client.task_instances(DAG, run.run_id) if task.state == "failed"]
+        logs = [client.log(DAG, run.run_id, task).splitlines() for task in failed]
+    except (RestError, httpx.HTTPError) as error:
+        return f"the run failed, and Airflow does not say why: {error}"
+    said = [next((line for line in reversed(log) if "rror" in line), "see its log") for log in logs]
+    return "; ".join(f"{task.task_id} failed: {line.strip()}" for task, line in zip(failed, said, strict=True))
+
+
+def _places(staging: Staging, run: DagRun) -> Places:
+    query = f"SELECT * FROM partition_playbook.events WHERE run_id = '{run.run_id}' ORDER BY event_id"
+    login = f"login {staging.airflow.user}, password {staging.airflow.password}"
+    page = f"{staging.airflow.url}/dags/{DAG}/runs/{quote(run.run_id, safe='')}"
+    return Places(page, login, f'{bin_dir()}/psql {staging.database} -c "{query}"')
+
+
+def _report(staging: Staging, run: DagRun) -> str | None:
+    for path in staging.artifacts.glob("*/report.json"):
+        if json.loads(path.read_text())["run"]["run_id"] == run.run_id:
+            return str(path.with_suffix(".md"))
+    return None

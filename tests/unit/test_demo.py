@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from partition_playbook.checks import Check, check
+from partition_playbook.evidence.record import Evidence
+from staging.demo.display import PlainDisplay, picture
+from staging.demo.outcome import Ending, Outcome, Places, Verdict, Written, swaps
+from staging.demo.progress import ALL_SECTIONS, Load, Loads, Progress, Section, State, running, sections
+from staging.demo.scorecard import print_scorecard
+from staging.record import Comparison, Difference, Latency
+from staging.rest import TaskInstance
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WRONG = (Difference(7, ("a",), ()),)
+EXACT = Comparison((), (), (), (), rows_checked=80, writes=100)
+
+
+def measurement(value: float, seconds: int = 0, tries: int = 1) -> dict[str, Any]:
+    return {"value": value, "unit": "ms", "detail": {"tries": tries}, "taken_at": NOON + timedelta(seconds=seconds)}
+
+
+def speedup(name: str, share: float, *, criterion: bool = True) -> Check:
+    figures = {"total_ms": 10.0, "buffers": 100}
+    evidence = {"before": figures, "after": figures, "speedup": share, "criterion": criterion}
+    return check(f"speedup_{name}", True, expected="half", actual="[less]", evidence=evidence)
+
+
+def found(verdict: str | None = "go", checks: Mapping[str, Sequence[Check]] | None = None) -> Evidence:
+    measured = {
+        "migration": {
+            "cutover_held_ms": measurement(8.04, tries=2),
+            "cutover_waited_ms": measurement(1.0),
+            "rollback_held_ms": measurement(6.0, 20),
+            "rollback_waited_ms": measurement(0.5, 20),
+        },
+        "rollback": {"rollback_seconds": measurement(2.5, 30)},
+    }
+    known = checks or {"pruning": [speedup("week", 0.8), speedup("month", 0.6), speedup("count", 0.1, criterion=False)]}
+    return Evidence({"verdict": verdict, "phase": "live"}, known, measured)
+
+
+def outcome(**changes: Any) -> Outcome:
+    written = Written(2, 100, {}, EXACT, Latency(50, 1.0, 5.0, 9.0), {"cutover": Latency(3, 1.0, 2.0, 7.77)}, 1100)
+    places = Places("http://ui", "login", "SELECT", "report.md")
+    return replace(Outcome(1000, written, "run-1", Ending("success"), found(), places, 99.0, 88.0), **changes)
+
+
+def written(**changes: Any) -> Written:
+    return replace(outcome().written, **changes)
+
+
+def test_all_that_says_go_is_a_go() -> None:
+    assert outcome().verdict is Verdict.GO
+    assert outcome().verdict.exit_code == 0
+
+
+def test_the_no_go_of_the_run_is_a_no_go() -> None:
+    seen = outcome(ending=Ending("failed"), evidence=found("no-go"))
+    assert seen.verdict is Verdict.NO_GO
+    assert seen.verdict.exit_code == 1
+    assert seen.against == ["the run says no-go"]
+
+
+@pytest.mark.parametrize("kind", ["lost", "resurrected", "stale", "doubled"])
+def test_any_difference_from_the_record_is_a_no_go_whatever_the_run_says(kind: str) -> None:
+    different = written(comparison=replace(EXACT, **{kind: WRONG}))
+    assert outcome(written=different).verdict is Verdict.NO_GO
+    assert outcome(written=different, ending=Ending(None, "Airflow is gone")).verdict is Verdict.NO_GO
+    assert outcome(written=different).as_json()[kind] == 1
+
+
+def test_an_error_that_the_application_saw_is_a_no_go() -> None:
+    assert outcome(written=written(errors={"40P01": 1})).verdict is Verdict.NO_GO
+
+
+@pytest.mark.parametrize(
+    ("ending", "evidence"),
+    [
+        (Ending("failed"), found(None)),  # a task could not do its work
+        (Ending("failed"), found("go")),
+        (Ending("success"), found("no-go")),  # a green result that is not true
+        (Ending("success"), found(None)),
+        (Ending("success"), None),
+        (Ending(None, "Airflow has not answered"), found("go")),
+        (Ending("running", "the run has not ended"), found(None)),
+    ],
+)
+def test_what_does_not_agree_is_unknown(ending: Ending, evidence: Evidence | None) -> None:
+    seen = outcome(ending=ending, evidence=evidence)
+    assert seen.verdict is Verdict.UNKNOWN
+    assert seen.verdict.exit_code == 2
+    assert seen.unknown
+
+
+@pytest.mark.parametrize("changes", [{"comparison": None}, {"writes": 0}])
+def test_writers_that_prove_nothing_make_it_unknown(changes: dict[str, Any]) -> None:
+    assert outcome(written=written(**changes)).verdict is Verdict.UNKNOWN
+
+
+def test_a_rehearsal_without_writers_may_say_go() -> None:
+    assert outcome(written=Written(0)).verdict is Verdict.GO
+
+
+def test_the_reasons_are_the_checks_behind_the_decision() -> None:
+    failed = check("speedup_week", False, expected="half", actual="none")
+    concluded = check("speedup_reached", False, expected="half", actual="speedup_week: none")
+    seen = outcome(ending=Ending("failed"), evidence=found("no-go", {"pruning": [failed], "decision": [concluded]}))
+    assert seen.against == ["pruning.speedup_week: none"]
+
+
+def test_the_json_has_what_was_promised() -> None:
+    told = json.loads(json.dumps(outcome().as_json()))
+    assert (
+        told
+        | {
+            "verdict": "go",
+            "run_id": "run-1",
+            "rows": 1000,
+            "writes_during_run": 100,
+            "lost": 0,
+            "cutover_held_ms": 8.0,
+            "rollback_seconds": 2.5,
+            "speedup": 0.6,
+            "slowest_write_around_cutover_ms": 7.8,
+            "second_cutover_held_ms": None,
+            "reasons": [],
+        }
+        == told
+    )
+
+
+def test_a_demo_that_found_nothing_has_the_same_keys() -> None:
+    nothing = Outcome(1000, Written(2), ending=Ending(None, "no PostgreSQL"))
+    told = nothing.as_json()
+    assert told.keys() == outcome().as_json().keys()
+    assert (told["verdict"], told["lost"], told["speedup"], told["run_id"]) == ("unknown", None, None, None)
+    assert told["reasons"][0] == "no PostgreSQL"
+
+
+def test_a_swap_that_needed_two_tries_is_watched_from_the_first() -> None:
+    cutover, rollback = swaps(found())
+    assert (cutover.name, rollback.name) == ("cutover", "rollback")
+    assert cutover.until == (NOON + timedelta(seconds=1)).timestamp()
+    assert cutover.since < (NOON - timedelta(seconds=4)).timestamp()
+    assert rollback.since > (NOON + timedelta(seconds=18)).timestamp()
+
+
+@pytest.mark.parametrize("seen", [outcome(), Outcome(1000, Written(2), ending=Ending(None, "no [b]PostgreSQL"))])
+def test_the_scorecard_is_plain_where_nobody_looks(seen: Outcome) -> None:
+    text = StringIO()
+    print_scorecard(Console(file=text, width=120), seen)
+    assert "\x1b" not in text.getvalue()
+    assert ("[less]" if seen.evidence else "no [b]PostgreSQL") in text.getvalue()
+
+
+def task(name: str, state: str | None, start: int | None = None, end: int | None = None) -> TaskInstance:
+    moments = (None if each is None else NOON + timedelta(seconds=each) for each in (start, end))
+    return TaskInstance(name, -1, state, 1, *moments)
+
+
+def test_sections_follow_their_tasks() -> None:
+    tasks = [
+        task("preflight.open_run", "success", 0, 1),
+        task("preflight.check_preconditions", "success", 1, 3),
+        task("go_no_go_preflight", "success", 3, 4),
+        task("data_preparation.generate", "skipped", 4, 4),
+        task("snapshot.benchmark_before", "success", 4, 5),
+        task("snapshot.back_up", None),
+        task("rollback.restore_original", "skipped", 2, 2),
+        task("rollback.roll_back", None),
+        task("decision.decide", "upstream_failed"),
+    ]
+    seen = {each.name: each for each in sections(tasks, {"preflight": (58, ("key",))})}
+    states = {name: each.state for name, each in seen.items()}
+    assert list(states) == list(ALL_SECTIONS)
+    assert seen["preflight"] == Section("preflight", State.DONE, 3.0, 58, ("key",))
+    assert states["data_preparation"] is State.SKIPPED
+    assert states["snapshot"] is State.RUNNING
+    assert states["rollback"] is states["migration"] is State.WAITING
+    assert states["decision"] is State.FAILED
+
+
+def test_tasks_under_way_are_named_once() -> None:
+    tasks = [task("a.load", "running"), task("a.load", "running"), task("b", "success"), task("c", "up_for_retry")]
+    assert running(tasks) == ("a.load", "c (will be tried again)")
+
+
+def test_the_pace_of_loads_tells_what_is_left() -> None:
+    done = Load("p1", "loaded", 100, 100, NOON, NOON + timedelta(seconds=1))
+    half = Load("p2", "loading", 100, 50, NOON)
+    loads = Loads((done, half, Load("p3", "pending", 100)), NOON + timedelta(seconds=2))
+    assert loads.rows_per_second == 75
+    assert loads.seconds_left == 2
+    assert Loads((done,), NOON + timedelta(hours=1)).rows_per_second == 100
+    assert Loads().seconds_left is None
+
+
+def test_plain_lines_tell_each_event_once() -> None:
+    shown = PlainDisplay(Console(file=StringIO()))
+    load = Load("sensor_readings_y2026m01", "loaded", 9, 9, NOON, NOON)
+    begun = Progress(1.0, (Section("migration", State.RUNNING),), loads=Loads((load, Load("p2", "pending", 1)), NOON))
+    assert [line.split(":")[0] for line in shown.news(begun)] == ["sensor_readings_y2026m01", "migration begins"]
+    assert shown.news(begun) == []
+    ended = replace(begun, sections=(Section("migration", State.DONE, 5.0, 2, ("row_content",)),))
+    (line,) = shown.news(ended)
+    assert "1 failed: row_content" in line
+
+
+def test_the_picture_can_be_drawn_before_anything_is_known() -> None:
+    text = StringIO()
+    console = Console(file=text, width=80)
+    console.print(picture(Progress(0.0)))
+    console.print(picture(Progress(1.0, loads=Loads((Load("p1", "loading", 0, 0, NOON),), NOON))))
+    assert "preflight" in text.getvalue()
