@@ -18,6 +18,7 @@ from partition_playbook.evidence.plans import Plan
 from partition_playbook.intervals import Bounds, bounds_at, in_zone
 from partition_playbook.migration import shadow
 from partition_playbook.migration.run import Run
+from partition_playbook.names import TableName
 from partition_playbook.spec import Query
 
 log = logging.getLogger(__name__)
@@ -72,14 +73,17 @@ def record(run: Run, stage: str, query: Query, found: Sequence[Plan]) -> None:
     )
 
 
-def compose(run: Run, template: str) -> sql.Composed:
-    """Fill in the table, its partition column and the interval asked for; InvalidSpec where braces hold others."""
+def compose(run: Run, template: str, table: TableName | None = None) -> sql.Composed:
+    """Fill in the table, by default the live one, its partition column and the interval asked for.
+
+    InvalidSpec where braces hold others.
+    """
     with run.database.session() as session:
         kind = catalog.require(session, run.table).column(run.spec.partition_by).type
     lower, upper = asked_interval(run).literals(kind)
     try:
         return sql.SQL(template).format(
-            table=run.table.identifier,
+            table=(table or run.table).identifier,
             partition_by=sql.Identifier(run.spec.partition_by),
             interval_start=sql.Literal(lower),
             interval_end=sql.Literal(upper),
