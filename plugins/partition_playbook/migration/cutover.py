@@ -120,11 +120,10 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
         with run.database.block(session):
             live, standby = before.live.table_name, before.other.table_name
             session.rows("migration/set_lock_timeout", {"lock_timeout": PATIENCE})
-            session.run("migration/lock_exclusively", table=standby.identifier)
-            session.run("migration/lock_against_maintenance", table=live.identifier)
+            lock_around(session, live, standby)
             session.rows("migration/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
             asked = time.perf_counter()
-            session.run("migration/lock_exclusively", table=live.identifier)
+            lock_live(session, live)
             granted = time.perf_counter()
             reconciled = _finish(run, session, before, expected)
             session.execute(swapping, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already")
@@ -134,6 +133,17 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
         _measure(run, session, occasion, swapped)
     log.info("%s", swapped)
     return swapped
+
+
+def lock_around(session: Session, live: TableName, standby: TableName) -> None:
+    """Take the locks that hold up nobody who reads or writes."""
+    session.run("migration/lock_exclusively", table=standby.identifier)
+    session.run("migration/lock_against_maintenance", table=live.identifier)
+
+
+def lock_live(session: Session, live: TableName) -> None:
+    """Take the one lock that the application waits for."""
+    session.run("migration/lock_exclusively", table=live.identifier)
 
 
 def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> None:

@@ -88,9 +88,14 @@ def release(run: Run) -> None:
 
 def _drop(run: Run, table: TableName, key: Constraint) -> None:
     def step(session: Session) -> None:
-        session.run("migration/drop_key", table=table.identifier, name=sql.Identifier(key.name))
+        drop(session, table, key)
 
     _locked(run, key.referenced, step)
+
+
+def drop(session: Session, table: TableName, key: Constraint) -> None:
+    """Drop a foreign key."""
+    session.run("migration/drop_key", table=table.identifier, name=sql.Identifier(key.name))
 
 
 def _is_valid(session: Session, table: TableName, key: Constraint) -> bool | None:

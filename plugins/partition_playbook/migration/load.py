@@ -86,7 +86,12 @@ def _take(session: Session, run: Run, slot: int) -> bool:
 def _begin(run: Run, name: str) -> None:
     with run.database.transaction() as session:
         session.note("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": name})
-        session.run("migration/empty_partition", partition=TableName(run.table.schema, name).identifier)
+        empty(session, TableName(run.table.schema, name))
+
+
+def empty(session: Session, partition: TableName) -> None:
+    """Remove what an earlier try left in a partition."""
+    session.run("migration/empty_partition", partition=partition.identifier)
 
 
 def _load(run: Run, load: Row, workers: int) -> None:

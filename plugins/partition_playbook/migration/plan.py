@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from partition_playbook import catalog
-from partition_playbook.catalog import Constraint, Table
+from partition_playbook.catalog import Table
 from partition_playbook.database import DrySession, Executed
-from partition_playbook.migration import capture, cutover, keys, load, shadow
+from partition_playbook.migration import capture, cutover, keys, load, reconcile, settle, shadow
 from partition_playbook.migration.run import Direction, Run, Sides, sides
 from partition_playbook.names import TableName, clip
-from partition_playbook.spec import RunParams
+from partition_playbook.spec import DefaultPartition, RunParams
 
 SWAP_LOCK = "ACCESS EXCLUSIVE on both tables, tried for at most 800 ms at a time and held for milliseconds"
 
@@ -48,22 +48,40 @@ def _record(run: Run, session: DrySession, before: Sides) -> None:
     capture.create_triggers(run, session, run.table)
     built = replace(before, standby=_standby(run, before))
     kind = before.live.column(run.spec.partition_by).type
-    for each in bounds:
-        partition = run.table.partition(each.suffix)
+    partitions = [run.table.partition(each.suffix) for each in bounds]
+    for each, partition in zip(bounds, partitions, strict=True):
+        load.empty(session, partition)
         load.copy_rows(run, session, before.live, partition, each.literals(kind))
         load.create_indexes(session, before, partition)
+    for each, partition in zip(bounds, partitions, strict=True):
         shadow.attach_one(run, session, built, partition, each)
-    for key in before.live.foreign_keys:
-        _record_key(run, session, key, [run.table.partition(each.suffix) for each in bounds])
+    if run.spec.default_partition is DefaultPartition.KEEP:
+        shadow.create_default(run, session, built)
+        partitions.append(run.table.default)
+    for partition in partitions:
+        settle.vacuum(session, partition)
+    settle.analyze(session, run.table.shadow)
+    reconcile.write(run, session, built, [])
+    _record_keys(session, built, partitions)
+    _record_swap(run, session, built)
+
+
+def _record_keys(session: DrySession, built: Sides, partitions: list[TableName]) -> None:
+    for partition in partitions:
+        for key in built.live.foreign_keys:
+            keys.add_unchecked(session, partition, key)
+            keys.validate(session, partition, key)
+    for key in built.live.foreign_keys:
+        keys.add_whole(session, built.other.table_name, key)
+
+
+def _record_swap(run: Run, session: DrySession, built: Sides) -> None:
+    cutover.lock_around(session, built.live.table_name, built.other.table_name)
+    cutover.lock_live(session, built.live.table_name)
     script = cutover.script(run, session, built, Direction.FORWARD)
     session.execute(script, purpose="Cut over: everything that changes with the names", lock=SWAP_LOCK)
-
-
-def _record_key(run: Run, session: DrySession, key: Constraint, partitions: list[TableName]) -> None:
-    for partition in partitions:
-        keys.add_unchecked(session, partition, key)
-        keys.validate(session, partition, key)
-    keys.add_whole(session, run.table.shadow, key)
+    for key in built.live.foreign_keys:
+        keys.drop(session, run.table.retired, key)
 
 
 def _standby(run: Run, before: Sides) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -77,6 +77,16 @@ def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
     if not changes:
         return 0
     session.rows("migration/prefer_indexes")
+    deleted, written = write(run, session, now, changes)
+    log.info(
+        "reconciled %d changes: %d rows deleted, %d rows written in %s", len(changes), deleted, written, now.other.name
+    )
+    return len(changes)
+
+
+def write(run: Run, session: Session, now: Sides, changes: Sequence[int]) -> tuple[int, int]:
+    """Make the rows of these changes equal and take them off the log; return how many were deleted and written."""
+    log_table = run.table.change_log.identifier
     values = {"changes": changes}
     parts = {
         "log": log_table,
@@ -96,7 +106,4 @@ def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
             remedy="Correct the row's partition value, or set default_partition: keep and start again",
         ) from error
     session.run("migration/delete_changes", values, log=log_table)
-    log.info(
-        "reconciled %d changes: %d rows deleted, %d rows written in %s", len(changes), deleted, written, now.other.name
-    )
-    return len(changes)
+    return deleted, written

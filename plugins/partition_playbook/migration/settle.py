@@ -8,7 +8,7 @@ from functools import partial
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.database import Limits, LockRetry, with_lock_retry
+from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
 from partition_playbook.migration.run import Run, sides
 from partition_playbook.names import TableName
 
@@ -29,7 +29,12 @@ def settle(run: Run, *, workers: int) -> None:
 
 def _vacuum(run: Run, partition: TableName) -> None:
     with run.database.session() as session:
-        session.run("migration/vacuum_partition", partition=partition.identifier)
+        vacuum(session, partition)
+
+
+def vacuum(session: Session, partition: TableName) -> None:
+    """Freeze and analyze a partition."""
+    session.run("migration/vacuum_partition", partition=partition.identifier)
 
 
 def analyze_parent(run: Run, table: TableName, retry: LockRetry | None = None) -> None:
@@ -37,7 +42,12 @@ def analyze_parent(run: Run, table: TableName, retry: LockRetry | None = None) -
 
     def attempt(lock_timeout: int) -> None:
         with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
-            only = sql.SQL("ONLY" if session.server_version() >= 18 else "")
-            session.run("migration/analyze_parent", only=only, parent=table.identifier)
+            analyze(session, table)
 
     with_lock_retry(run.database, table, attempt, retry)
+
+
+def analyze(session: Session, table: TableName) -> None:
+    """Renew the statistics of a partitioned table."""
+    only = sql.SQL("ONLY" if session.server_version() >= 18 else "")
+    session.run("migration/analyze_parent", only=only, parent=table.identifier)

@@ -252,18 +252,21 @@ def attach(run: Run) -> int:
             if partition not in attached:
                 attach_one(run, session, now, partition, bounds_of(load, run.spec))
         if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
-            shadow = now.partitioned.table_name.identifier
-            default = run.table.default
-            session.run(
-                "migration/create_default_partition",
-                partition=default.identifier,
-                shadow=shadow,
-                options=storage_options(now.monolith),
-            )
-            give_owner(session, default, now.monolith.owner)
+            create_default(run, session, now)
         run.ledger.set_phase(session, Phase.ATTACHED)
         session.note("ledger/mark_attached", {"run_id": run.ledger.run_id})
         return len(catalog.partitions(session, now.partitioned.table_name))
+
+
+def create_default(run: Run, session: Session, now: Sides) -> None:
+    """Create the partition that takes the rows outside every bound."""
+    session.run(
+        "migration/create_default_partition",
+        partition=run.table.default.identifier,
+        shadow=now.partitioned.table_name.identifier,
+        options=storage_options(now.monolith),
+    )
+    give_owner(session, run.table.default, now.monolith.owner)
 
 
 def bounds_of(load: Row, spec: TableSpec) -> Bounds:
