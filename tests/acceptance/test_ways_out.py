@@ -1,0 +1,119 @@
+"""Every way out of a run that died: rolled back in whatever phase it stands, finalized, and not run over by another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import psycopg
+import pytest
+
+from partition_playbook.evidence.backup import take_statistics
+from partition_playbook.ledger import Phase
+from partition_playbook.migration import cutover, load, shadow
+from partition_playbook.migration.run import Direction, Run
+from partition_playbook.spec import load_spec
+from tests.fixtures import footprint, sabotage
+from tests.fixtures.dag_runs import DagRuns
+from tests.fixtures.tables import open_run
+
+WRITES = """
+DELETE FROM sensor_readings WHERE id % 100 = 1;
+UPDATE sensor_readings SET recorded_at = recorded_at - interval '40 days 1 microsecond' WHERE id % 100 = 2;
+INSERT INTO sensor_readings (unit_id, device_id, temperature, recorded_at)
+SELECT unit_id, device_id, 99.99, now() FROM sensor_readings LIMIT 20
+"""
+TABLE = {"table": "sensor_readings"}
+
+
+def dead_run(dsn: str, phase: Phase) -> Run:
+    """Leave a migration as a worker does that dies in this phase; before the attach in the middle of a load."""
+    run = open_run(partial(psycopg.connect, dsn), load_spec("sensor_readings"), "dead-run")
+    take_statistics(run)
+    *planned, last = [each["partition_name"] for each in shadow.create(run)]
+    for name in planned:
+        load.load_partition(run, name, workers=1)
+    if phase is Phase.SHADOWED:
+        with run.database.session() as session:
+            session.note("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": last})
+        return run
+    load.load_partition(run, last, workers=1)
+    shadow.attach(run)
+    if phase is Phase.LIVE:
+        cutover.swap(run, Direction.FORWARD)
+    assert run.ledger.run()["phase"] == phase
+    return run
+
+
+@pytest.fixture
+def leave_dead(dsn: str, connection: psycopg.Connection) -> Callable[[Phase], Run]:
+    """Return a function that leaves a dead run, while the application goes on writing."""
+
+    def leave(phase: Phase) -> Run:
+        run = dead_run(dsn, phase)
+        connection.execute(WRITES)
+        return run
+
+    return leave
+
+
+@pytest.mark.parametrize("phase", [Phase.SHADOWED, Phase.ATTACHED, Phase.LIVE])
+def test_a_dead_run_is_rolled_back_and_every_write_is_kept(
+    phase: Phase, dsn: str, connection: psycopg.Connection, dag_runs: DagRuns, leave_dead: Callable[[Phase], Run]
+) -> None:
+    sabotage.make_ledger(connection)
+    name = load_spec("sensor_readings").name
+    table, objects = footprint.description(dsn, name), footprint.objects(connection)
+    run = leave_dead(phase)
+    written = footprint.rows(connection)
+    assert dag_runs.run("partition_rollback", dsn, TABLE).state == "success"
+    assert footprint.rows(connection) == written
+    assert footprint.description(dsn, name) == table
+    assert footprint.objects(connection) == objects
+    assert (run.ledger.run()["phase"], run.ledger.run()["verdict"]) == (Phase.ABANDONED, "rolled back")
+    again = dag_runs.run("partition_rollback", dsn, TABLE)
+    assert again.state == "failed"
+    assert "no migration stands. There is nothing to roll back" in again.log
+
+
+def test_finalize_asks_for_the_name_once_more_and_then_drops_what_a_way_back_needs(
+    dsn: str, connection: psycopg.Connection, dag_runs: DagRuns, leave_dead: Callable[[Phase], Run]
+) -> None:
+    run = leave_dead(Phase.LIVE)
+    written, objects = footprint.rows(connection), footprint.objects(connection)
+    refused = dag_runs.run("partition_finalize", dsn, TABLE | {"confirm": "sensor_reading"})
+    assert refused.state == "failed"
+    assert "confirm is 'sensor_reading', not 'sensor_readings'" in refused.log
+    assert footprint.objects(connection) == objects
+    assert dag_runs.run("partition_finalize", dsn, TABLE | {"confirm": "sensor_readings"}).state == "success"
+    assert footprint.rows(connection) == written
+    gone = {name for _, name, _ in objects - footprint.objects(connection)}
+    assert {"public.sensor_readings_old", "partition_playbook.public_sensor_readings_changes"} < gone
+    assert not connection.execute("SELECT FROM pg_trigger WHERE tgname LIKE 'partition_playbook%'").fetchall()
+    assert run.ledger.run()["phase"] == Phase.FINALIZED
+    assert dag_runs.run("partition_rollback", dsn, TABLE).state == "failed"
+
+
+def test_finalize_refuses_where_the_original_is_live(
+    dsn: str, connection: psycopg.Connection, dag_runs: DagRuns, leave_dead: Callable[[Phase], Run]
+) -> None:
+    leave_dead(Phase.ATTACHED)
+    objects = footprint.objects(connection)
+    refused = dag_runs.run("partition_finalize", dsn, TABLE | {"confirm": "sensor_readings"})
+    assert refused.state == "failed"
+    assert "the original table is live" in refused.log
+    assert footprint.objects(connection) == objects
+
+
+def test_a_second_run_is_refused_while_one_stands(
+    dsn: str, connection: psycopg.Connection, dag_runs: DagRuns, leave_dead: Callable[[Phase], Run]
+) -> None:
+    run = leave_dead(Phase.ATTACHED)
+    objects = footprint.objects(connection)
+    second = dag_runs.run("partition_migration", dsn, {"mode": "rehearse", "backup": "skip"})
+    assert second.state == "failed"
+    assert "NO-GO: preflight: FAIL " in second.log
+    assert "no_standing_run: expected no other migration of this table stands; actual run dead-run" in second.log
+    assert second.tasks["migration.build_shadow"] == "skipped"
+    assert footprint.objects(connection) == objects
+    assert run.ledger.run()["phase"] == Phase.ATTACHED
