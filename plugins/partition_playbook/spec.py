@@ -220,6 +220,11 @@ class TableSpec(_Value):
         return TableName.parse(self.table)
 
 
+# The trigger form shows the params of a section together.
+REHEARSAL = "Rehearsals only"
+CRITERIA = "Criteria and report"
+
+
 class RunParams(_Value):
     """What one run of ``partition_migration`` was asked to do; the trigger form shows these."""
 
@@ -227,51 +232,82 @@ class RunParams(_Value):
     mode: Mode = Field(
         Mode.PLAN,
         title="Mode",
-        description="`plan` prints every statement with its lock and changes nothing. `rehearse` is the staging run, "
-        "rollback included. `migrate` is production: nothing generated or dropped, a person approves the cutover.",
+        description="**plan** prints every statement with its lock and changes nothing. **rehearse** is the staging "
+        "run, rollback included. **migrate** is production: nothing generated or dropped, a person approves the "
+        "cutover.",
     )
-    synthetic_rows: int = Field(
-        0, ge=0, le=1_000_000_000, title="Synthetic rows", description="Rehearsals only: rows to generate; 0 for none."
-    )
-    allow_existing_rows: bool = Field(
-        False,
-        title="Generate into a filled table",
-        description="Rehearsals only: add synthetic rows to rows already there.",
-    )
-    seed: int = Field(42, title="Seed", description="The same seed generates the same rows.")
-    arrival: Arrival = Field(
-        Arrival.RANDOM,
-        title="Arrival order",
-        description="`random`: as the playbook's generator. `time`: as real telemetry.",
+    load_workers: int = Field(
+        2, ge=1, le=32, title="Load workers", description="Partitions that are loaded at the same time."
     )
     backup: Backup = Field(
         Backup.DUMP,
         title="Backup",
-        description="`dump`: pg_dump with a restore check. `external`: yours, under 24 hours old. `skip`: rehearsals.",
+        description="**dump**: pg_dump with a restore check. **external**: yours, under 24 hours old. "
+        "**skip**: none, in a rehearsal only.",
+        json_schema_extra={"section": "Backup"},
     )
     external_backup_at: str | None = Field(
         None,
         title="External backup taken at",
-        description="Needed with backup `external`, checked to be under 24 hours old.",
-        json_schema_extra={"format": "date-time"},
+        description="Needed with an **external** backup, and checked to be under 24 hours old.",
+        json_schema_extra={"format": "date-time", "section": "Backup"},
     )
-    load_workers: int = Field(
-        2, ge=1, le=32, title="Load workers", description="Partitions that are loaded at the same time."
+    synthetic_rows: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        title="Synthetic rows",
+        description="Rows to generate; 0 for none.",
+        json_schema_extra={"section": REHEARSAL},
+    )
+    allow_existing_rows: bool = Field(
+        False,
+        title="Generate into a filled table",
+        description="Add synthetic rows to the rows that are there already.",
+        json_schema_extra={"section": REHEARSAL},
+    )
+    seed: int = Field(
+        42,
+        title="Seed",
+        description="The same seed generates the same rows.",
+        json_schema_extra={"section": REHEARSAL},
+    )
+    arrival: Arrival = Field(
+        Arrival.RANDOM,
+        title="Arrival order",
+        description="In which order the rows lie in the table: **random**, as the playbook's generator leaves them, or "
+        "by **time**, as real telemetry does.",
+        json_schema_extra={"section": REHEARSAL},
+    )
+    leave: Leave = Field(
+        Leave.PARTITIONED,
+        title="Leave the table",
+        description="How a rehearsal that went well ends.",
+        json_schema_extra={"section": REHEARSAL},
     )
     min_speedup: float = Field(
         0.5,
         ge=0,
         lt=1,
         title="Least speedup",
-        description="0.5 asks each query of the spec to take half its time or less.",
+        description="0.5 asks each query of the spec to take half its time or less; where all of it comes from memory, "
+        "half its pages.",
+        json_schema_extra={"section": CRITERIA},
     )
     max_rollback_minutes: float = Field(
-        60, gt=0, title="Longest rollback", description="Minutes; the playbook's limit is an hour."
+        60,
+        gt=0,
+        title="Longest rollback",
+        description="Minutes; the playbook's limit is an hour.",
+        json_schema_extra={"section": CRITERIA},
     )
     production_rows: int = Field(
-        0, ge=0, title="Rows in production", description="For the estimate in the report; 0 for the rows of this run."
+        0,
+        ge=0,
+        title="Rows in production",
+        description="For the estimate in the report; 0 for the rows of this run.",
+        json_schema_extra={"section": CRITERIA},
     )
-    leave: Leave = Field(Leave.PARTITIONED, title="Leave the table", description="How a successful rehearsal ends.")
 
     @model_validator(mode="after")
     def _production_is_careful(self) -> Self:

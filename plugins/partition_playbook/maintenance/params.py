@@ -35,7 +35,7 @@ class MaintenanceParams(BaseModel):
     retention: RetentionMode = Field(
         RetentionMode.APPLY,
         title="Retention",
-        description="`apply`: detach and drop what is too old. `dry_run`: only name it. `off`: keep all.",
+        description="**apply**: detach and drop what is too old. **dry_run**: only name it. **off**: keep all.",
     )
     keep: str | None = Field(
         None,
