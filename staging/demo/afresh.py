@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import time
+
 import psycopg
 from psycopg import sql
 
 from staging import environment
 from staging.environment import Staging
+from staging.rest import AirflowClient
 
-DAGS = ("partition_migration", "partition_maintenance", "partition_rollback", "partition_finalize")
 LEFTOVERS = "partition_playbook_restore_%"  # scratch databases of runs that were killed
+MAINTENANCE_SECONDS = 60
 
 
 def start_afresh(staging: Staging) -> None:
     """Fail the runs that are under way, then make the staging database anew."""
     with staging.airflow.client() as client:
-        for dag_id in DAGS:
-            client.wait_for_dag(dag_id)
-            for run in client.unfinished_runs(dag_id):
-                client.fail_run(dag_id, run.run_id)
+        for dag_id in ("partition_migration", "partition_rollback", "partition_finalize"):
+            _end_runs(client, dag_id, patience=0)
+        # Airflow starts the month's run of its own accord; it is short, and a failed run would only raise questions.
+        _end_runs(client, "partition_maintenance", patience=MAINTENANCE_SECONDS)
+    _drop_databases(staging)
+    staging.cluster.create_database("staging")
+    environment.create_schema(staging.database)
+    with psycopg.connect(staging.database) as connection:
+        connection.execute("CREATE EXTENSION pg_stat_statements")  # preflight reads the application's statements there
+
+
+def _end_runs(client: AirflowClient, dag_id: str, patience: float) -> None:
+    client.wait_for_dag(dag_id)
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and client.unfinished_runs(dag_id):
+        time.sleep(0.5)
+    for run in client.unfinished_runs(dag_id):
+        client.fail_run(dag_id, run.run_id)
+
+
+def _drop_databases(staging: Staging) -> None:
     with psycopg.connect(staging.cluster.conninfo("postgres"), autocommit=True) as connection:
         left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (LEFTOVERS,)).fetchall()
         for (name,) in (("staging",), *left):
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-    staging.cluster.create_database("staging")
-    environment.create_schema(staging.database)

@@ -88,6 +88,8 @@ def _found(section: Section) -> Text:
 def _bars(loads: Loads) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for load in loads.each:
+        if load.done and not load.rows:
+            continue
         part = 1.0 if load.done else load.rows / max(load.expected, 1)
         rows = f"{load.rows:,}" if load.state != "pending" else ""
         name = Text(load.partition.removeprefix("sensor_readings_"), "" if load.state != "pending" else "dim")

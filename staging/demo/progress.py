@@ -134,9 +134,18 @@ def _seconds(tasks: Sequence[TaskInstance]) -> float:
 
 
 def running(tasks: Sequence[TaskInstance]) -> tuple[str, ...]:
-    """Name the tasks under way, each once; those that wait for a retry say so."""
-    shown = {"running": "", "deferred": "", "up_for_retry": " (will be tried again)", "restarting": " (again)"}
-    return tuple(dict.fromkeys(f"{task.task_id}{shown[task.state]}" for task in tasks if task.state in shown))
+    """Name the tasks under way, each once: how many of a mapped one have ended, and which will be tried again."""
+    busy = {"running": "", "deferred": "", "up_for_retry": ", will be tried again", "restarting": ", again"}
+    return tuple(
+        dict.fromkeys(f"{task.task_id}{_share(task, tasks)}{busy[task.state]}" for task in tasks if task.state in busy)
+    )
+
+
+def _share(task: TaskInstance, tasks: Sequence[TaskInstance]) -> str:
+    if task.map_index < 0:
+        return ""
+    states = [each.state for each in tasks if each.task_id == task.task_id]
+    return f" ({states.count('success')} of {len(states)} done)"
 
 
 class LedgerReader:

@@ -80,14 +80,16 @@ def _print_writers(console: Console, outcome: Outcome) -> None:
 def _written(outcome: Outcome) -> Iterator[str]:
     written = outcome.written
     latency = written.latency
+    if written.comparison is None:
+        yield f"Writers   {written.writes:,} row changes by {written.writers} writers, which were not compared"
+        return
     yield (
         f"Writers   {written.writes:,} row changes by {written.writers} writers during the run; "
         f"{latency.count:,} transactions, "
         f"median {latency.p50:.1f} ms, p99 {latency.p99:.1f} ms, slowest {latency.max:.1f} ms"
     )
-    if written.comparison:
-        found = ", ".join(f"{len(getattr(written.comparison, kind))} {kind}" for kind in KINDS)
-        yield f"Record    {written.comparison.rows_checked:,} rows compared with what the writers committed: {found}"
+    found = ", ".join(f"{len(getattr(written.comparison, kind))} {kind}" for kind in KINDS)
+    yield f"Record    {written.comparison.rows_checked:,} rows compared with what the writers committed: {found}"
     errors = ", ".join(f"{count} x {state}" for state, count in written.errors.items())
     yield f"Errors    {errors or 'none'} seen by the application"
 

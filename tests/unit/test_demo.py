@@ -190,8 +190,11 @@ def test_sections_follow_their_tasks() -> None:
 
 
 def test_tasks_under_way_are_named_once() -> None:
-    tasks = [task("a.load", "running"), task("a.load", "running"), task("b", "success"), task("c", "up_for_retry")]
-    assert running(tasks) == ("a.load", "c (will be tried again)")
+    loads = [
+        replace(task("a.load", state), map_index=index) for index, state in enumerate(["running", "running", "success"])
+    ]
+    tasks = [*loads, task("b", "success"), task("c", "up_for_retry")]
+    assert running(tasks) == ("a.load (1 of 3 done)", "c, will be tried again")
 
 
 def test_the_pace_of_loads_tells_what_is_left() -> None:
