@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=PROJECT / "bench.json")
     parser.add_argument("--without-airflow", action="store_true", help="leave out Airflow's own overhead")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # else the server would outlive a benchmark that is ended
     found: dict[str, Any] = {"rows": asked.rows, "at": datetime.now(UTC).isoformat()}
     found["python"] = platform.python_version()
     with cluster.temporary(cluster.SETTINGS) as server:
