@@ -54,12 +54,12 @@ def count(session: Session, run: Run) -> int:
 
 
 def require_on(run: Run) -> Sides:
-    """Return the sides of a migration whose capture is on; anything else is a reason to stop."""
+    """Return the sides of a migration that stands and whose capture is on; anything else is a reason to stop."""
     from partition_playbook.errors import Diverged
 
     with run.database.session() as session:
         now = sides(session, run)
-        if not is_on(session, run.table):
+        if now.other and not is_on(session, run.table):
             raise Diverged(
                 "the capture is off, so changes may have been missed",
                 where=str(run.table),
