@@ -76,6 +76,7 @@ def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags") -> Instan
             start_new_session=True,
         )
     _await_health(instance, process)
+    process.returncode = 0  # it goes on without this process: nobody will wait for it
     AirflowClient.warm_up(instance.url)
     with instance.client() as client:
         client.set_pool(LOADS_POOL, slots=2)
