@@ -73,7 +73,8 @@ class Staged:
         )
 
     def rehearse(self, **conf: Any) -> Finished:
-        return self.dag_runs.run("partition_migration", self.dsn, {"mode": "rehearse", "backup": "skip"} | conf)
+        given = {"table": "calm", "mode": "rehearse", "backup": "skip"} | conf
+        return self.dag_runs.run("partition_migration", self.dsn, given)
 
     def one(self, query: str) -> Any:
         found = self.connection.execute(query).fetchone()
@@ -154,7 +155,7 @@ def test_a_no_go_at_validation_rolls_back_and_keeps_what_was_written_since(stage
 
 def test_a_no_go_at_pruning_rolls_back(staged: Staged) -> None:
     before = staged.look()
-    run = staged.rehearse(min_speedup=0.999999)
+    run = staged.rehearse(table="sensor_readings", min_speedup=0.999999)
     path = (*TO_CUTOVER, *VALIDATION, *PRUNING, *BACK, *RESTORE)
     assert_no_go(staged, run, path, "pruning", "speedup_last_7_days")
     assert_restored(staged, before)
@@ -162,7 +163,7 @@ def test_a_no_go_at_pruning_rolls_back(staged: Staged) -> None:
 
 def test_a_no_go_at_application_rolls_back(staged: Staged) -> None:
     before = staged.look()
-    run = staged.rehearse(table="hurried", min_speedup=0)
+    run = staged.rehearse(table="hurried")
     path = (*TO_CUTOVER, *VALIDATION, *PRUNING, *APPLICATION, *BACK, *RESTORE)
     assert_no_go(staged, run, path, "application", "probe_readings.recent")
     assert_restored(staged, before)
@@ -176,7 +177,7 @@ def test_a_no_go_at_lifecycle_rolls_back(staged: Staged) -> None:
     """
     sabotage.at_phase(staged.connection, "live", taken)
     before = staged.look()
-    run = staged.rehearse(min_speedup=0)
+    run = staged.rehearse()
     assert_no_go(staged, run, (*TO_LIFECYCLE, *BACK, *RESTORE), "lifecycle", "maintenance_ran")
     after = staged.look()
     assert (after.rows, after.table) == (before.rows, before.table)
@@ -190,7 +191,7 @@ def taken_name(staged: Staged) -> str:
 
 def test_go_leaves_the_table_partitioned_with_every_row(staged: Staged) -> None:
     before = staged.look()
-    run = staged.rehearse(backup="dump", min_speedup=0)
+    run = staged.rehearse(backup="dump")
     assert run.state == "success"
     assert_path(run, (*TO_LIFECYCLE, *BACK, *AGAIN, *DECISION), {})
     after = staged.look()
@@ -202,7 +203,7 @@ def test_go_leaves_the_table_partitioned_with_every_row(staged: Staged) -> None:
 
 def test_go_leaves_the_original_where_that_was_asked_for(staged: Staged) -> None:
     before = staged.look()
-    run = staged.rehearse(leave="original", min_speedup=0)
+    run = staged.rehearse(leave="original")
     assert run.state == "success"
     assert_path(run, (*TO_LIFECYCLE, *BACK, *RESTORE, *DECISION), {})
     assert_restored(staged, before)
