@@ -50,6 +50,12 @@ def mark(check: Check) -> Text:
 
 
 def _print_measurements(console: Console, outcome: Outcome) -> None:
+    _print_queries(console, outcome)
+    _print_gains(console, outcome)
+    _print_swaps(console, outcome)
+
+
+def _print_queries(console: Console, outcome: Outcome) -> None:
     table = _table("queries", "", "before", "after", "pages before", "pages after", "gain")
     for name, figures in outcome.speedups.items():
         then, now = figures["before"], figures["after"]
@@ -59,6 +65,19 @@ def _print_measurements(console: Console, outcome: Outcome) -> None:
         table.add_row(escape(name), *times, *pages, gain)
     if table.row_count:
         console.print(table)
+
+
+def _print_gains(console: Console, outcome: Outcome) -> None:
+    table = _table("what the table gains besides", "", "", "")
+    for row in outcome.evidence.measurements.get("gains", {}).values() if outcome.evidence else ():
+        table.add_row(
+            row["name"].replace("_", " "), f"{row['value']:,.1f} {row['unit']}", row["detail"].get("note", "")
+        )
+    if table.row_count:
+        console.print(table)
+
+
+def _print_swaps(console: Console, outcome: Outcome) -> None:
     table = _table("swaps", "", "lock waited", "lock held", "tries", "slowest write around it")
     for swap in swaps(outcome.evidence):
         latency = outcome.written.around.get(swap.name)

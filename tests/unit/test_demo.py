@@ -43,6 +43,7 @@ def found(verdict: str | None = "go", checks: Mapping[str, Sequence[Check]] | No
             "rollback_waited_ms": measurement(0.5, 20),
         },
         "rollback": {"rollback_seconds": measurement(2.5, 30)},
+        "gains": {"retention_drop_ms": {**measurement(3.0), "name": "retention_drop_ms"}},
     }
     known = checks or {"pruning": [speedup("week", 0.8), speedup("month", 0.6), speedup("count", 0.1, criterion=False)]}
     return Evidence({"verdict": verdict, "phase": "live"}, known, measured)
@@ -159,6 +160,7 @@ def test_the_scorecard_is_plain_where_nobody_looks(seen: Outcome) -> None:
     text = StringIO()
     print_scorecard(Console(file=text, width=120), seen)
     assert "\x1b" not in text.getvalue()
+    assert ("retention drop ms" in text.getvalue()) is bool(seen.evidence)
     assert ("[less]" if seen.evidence else "no [b]PostgreSQL") in text.getvalue()
 
 
