@@ -203,11 +203,17 @@ class Database:
             session.journal.clear()  # what was rolled back was never done
 
     @contextmanager
-    def snapshot(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:
-        """Open one read-only REPEATABLE READ snapshot."""
+    def snapshot(
+        self, limits: Limits | None = None, *, search_path: str = SAFE_PATH, shared: str | None = None
+    ) -> Iterator[Session]:
+        """Open one read-only REPEATABLE READ snapshot, the same that another session exported as ``shared``."""
         with self.session(limits, search_path=search_path) as session:
             session.connection.read_only = True
             with self.block(session, "REPEATABLE READ"):
+                if shared:
+                    session.connection.execute(
+                        statement("ledger/import_snapshot").compose(snapshot=sql.Literal(shared))
+                    )
                 yield session
 
     def _flush(self, session: Session) -> None:

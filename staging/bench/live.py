@@ -37,9 +37,9 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
         during = writers.latency(since=started)
         swaps = {"cutover": _swap(run, parts, "cutover", Direction.FORWARD)}
         time.sleep(QUIET_SECONDS)
-        began = time.perf_counter()
-        swaps["rollback"] = rollback.roll_back(run).swapped
-        rollback_seconds = time.perf_counter() - began
+        with timed(parts, "rollback"):
+            returned = rollback.roll_back(run)
+        swaps["rollback"] = returned.swapped
         time.sleep(QUIET_SECONDS)
         swaps["second_cutover"] = rollback.verified_swap(run, Direction.FORWARD, occasion="second_cutover")
         time.sleep(QUIET_SECONDS)
@@ -54,7 +54,7 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
         "parts_seconds": parts,
         "wal_bytes": copied[0].wal_bytes,
         "peak_backend_bytes": max(memory),
-        "rollback_seconds": round(rollback_seconds, 2),
+        "rollback_seconds": round(returned.seconds, 2),
         "differences": len(compared.lost) + len(compared.resurrected) + len(compared.stale) + len(compared.doubled),
         "errors_seen_by_writers": errors,
     }

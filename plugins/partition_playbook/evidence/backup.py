@@ -49,7 +49,7 @@ def take_backup(run: Run, folder: Path, jobs: int) -> Backup:
     started = time.perf_counter()
     with run.database.snapshot(PATIENT) as session:
         tool = pg_tools.find("pg_dump", session.server_version())
-        snapshot = session.value("snapshot/export_snapshot")
+        snapshot = session.value("ledger/export_snapshot")
         arguments = (
             *DUMP,
             f"--exclude-schema={LEDGER_SCHEMA}",

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RolledBack:
-    """What a rollback took, from its start to the original table in service."""
+    """What a rollback took: the seconds from its start until the original table was in service."""
 
     seconds: float
     swapped: Swapped | None
@@ -41,7 +41,7 @@ def roll_back(run: Run) -> RolledBack:
     """Put the original table back into service with every write made since cutover."""
     started = time.perf_counter()
     swapped = verified_swap(run, Direction.BACK)
-    return RolledBack(time.perf_counter() - started, swapped)
+    return RolledBack((swapped.released if swapped else time.perf_counter()) - started, swapped)
 
 
 def abandon(run: Run) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Column, Table
 from partition_playbook.checks import Check, check
-from partition_playbook.database import Session
+from partition_playbook.database import Limits, Session
 from partition_playbook.migration import capture
 from partition_playbook.migration.run import Run, Sides, sides
+from partition_playbook.sql import columns
 
 OUTSIDE = "outside every bound"
 
@@ -46,13 +49,15 @@ def compare(run: Run) -> tuple[list[Compared], int]:
     """Compare both sides by partition in one snapshot; return the partitions and how many changes were left out.
 
     Exact while writers go on: a row is left out exactly where its key waits in the change log of the same snapshot.
+    Both sides are read at the same time, each by a session of its own.
     """
-    with run.database.snapshot() as session:
+    with run.database.snapshot(Limits(idle_in_transaction=0)) as session:
         now = sides(session, run)
         names, edges = partition_edges(session, run, now.partitioned)
         waiting = capture.count(session, run)
-        live = contents(session, run, now, now.live, edges)
-        standby = contents(session, run, now, now.other, edges)
+        shared = session.value("ledger/export_snapshot")
+        with ThreadPoolExecutor(2) as pool:
+            live, standby = pool.map(partial(_contents, run, shared, now, edges), (now.live, now.other))
     compared = [
         Compared(name, live.get(bucket, EMPTY), standby.get(bucket, EMPTY))
         for bucket, name in enumerate(names, start=1)
@@ -80,17 +85,19 @@ def partition_edges(session: Session, run: Run, partitioned: Table) -> tuple[lis
     return names, sql.SQL("ARRAY[{}]::{}[]").format(literals, sql.SQL(kind))
 
 
-def contents(session: Session, run: Run, now: Sides, table: Table, edges: sql.Composed) -> dict[int, Content]:
+def _contents(run: Run, shared: str, now: Sides, edges: sql.Composed, table: Table) -> dict[int, Content]:
     """Count and checksum a table between the edges, without the rows that wait in the change log."""
-    rows = session.rows(
-        "migration/list_checksums",
-        table=table.table_name.identifier,
-        log=run.table.change_log.identifier,
-        partition_by=sql.Identifier(run.spec.partition_by),
-        bounds=edges,
-        row=hashed_row(table.columns),
-        match=now.match("k", "t"),
-    )
+    with run.database.snapshot(shared=shared) as session:
+        rows = session.rows(
+            "migration/list_checksums",
+            table=table.table_name.identifier,
+            log=run.table.change_log.identifier,
+            partition_by=sql.Identifier(run.spec.partition_by),
+            bounds=edges,
+            row=hashed_row(table.columns),
+            key=columns(now.logged, "k"),
+            match=now.match("k", "t"),
+        )
     return {row["bucket"]: Content(row["rows"], int(row["checksum"])) for row in rows}
 
 
