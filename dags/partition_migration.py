@@ -83,8 +83,8 @@ with DAG(
     checked >> go_no_go("preflight", first_section, "decision") >> [prepared, recorded, decided]
     prepared >> recorded
     recorded >> go_no_go("snapshot", "migration", "decision") >> [migrated, decided]
-    migrated.children["migration.go_no_go_cutover"] >> returned.children["rollback.restore_original"]
-    migrated >> validated
+    migrated.children["migration.cut_over"] >> validated
+    migrated.children["migration.abandon_shadow"] >> decided
     validated >> go_no_go("validation", "pruning", "rollback") >> [pruned, returned]
     pruned >> go_no_go("pruning", "application", "rollback") >> [applied, returned]
     applied >> go_no_go("application", "lifecycle", "rollback") >> [managed, returned]

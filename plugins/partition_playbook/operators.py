@@ -29,6 +29,9 @@ RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(TryAgain, RetryAction.RETRY, reason="The state is consistent; time alone can help"),
         RetryRule(PlaybookError, RetryAction.FAIL, reason="A retry would find the same"),
+        RetryRule(
+            "airflow.providers.standard.exceptions.HITLRejectException", RetryAction.FAIL, reason="A person said no"
+        ),
         RetryRule("psycopg.errors.InsufficientPrivilege", RetryAction.FAIL, reason="A retry would find the same"),
         RetryRule("psycopg.OperationalError", RetryAction.RETRY, reason="The connection or the server may come back"),
         RetryRule("psycopg.Error", RetryAction.FAIL, reason="A retry would find the same"),

@@ -24,6 +24,7 @@ from tests.fixtures import footprint, sabotage
 from tests.fixtures.dag_runs import uri
 
 MIGRATION = "partition_migration"
+APPROVAL = "migration.approve_cutover"
 TABLE = TableName("public", "sensor_readings")
 SECONDS = 180
 RUN = "SELECT phase, verdict FROM partition_playbook.runs WHERE mode <> 'maintenance'"
@@ -124,6 +125,11 @@ class Migration:
         for task in self.tasks(task_id, "up_for_retry", "failed"):
             self.client.clear(MIGRATION, self.run_id, task)
 
+    def answer(self, chosen: str) -> None:
+        """Answer the question whether to cut over, as a person does."""
+        self.wait_for("asked", lambda: self.tasks(APPROVAL, "awaiting_input"))
+        self.client.respond(MIGRATION, self.run_id, self.tasks(APPROVAL, "awaiting_input")[0], (chosen,))
+
     def finish(self) -> str:
         deadline = time.monotonic() + SECONDS
         while not (run := self.client.run(MIGRATION, self.run_id)).finished:
@@ -182,20 +188,42 @@ def test_a_run_whose_tasks_died_thrice_goes_on_and_loses_nothing(
     assert errors == ()
 
 
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def test_production_stops_where_a_person_says_no_and_goes_on_where_one_says_yes(
+    trigger: Callable[..., Migration], connection: psycopg.Connection, dsn: str
+) -> None:
+    with Writers(dsn, count=2, rate=20) as writers:
+        run = trigger(mode="migrate", backup="external", external_backup_at=now())
+        run.answer("Reject")
+        assert run.finish() == "failed"
+        assert run.tasks("migration.cut_over", "upstream_failed")
+        assert connection.execute(RUN).fetchall() == [("attached", None)]
+        run.clear(APPROVAL)
+        run.answer("Approve")
+        assert run.finish() == "success", run.story()
+        assert writers.compare().exact
+        assert writers.errors == ()
+    assert connection.execute(RUN).fetchall() == [("live", "go")]
+    assert footprint.description(dsn, TABLE).is_partitioned
+    assert {each.state for each in run.client.task_instances(MIGRATION, run.run_id)} == {"success", "skipped"}
+
+
 def test_a_run_that_waits_for_a_person_is_rolled_back_and_a_late_approval_changes_nothing(
     trigger: Callable[..., Migration], connection: psycopg.Connection, dsn: str, client: AirflowClient
 ) -> None:
     sabotage.make_ledger(connection)
     table, objects = footprint.description(dsn, TABLE), footprint.objects(connection)
     with Writers(dsn, count=2, rate=20) as writers:
-        run = trigger(mode="migrate", backup="external", external_backup_at=datetime.now(UTC).isoformat())
-        approval = "migration.approve_cutover"
-        run.wait_for("asked", lambda: run.tasks(approval, "awaiting_input", "deferred"))
+        run = trigger(mode="migrate", backup="external", external_backup_at=now())
+        run.wait_for("asked", lambda: run.tasks(APPROVAL, "awaiting_input"))
         assert not footprint.description(dsn, TABLE).is_partitioned
         undo = client.trigger("partition_rollback", {"table": "calm"})
         run.wait_for("rolled back", lambda: client.run("partition_rollback", undo.run_id).finished)
         assert client.run("partition_rollback", undo.run_id).state == "success"
-        client.respond(MIGRATION, run.run_id, run.tasks(approval, "awaiting_input", "deferred")[0])
+        run.answer("Approve")
         assert run.finish() == "failed"
         assert writers.compare().exact
         assert writers.errors == ()

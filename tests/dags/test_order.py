@@ -41,7 +41,18 @@ def test_every_gate_after_cutover_leads_to_the_rollback(migration: Any, section:
 
 
 def test_a_no_go_before_cutover_drops_the_shadow(migration: Any) -> None:
-    assert "rollback.restore_original" in migration.get_task("migration.go_no_go_cutover").downstream_task_ids
+    gate = migration.get_task("migration.go_no_go_cutover")
+    assert "migration.abandon_shadow" in gate.downstream_task_ids
+    assert "decision.decide" in migration.get_task("migration.abandon_shadow").downstream_task_ids
+
+
+def test_a_migration_that_goes_well_drops_nothing(migration: Any) -> None:
+    """Whatever abandons the shadow follows a branch that chose it, and nothing else."""
+    for task, branch in {
+        "migration.abandon_shadow": "migration.go_no_go_cutover",
+        "rollback.restore_original": "rollback.stay_or_return",
+    }.items():
+        assert migration.get_task(task).upstream_task_ids == {branch}
 
 
 def test_the_plan_leads_nowhere(migration: Any) -> None:

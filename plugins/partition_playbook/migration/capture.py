@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from partition_playbook import catalog
 from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.errors import Diverged
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName
 from partition_playbook.sql import columns
@@ -55,8 +56,6 @@ def count(session: Session, run: Run) -> int:
 
 def require_on(run: Run) -> Sides:
     """Return the sides of a migration that stands and whose capture is on; anything else is a reason to stop."""
-    from partition_playbook.errors import Diverged
-
     with run.database.session() as session:
         now = sides(session, run)
         if now.other and not is_on(session, run.table):

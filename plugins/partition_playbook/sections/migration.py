@@ -14,6 +14,7 @@ from partition_playbook.migration import cutover as engine
 from partition_playbook.migration import load as loading
 from partition_playbook.migration import plan as planning
 from partition_playbook.migration import reconcile, verify
+from partition_playbook.migration import rollback as undoing
 from partition_playbook.migration import settle as settling
 from partition_playbook.migration import shadow as building
 from partition_playbook.migration.run import Direction, Run
@@ -32,7 +33,7 @@ def migration() -> None:
     [built, loads] >> attach_partitions() >> verified
     approved = approve_cutover()
     finished = cut_over()
-    verified >> go_no_go_cutover() >> [approved, finished]
+    verified >> go_no_go_cutover() >> [approved, finished, abandon_shadow()]
     approved >> finished
 
 
@@ -74,7 +75,7 @@ def go_no_go_cutover(run: Run, params: RunParams) -> str:
     verdict = run.ledger.verdict("migration")
     log.info("%s", verdict)
     if not verdict.go:
-        return "rollback.restore_original"
+        return "migration.abandon_shadow"
     return "migration.approve_cutover" if params.mode is Mode.MIGRATE else "migration.cut_over"
 
 
@@ -84,7 +85,8 @@ def approve_cutover() -> ApprovalOperator:
         task_id="approve_cutover",
         subject="Cut over {{ params.table }}?",
         body="Every row was compared online: see the log of `verify_online`. Approving swaps the names of both tables; "
-        "the lock is tried for at most 800 ms at a time. Rejecting leaves the application on the original table.",
+        "the lock is tried for at most 800 ms at a time. Rejecting leaves the application on the original table: clear "
+        "this task to be asked again, or trigger `partition_rollback`.",
         response_timeout=timedelta(days=7),
         fail_on_reject=True,
     )
@@ -94,6 +96,12 @@ def approve_cutover() -> ApprovalOperator:
 def cut_over(run: Run) -> None:
     """Swap the two tables' names in one short transaction."""
     engine.swap(run, Direction.FORWARD)
+
+
+@playbook_task
+def abandon_shadow(run: Run) -> None:
+    """Drop shadow and capture: the application never left the original table."""
+    undoing.abandon(run)
 
 
 @task

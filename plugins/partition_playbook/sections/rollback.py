@@ -61,7 +61,7 @@ def migrate_again(run: Run) -> None:
     run.ledger.record([verify.content_check(*verify.compare(run), name="row_content_after_second_cutover")])
 
 
-@playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+@playbook_task
 def restore_original(run: Run) -> None:
     """Drop shadow and capture: the table is as it was before the run."""
     engine.abandon(run)
