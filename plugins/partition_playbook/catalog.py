@@ -1,10 +1,9 @@
-"""What PostgreSQL's catalog says of a table, as values; and what two of them differ in."""
+"""What PostgreSQL's catalog says of a table, as values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -13,14 +12,15 @@ import pendulum
 from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
-from partition_playbook.names import TableName
+from partition_playbook.names import CAPTURE_PREFIX, TableName
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column."""
+    """One column; ``quoted`` is its name as PostgreSQL writes it in a definition."""
 
     name: str
+    quoted: str
     type: str
     collation: str
     not_null: bool
@@ -31,6 +31,7 @@ class Column:
     storage: str
     compression: str
     statistics: int
+    options: tuple[str, ...]
     hashable: bool
     comment: str
 
@@ -70,16 +71,58 @@ class Index:
     definition: str
     columns: tuple[str, ...]
     tablespace: str
+    identity: bool
+    statistics: tuple[tuple[int, int], ...]
     comment: str
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """One trigger that is not internal."""
+    """One trigger that is not internal; ``head`` and ``tail`` are its definition without the table's name."""
 
     name: str
     enabled: str
+    each_row: bool
+    transitions: bool
     definition: str
+    head: str
+    tail: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One row security policy; the role PUBLIC is empty."""
+
+    name: str
+    command: str
+    permissive: bool
+    roles: tuple[str, ...]
+    using: str
+    with_check: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """A publication that names the table; no columns are all of them."""
+
+    name: str
+    columns: tuple[str, ...]
+    filter: str
+    via_root: bool
+
+
+@dataclass(frozen=True)
+class ExtendedStatistics:
+    """One object of extended statistics; ``tail`` is its kinds and columns."""
+
+    schema: str
+    name: str
+    owner: str
+    tail: str
+    target: int
+    comment: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +150,10 @@ class Table:
     owner: str
     replica_identity: str
     row_security: bool
+    row_security_forced: bool
+    access_method: str
     options: tuple[str, ...]
+    toast_options: tuple[str, ...]
     tablespace: str
     comment: str
     partition_key: str | None
@@ -115,12 +161,10 @@ class Table:
     constraints: tuple[Constraint, ...]
     indexes: tuple[Index, ...]
     triggers: tuple[Trigger, ...]
-    policies: tuple[str, ...]
+    policies: tuple[Policy, ...]
     rules: tuple[str, ...]
-    views: tuple[str, ...]
-    functions: tuple[str, ...]
-    publications: tuple[str, ...]
-    extended_statistics: tuple[str, ...]
+    publications: tuple[Published, ...]
+    extended_statistics: tuple[ExtendedStatistics, ...]
     inbound_keys: tuple[str, ...]
     security_labels: tuple[str, ...]
     grants: tuple[Grant, ...]
@@ -157,6 +201,11 @@ class Table:
                 return index.columns
         return ()
 
+    @property
+    def user_triggers(self) -> tuple[Trigger, ...]:
+        """Return the triggers that are not the playbook's own."""
+        return tuple(each for each in self.triggers if not each.name.startswith(CAPTURE_PREFIX))
+
     def column(self, name: str) -> Column:
         """Return a column; PreconditionFailed where there is none of that name."""
         for column in self.columns:
@@ -164,6 +213,21 @@ class Table:
                 return column
         known = ", ".join(column.name for column in self.columns)
         raise PreconditionFailed(f"no column {name!r}", where=str(self.table_name), remedy=f"Columns: {known}")
+
+    def partitioned_by(self, name: str) -> Table:
+        """Return the table as it can be with partitions: a key that lacks the partition column gains it."""
+        by = self.column(name)
+        constraints = (
+            replace(each, definition=widen(each.definition, by))
+            if each.kind in "pu" and name not in each.columns
+            else each
+            for each in self.constraints
+        )
+        indexes = (
+            replace(each, tail=widen(each.tail, by)) if each.unique and name not in each.columns else each
+            for each in self.indexes
+        )
+        return replace(self, constraints=tuple(constraints), indexes=tuple(indexes))
 
     @property
     def writable(self) -> tuple[str, ...]:
@@ -176,6 +240,9 @@ _NESTED: dict[str, type[Any]] = {
     "constraints": Constraint,
     "indexes": Index,
     "triggers": Trigger,
+    "policies": Policy,
+    "publications": Published,
+    "extended_statistics": ExtendedStatistics,
     "grants": Grant,
 }
 
@@ -185,7 +252,7 @@ def _value(kind: type[Any], content: Row) -> Any:
 
 
 def _frozen(content: Any) -> Any:
-    return tuple(content) if isinstance(content, list) else content
+    return tuple(map(_frozen, content)) if isinstance(content, list) else content
 
 
 def describe(session: Session, name: TableName) -> Table | None:
@@ -259,51 +326,16 @@ def partitions(session: Session, parent: TableName) -> list[Partition]:
     ]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One thing that two tables do not share: what it is, and how each of the two has it."""
-
-    what: str
-    monolith: str
-    partitioned: str
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.monolith or 'absent'} / {self.partitioned or 'absent'}"
-
-
-def parity(monolith: Table, partitioned: Table, key: tuple[str, ...]) -> list[Difference]:
-    """Compare the two sides of a migration; empty where one can stand in for the other.
-
-    Names of indexes and foreign keys that are swapped at cutover are not compared here, nor is the capture. The
-    primary key
-    may be translated to ``key``, the original one with the partition column.
-    """
-    return [
-        Difference(what, left.get(what, ""), right.get(what, ""))
-        for left, right in [(dict(_surface(monolith, key)), dict(_surface(partitioned, key)))]
-        for what in sorted(left.keys() | right.keys())
-        if left.get(what, "") != right.get(what, "")
-    ]
-
-
-def _surface(table: Table, key: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    yield "owner", table.owner
-    yield "comment", table.comment
-    yield "replica identity", table.replica_identity
-    for position, column in enumerate(table.columns):
-        yield f"column {column.name}", f"{position} {_column_surface(column)}"
-    for constraint in table.constraints:
-        if constraint.kind == "p":
-            yield "primary key", ", ".join(key)
-        elif constraint.kind != "f":
-            yield f"constraint {constraint.name}", f"{constraint.definition} {constraint.comment}"
-    for index in table.indexes:
-        if not index.primary:
-            yield f"index {index.tail}", f"unique {index.unique} valid {index.valid} {index.comment}"
-    for grant in table.grants:
-        yield f"grant {grant.privilege} {grant.column} to {grant.grantee or 'PUBLIC'}", f"grantable {grant.grantable}"
-
-
-def _column_surface(column: Column) -> str:
-    parts = (column.type, column.collation, column.not_null, column.default, column.generated, column.identity)
-    return " ".join(map(str, (*parts, column.storage, column.compression, column.statistics, column.comment)))
+def widen(definition: str, column: Column) -> str:
+    """Return a key's definition with one more column at the end of its first list."""
+    depth, quote = 0, ""
+    for position, character in enumerate(definition):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+            if not depth:
+                return f"{definition[:position]}, {column.quoted}{definition[position:]}"
+    raise ValueError(f"no list of columns in {definition!r}")

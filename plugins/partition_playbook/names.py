@@ -9,6 +9,7 @@ from psycopg import sql
 
 MAX_BYTES = 63
 LEDGER_SCHEMA = "partition_playbook"
+CAPTURE_PREFIX = "partition_playbook_"
 
 
 def clip(name: str, suffix: str = "") -> str:

@@ -236,6 +236,12 @@ class RunParams(_Value):
         "run, rollback included. **migrate** is production: nothing generated or dropped, a person approves the "
         "cutover.",
     )
+    accept_weaker_uniqueness: bool = Field(
+        False,
+        title="Accept weaker uniqueness",
+        description="A key that lacks the partition column gains it: `(id)` becomes `(id, recorded_at)`, and `id` "
+        "alone is no longer unique by force. Preflight names each such key; nothing is migrated before you accept.",
+    )
     load_workers: int = Field(
         2, ge=1, le=32, title="Load workers", description="Partitions that are loaded at the same time."
     )

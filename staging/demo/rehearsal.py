@@ -50,6 +50,7 @@ class Asked:
         return {
             "table": TABLE,
             "mode": "rehearse",
+            "accept_weaker_uniqueness": True,
             "synthetic_rows": self.rows,
             "allow_existing_rows": True,  # the writers have begun already
             "arrival": self.arrival,

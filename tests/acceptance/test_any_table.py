@@ -153,7 +153,7 @@ def test_production_waits_for_a_person_and_can_be_rolled_back_without_one(
     """Nobody answers where no scheduler runs: the command waits at the approval, and nothing is cut over."""
     before = rows(hostile), footprint.description(dsn, TABLE)
     log, taken_at = tmp_path / "log", datetime.now(UTC).isoformat()
-    conf = {"mode": "migrate", "backup": "external", "external_backup_at": taken_at}
+    conf = {"mode": "migrate", "backup": "external", "external_backup_at": taken_at, "accept_weaker_uniqueness": True}
     with dags_test(airflow, dsn, log, "partition_migration", **conf) as process:
         wait_for("Waiting for Human-in-the-loop input for tasks: ['migration.approve_cutover']", log, process)
         assert hostile.execute(RUN).fetchall() == [("migrate", "attached", None)]

@@ -74,7 +74,7 @@ class Staged:
         )
 
     def rehearse(self, **conf: Any) -> Finished:
-        given = {"table": "calm", "mode": "rehearse", "backup": "skip"} | conf
+        given = {"table": "calm", "mode": "rehearse", "backup": "skip", "accept_weaker_uniqueness": True} | conf
         return self.dag_runs.run("partition_migration", self.dsn, given)
 
     def one(self, query: str) -> Any:

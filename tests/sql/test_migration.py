@@ -57,7 +57,7 @@ def describe(run: Run, connect: Connect) -> catalog.Table:
 
 def shape(table: catalog.Table) -> catalog.Table:
     """Return what a user can tell of a table: without its oid and without the capture."""
-    triggers = tuple(each for each in table.triggers if not each.name.startswith(capture.PREFIX))
+    triggers = table.user_triggers
     return replace(table, oid=0, triggers=triggers)
 
 

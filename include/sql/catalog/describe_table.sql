@@ -13,13 +13,17 @@ SELECT c.oid::bigint AS oid,
        EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) AND c.relkind = 'r' AS inherits,
        pg_get_userbyid(c.relowner) AS owner,
        c.relreplident::text AS replica_identity,
-       c.relrowsecurity OR c.relforcerowsecurity AS row_security,
+       c.relrowsecurity AS row_security,
+       c.relforcerowsecurity AS row_security_forced,
+       coalesce((SELECT am.amname FROM pg_am am WHERE am.oid = c.relam), '') AS access_method,
+       coalesce((SELECT to_json(tc.reloptions) FROM pg_class tc WHERE tc.oid = c.reltoastrelid), '[]') AS toast_options,
        coalesce(c.reloptions, '{{}}') AS options,
        coalesce((SELECT spcname FROM pg_tablespace t WHERE t.oid = c.reltablespace), '') AS tablespace,
        coalesce(obj_description(c.oid, 'pg_class'), '') AS comment,
        pg_get_partkeydef(c.oid) AS partition_key,
        coalesce((SELECT json_agg(json_build_object(
                    'name', a.attname,
+                   'quoted', quote_ident(a.attname),
                    'type', format_type(a.atttypid, a.atttypmod),
                    'collation', coalesce((SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
                                             FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
@@ -32,6 +36,7 @@ SELECT c.oid::bigint AS oid,
                    'storage', a.attstorage::text,
                    'compression', a.attcompression::text,
                    'statistics', coalesce(nullif(a.attstattarget, -1), -1),
+                   'options', coalesce(to_json(a.attoptions), '[]'),
                    'hashable', EXISTS (SELECT FROM pg_opclass o
                                          JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'hash'
                                         WHERE o.opcdefault AND o.opcintype = CASE
@@ -76,34 +81,67 @@ SELECT c.oid::bigint AS oid,
                                  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum
                                 WHERE u.position <= x.indnkeyatts), '[]'),
                    'tablespace', coalesce((SELECT spcname FROM pg_tablespace t WHERE t.oid = ic.reltablespace), ''),
+                   'identity', x.indisreplident,
+                   'statistics', coalesce((SELECT json_agg(json_build_array(a.attnum, a.attstattarget) ORDER BY a.attnum)
+                                             FROM pg_attribute a WHERE a.attrelid = x.indexrelid AND a.attstattarget >= 0), '[]'),
                    'comment', coalesce(obj_description(x.indexrelid, 'pg_class'), '')
                  ) ORDER BY ic.relname)
             FROM pg_index x
             JOIN pg_class ic ON ic.oid = x.indexrelid
            WHERE x.indrelid = c.oid), '[]') AS indexes,
-       coalesce((SELECT json_agg(json_build_object('name', g.tgname, 'enabled', g.tgenabled::text, 'definition', pg_get_triggerdef(g.oid)) ORDER BY g.tgname)
+       coalesce((SELECT json_agg(json_build_object(
+                   'name', g.tgname,
+                   'enabled', g.tgenabled::text,
+                   'each_row', g.tgtype & 1 = 1,
+                   'transitions', coalesce(g.tgoldtable, g.tgnewtable) IS NOT NULL,
+                   'definition', pg_get_triggerdef(g.oid),
+                   'tail', substr(pg_get_triggerdef(g.oid), strpos(pg_get_triggerdef(g.oid), format(' ON %%I.%%I ', n.nspname, c.relname))
+                                                            + length(format(' ON %%I.%%I', n.nspname, c.relname))),
+                   'head', left(pg_get_triggerdef(g.oid), strpos(pg_get_triggerdef(g.oid), format(' ON %%I.%%I ', n.nspname, c.relname))),
+                   'comment', coalesce(obj_description(g.oid, 'pg_trigger'), '')
+                 ) ORDER BY g.tgname)
             FROM pg_trigger g
            WHERE g.tgrelid = c.oid AND NOT g.tgisinternal), '[]') AS triggers,
-       coalesce((SELECT json_agg(p.polname ORDER BY p.polname) FROM pg_policy p WHERE p.polrelid = c.oid), '[]') AS policies,
+       coalesce((SELECT json_agg(json_build_object(
+                   'name', p.polname,
+                   'command', CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+                   'permissive', p.polpermissive,
+                   'roles', (SELECT json_agg(CASE r WHEN 0 THEN '' ELSE pg_get_userbyid(r) END ORDER BY CASE r WHEN 0 THEN '' ELSE pg_get_userbyid(r) END)
+                               FROM unnest(p.polroles) AS r),
+                   'using', coalesce(pg_get_expr(p.polqual, p.polrelid), ''),
+                   'with_check', coalesce(pg_get_expr(p.polwithcheck, p.polrelid), ''),
+                   'comment', coalesce(obj_description(p.oid, 'pg_policy'), '')
+                 ) ORDER BY p.polname)
+            FROM pg_policy p WHERE p.polrelid = c.oid), '[]') AS policies,
        coalesce((SELECT json_agg(r.rulename ORDER BY r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid), '[]') AS rules,
-       coalesce((SELECT json_agg(DISTINCT format('%%s %%s', CASE v.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.oid::regclass))
-            FROM pg_depend d
-            JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
-            JOIN pg_class v ON v.oid = r.ev_class
-           WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND v.oid <> c.oid), '[]') AS views,
-       coalesce((SELECT json_agg(DISTINCT d.objid::regprocedure::text)
-            FROM pg_depend d
-           WHERE d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)
-             AND d.refobjid IN (c.oid, c.reltype)
-             AND d.classid = 'pg_proc'::regclass), '[]') AS functions,
-       coalesce((SELECT json_agg(p.pubname ORDER BY p.pubname)
-            FROM pg_publication_rel pr JOIN pg_publication p ON p.oid = pr.prpubid
+       coalesce((SELECT json_agg(json_build_object(
+                   'name', p.pubname,
+                   'columns', CASE WHEN to_jsonb(pr) ->> 'prattrs' IS NULL THEN '[]' ELSE t.row -> 'attnames' END,
+                   'filter', coalesce(t.row ->> 'rowfilter', ''),
+                   'via_root', p.pubviaroot)
+                   ORDER BY p.pubname)
+            FROM pg_publication_rel pr
+            JOIN pg_publication p ON p.oid = pr.prpubid
+            LEFT JOIN LATERAL (SELECT to_jsonb(pt) AS row
+                                 FROM pg_publication_tables pt
+                                WHERE pt.pubname = p.pubname AND pt.schemaname = n.nspname AND pt.tablename = c.relname) AS t ON true
            WHERE pr.prrelid = c.oid), '[]') AS publications,
-       coalesce((SELECT json_agg(e.stxname ORDER BY e.stxname) FROM pg_statistic_ext e WHERE e.stxrelid = c.oid), '[]') AS extended_statistics,
+       coalesce((SELECT json_agg(json_build_object(
+                   'schema', en.nspname,
+                   'name', e.stxname,
+                   'owner', pg_get_userbyid(e.stxowner),
+                   'tail', substr(left(d.text, -length(format(' FROM %%I.%%I', n.nspname, c.relname))), length(format('CREATE STATISTICS %%I.%%I', en.nspname, e.stxname)) + 1),
+                   'target', coalesce(nullif(e.stxstattarget, -1), -1),
+                   'comment', coalesce(obj_description(e.oid, 'pg_statistic_ext'), '')
+                 ) ORDER BY e.stxname)
+            FROM pg_statistic_ext e
+            JOIN pg_namespace en ON en.oid = e.stxnamespace
+           CROSS JOIN LATERAL (SELECT pg_get_statisticsobjdef(e.oid) AS text) AS d
+           WHERE e.stxrelid = c.oid), '[]') AS extended_statistics,
        coalesce((SELECT json_agg(format('%%s on %%s', k.conname, k.conrelid::regclass) ORDER BY k.conname)
             FROM pg_constraint k
            WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0), '[]') AS inbound_keys,
-       coalesce((SELECT json_agg(l.label) FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = c.oid), '[]') AS security_labels,
+       coalesce((SELECT json_agg(l.provider || ': ' || l.label) FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = c.oid), '[]') AS security_labels,
        coalesce((SELECT json_agg(json_build_object(
                    'column', g.column_name, 'grantee', g.grantee, 'grantor', g.grantor, 'privilege', g.privilege_type, 'grantable', g.is_grantable)
                    ORDER BY g.column_name, g.grantee, g.privilege_type, g.grantor)

@@ -5,7 +5,7 @@
 -- transaction: one
 -- rerun: safe because it only reads
 WITH source AS (
-    SELECT c.oid, c.relowner, c.relnamespace, c.reltype, c.reltoastrelid, c.reloftype, c.relam, c.relacl,
+    SELECT c.oid, c.relowner, c.reltype, c.reloftype, c.relacl,
            (SELECT t.typarray FROM pg_type t WHERE t.oid = c.reltype) AS array_type
       FROM pg_class c
      WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))
@@ -13,21 +13,41 @@ WITH source AS (
 SELECT 'publications' AS kind, p.pubname::text AS name
   FROM pg_publication_tables p
  WHERE p.schemaname = %(schema)s AND p.tablename = %(name)s
+   AND NOT EXISTS (SELECT FROM source c JOIN pg_publication_rel r ON r.prrelid = c.oid JOIN pg_publication n ON n.oid = r.prpubid
+                    WHERE n.pubname = p.pubname)
+UNION
+SELECT 'publications_of_partitions', format('%%s with %%s', p.pubname, r.prrelid::regclass)
+  FROM source c
+  JOIN pg_publication_rel own ON own.prrelid = c.oid
+  JOIN pg_publication p ON p.oid = own.prpubid AND NOT p.pubviaroot
+  JOIN pg_publication_rel r ON r.prpubid = p.oid
+  JOIN pg_class t ON t.oid = r.prrelid AND t.relkind = 'p'
+UNION
+SELECT 'materialized_views', format('%%s', v.oid::regclass)
+  FROM source c
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite r ON r.oid = d.objid
+  JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'm'
+UNION
+SELECT 'rules_elsewhere', format('%%s on %%s', r.rulename, r.ev_class::regclass)
+  FROM source c
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename <> '_RETURN' AND r.ev_class <> c.oid
+UNION
+SELECT 'views_grouped_by_key', pg_describe_object(d.classid, d.objid, d.objsubid)
+  FROM source c
+  JOIN pg_constraint k ON k.conrelid = c.oid
+  JOIN pg_depend d ON d.refclassid = 'pg_constraint'::regclass AND d.refobjid = k.oid AND d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass)
+UNION
+SELECT 'grants_by_others', format('%%s to %%s by %%s', x.privilege_type, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee) END, pg_get_userbyid(x.grantor))
+  FROM source c
+ CROSS JOIN LATERAL (SELECT c.relacl AS acl UNION ALL SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) AS granted
+ CROSS JOIN LATERAL aclexplode(granted.acl) x
+ WHERE x.grantor <> c.relowner
+   AND NOT pg_has_role(x.grantor, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
 UNION
 SELECT 'subscriptions', s.subname::text
   FROM source c JOIN pg_subscription_rel r ON r.srrelid = c.oid JOIN pg_subscription s ON s.oid = r.srsubid
-UNION
-SELECT 'column_options', format('%%s (%%s)', a.attname, array_to_string(a.attoptions, ', '))
-  FROM source c JOIN pg_attribute a ON a.attrelid = c.oid
- WHERE a.attoptions IS NOT NULL AND NOT a.attisdropped
-UNION
-SELECT 'toast_options', array_to_string(t.reloptions, ', ')
-  FROM source c JOIN pg_class t ON t.oid = c.reltoastrelid
- WHERE t.reloptions IS NOT NULL
-UNION
-SELECT 'access_method', m.amname::text
-  FROM source c JOIN pg_am m ON m.oid = c.relam
- WHERE m.amname <> current_setting('default_table_access_method')
 UNION
 SELECT 'typed_table', c.reloftype::regtype::text FROM source c WHERE c.reloftype <> 0
 UNION
@@ -39,26 +59,13 @@ UNION
 SELECT 'row_type', pg_describe_object(d.classid, d.objid, d.objsubid)
   FROM source c
   JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (c.reltype, c.array_type)
- WHERE d.classid <> 'pg_proc'::regclass AND NOT (d.classid = 'pg_type'::regclass AND d.objid = c.array_type)
-UNION
-SELECT 'statistics_targets', format('extended statistics %%s', e.stxname)
-  FROM source c JOIN pg_statistic_ext e ON e.stxrelid = c.oid
- WHERE coalesce(e.stxstattarget, -1) >= 0
-UNION
-SELECT 'statistics_targets', format('column %%s of index %%s', a.attnum, i.indexrelid::regclass)
-  FROM source c JOIN pg_index i ON i.indrelid = c.oid JOIN pg_attribute a ON a.attrelid = i.indexrelid
- WHERE coalesce(a.attstattarget, -1) >= 0
+ WHERE NOT (d.classid = 'pg_type'::regclass AND d.objid = c.array_type)
 UNION
 SELECT 'key_options', i.indexrelid::regclass::text
-  FROM source c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary JOIN pg_class ic ON ic.oid = i.indexrelid
- WHERE i.indnatts > i.indnkeyatts OR ic.reloptions IS NOT NULL
-UNION
-SELECT 'default_privileges', format('%%s to %%s', x.privilege_type, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee) END)
   FROM source c
-  JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND pg_get_userbyid(d.defaclrole) = current_user AND d.defaclnamespace IN (0, c.relnamespace)
- CROSS JOIN LATERAL aclexplode(d.defaclacl) x
- WHERE x.grantee NOT IN (c.relowner, d.defaclrole)
-   AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) g WHERE g.grantee = x.grantee AND g.privilege_type = x.privilege_type)
+  JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('p', 'u')
+  JOIN pg_index i ON i.indexrelid = k.conindid
+  JOIN pg_class ic ON ic.oid = i.indexrelid AND ic.reloptions IS NOT NULL
 UNION
 SELECT 'other_dependants', pg_describe_object(d.classid, d.objid, d.objsubid)
   FROM source c

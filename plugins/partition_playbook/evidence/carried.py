@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from partition_playbook.catalog import Index, Table
+from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, Severity, check
 from partition_playbook.evidence.precondition import Look
-from partition_playbook.migration.capture import PREFIX
+
+# The first version that knows a foreign key NOT VALID on a partitioned table.
+UNCHECKED_KEYS_FROM = 18
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Hanging:
 
     table: Table
     partition_by: str
+    server_version: int
     others: Mapping[str, Sequence[str]]
 
 
@@ -49,7 +52,7 @@ def checks(look: Look) -> Iterator[Check]:
     with look.run.database.block(look.session):
         for row in look.session.rows("preflight/list_uncarried", look.name):
             others[row["kind"]].append(row["name"])
-    hanging = Hanging(look.table, look.partition_by, others)
+    hanging = Hanging(look.table, look.partition_by, look.session.server_version(), others)
     for refusal in REFUSALS:
         yield refusal.check(hanging)
 
@@ -58,35 +61,21 @@ def _listed(kind: str) -> Callable[[Hanging], Iterable[str]]:
     return lambda hanging: hanging.others.get(kind, ())
 
 
-def _user_triggers(hanging: Hanging) -> Iterator[str]:
-    return (each.name for each in hanging.table.triggers if not each.name.startswith(PREFIX))
-
-
-def _row_security(hanging: Hanging) -> list[str]:
-    enabled = ["row security is enabled"] if hanging.table.row_security else []
-    return [*enabled, *(f"policy {name}" for name in hanging.table.policies)]
+def _transitions(hanging: Hanging) -> Iterator[str]:
+    return (each.name for each in hanging.table.user_triggers if each.each_row and each.transitions)
 
 
 def _constraints(kinds: str) -> Callable[[Hanging], Iterable[str]]:
     return lambda hanging: (each.name for each in hanging.table.constraints if each.kind in kinds)
 
 
-def _unique_indexes(hanging: Hanging) -> Iterator[str]:
-    for index in hanging.table.indexes:
-        if index.unique and not index.primary and not index.constraint and hanging.partition_by not in index.columns:
-            yield f"{index.name} {index.tail}"
-
-
-def _not_valid(hanging: Hanging) -> Iterator[str]:
-    return (each.name for each in hanging.table.constraints if not each.validated)
-
-
 def _no_inherit(hanging: Hanging) -> Iterator[str]:
     return (each.name for each in hanging.table.constraints if each.kind == "c" and "NO INHERIT" in each.definition)
 
 
-def _deferrable(hanging: Hanging) -> Iterator[str]:
-    return (each.name for each in hanging.table.constraints if each.kind in "pu" and each.deferrable)
+def _unchecked_keys(hanging: Hanging) -> Iterator[str]:
+    if hanging.server_version < UNCHECKED_KEYS_FROM:
+        yield from (each.name for each in hanging.table.foreign_keys if not each.validated)
 
 
 def _without_overlaps(hanging: Hanging) -> Iterator[str]:
@@ -95,87 +84,64 @@ def _without_overlaps(hanging: Hanging) -> Iterator[str]:
     return (each.name for each in keys if any(word in each.definition for word in temporal))
 
 
-def _indexes(test: Callable[[Index], bool]) -> Callable[[Hanging], Iterable[str]]:
-    return lambda hanging: (each.name for each in hanging.table.indexes if test(each))
-
-
-def _tablespaces(hanging: Hanging) -> Iterator[str]:
-    if hanging.table.tablespace:
-        yield f"the table in {hanging.table.tablespace}"
-    yield from (f"{each.name} in {each.tablespace}" for each in hanging.table.indexes if each.tablespace)
-
-
-def _replica_identity(hanging: Hanging) -> list[str]:
-    kind = {"i": "USING INDEX", "f": "FULL", "n": "NOTHING"}.get(hanging.table.replica_identity)
-    return [kind] if kind else []
-
-
-def _other_grantors(hanging: Hanging) -> Iterator[str]:
-    for each in hanging.table.grants:
-        if each.grantor != hanging.table.owner:
-            yield f"{each.privilege} to {each.grantee or 'PUBLIC'} by {each.grantor}"
-
-
-def _key_comments(hanging: Hanging) -> Iterator[str]:
-    keys = [each for each in hanging.table.constraints if each.kind in "pf"]
-    yield from (f"on constraint {each.name}" for each in keys if each.comment)
-    yield from (f"on index {each.name}" for each in hanging.table.indexes if each.primary and each.comment)
+def _published_columns(hanging: Hanging) -> Iterator[str]:
+    for each in hanging.table.publications:
+        if each.columns and hanging.partition_by not in each.columns:
+            yield f"{each.name} ({', '.join(each.columns)})"
 
 
 REFUSALS = (
-    Refusal("views", lambda hanging: hanging.table.views, "Drop them and create them again after partition_finalize"),
+    Refusal(
+        "materialized_views",
+        _listed("materialized_views"),
+        "Drop them and create them again after cutover: their rows can't be made again in a moment",
+    ),
+    Refusal(
+        "views_grouped_by_key",
+        _listed("views_grouped_by_key"),
+        "Name every column in their GROUP BY: the key alone no longer decides the others",
+    ),
     Refusal("rules", lambda hanging: hanging.table.rules, "Drop the rules, or replace them by what they are for"),
-    Refusal("triggers", _user_triggers, "Drop them and create them again on the partitioned table after cutover"),
-    Refusal("row_security", _row_security, "Drop the policies and DISABLE and NO FORCE ROW LEVEL SECURITY first"),
-    Refusal("publications", _listed("publications"), "Take the table out of them; FOR ALL TABLES cannot leave one out"),
+    Refusal("rules_elsewhere", _listed("rules_elsewhere"), "Drop them and create them again after cutover"),
+    Refusal(
+        "transition_tables",
+        _transitions,
+        "Make them FOR EACH STATEMENT, or without REFERENCING: a partition's row triggers have no transition tables",
+    ),
+    Refusal(
+        "publications", _listed("publications"), "Publish it by its own name: FOR ALL TABLES publishes the shadow too"
+    ),
+    Refusal(
+        "published_columns",
+        _published_columns,
+        "Add the partition column to the list of the publication: it becomes part of the replica identity",
+    ),
+    Refusal(
+        "publications_of_partitions",
+        _listed("publications_of_partitions"),
+        "Set publish_via_partition_root on them yourself first: it changes what subscribers get of those tables too",
+    ),
     Refusal("subscriptions", _listed("subscriptions"), "End it first: a subscription loses a table that is renamed"),
     Refusal("exclusion_constraints", _constraints("x"), "Drop them: they cannot span partitions"),
-    Refusal(
-        "unique_constraints",
-        _constraints("u"),
-        "Drop them. One that has the partition column in it may be a unique index instead: that is carried over",
-    ),
-    Refusal(
-        "unique_indexes",
-        _unique_indexes,
-        "Add the partition column to them, or drop them: uniqueness across partitions cannot be enforced without it",
-    ),
-    Refusal("constraints_not_valid", _not_valid, "VALIDATE CONSTRAINT them first, or drop them"),
+    Refusal("keys_not_valid", _unchecked_keys, "VALIDATE CONSTRAINT them first, or drop them, or upgrade to 18"),
     Refusal("constraints_not_inherited", _no_inherit, "Add them without NO INHERIT: the parent has no rows"),
-    Refusal("invalid_indexes", _indexes(lambda index: not index.valid), "REINDEX INDEX CONCURRENTLY, or drop them"),
-    Refusal("deferrable_keys", _deferrable, "Make them NOT DEFERRABLE first"),
     Refusal("temporal_constraints", _without_overlaps, "Replace them by plain keys"),
-    Refusal("key_options", _listed("key_options"), "Make the primary key one without INCLUDE and storage parameters"),
-    Refusal(
-        "functions",
-        lambda hanging: hanging.table.functions,
-        "They bind the table itself: drop them, create them again after cutover",
-    ),
+    Refusal("key_options", _listed("key_options"), "RESET the storage parameters of the constraints' indexes first"),
     Refusal("row_type", _listed("row_type"), "They bind the type of the table's rows: give them a type of their own"),
     Refusal("typed_table", _listed("typed_table"), "ALTER TABLE … NOT OF first"),
     Refusal("extension", _listed("extension"), "ALTER EXTENSION … DROP TABLE first"),
     Refusal(
         "security_labels", lambda hanging: hanging.table.security_labels, "Drop them, and set them again after cutover"
     ),
-    Refusal("statistics_targets", _listed("statistics_targets"), "Set them to the default, and again after cutover"),
-    Refusal("column_options", _listed("column_options"), "ALTER COLUMN … RESET them, and set them again after cutover"),
     Refusal(
-        "toast_options", _listed("toast_options"), "RESET them, and set them again on each partition after cutover"
+        "grants_by_others",
+        _listed("grants_by_others"),
+        "Let the owner grant them instead, or make the role that migrates a member of those who granted them",
     ),
-    Refusal("replica_identity", _replica_identity, "Set it to DEFAULT first: partitions inherit no other one"),
-    Refusal("access_method", _listed("access_method"), "Set default_table_access_method for the role that migrates"),
-    Refusal("tablespaces", _tablespaces, "Move them to the default tablespace first"),
-    Refusal(
-        "default_privileges",
-        _listed("default_privileges"),
-        "ALTER DEFAULT PRIVILEGES … REVOKE them for the role that migrates, or GRANT them on the table as well",
-    ),
-    Refusal("grants_by_others", _other_grantors, "Let the owner grant them instead, so that they can be granted again"),
     Refusal("other_dependants", _listed("other_dependants"), "Drop them and create them again after cutover"),
-    Refusal("comments_on_keys", _key_comments, "They are not copied: set them again after cutover", Severity.WARNING),
     Refusal(
         "clustered_index",
-        _indexes(lambda index: index.clustered),
+        lambda hanging: (each.name for each in hanging.table.indexes if each.clustered),
         "The mark is not copied: partitions are loaded in the order of the partition column",
         Severity.WARNING,
     ),

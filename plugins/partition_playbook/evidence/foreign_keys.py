@@ -30,13 +30,8 @@ def original_keys(run: Run, now: Sides) -> dict[str, str]:
     They leave the original once it is retired; the cutover recorded what they were.
     """
     recorded = run.ledger.measurements("migration").get("foreign_keys")
-    keys = {key.name: plain_definition(key) for key in now.monolith.foreign_keys}
+    keys = {key.name: key.definition for key in now.monolith.foreign_keys}
     return {**keys, **(recorded["detail"]["definitions"] if recorded else {})}
-
-
-def plain_definition(key: Constraint) -> str:
-    """Return the definition of a key as it is once it is validated."""
-    return key.definition.removesuffix(" NOT VALID")
 
 
 def presence_check(run: Run, now: Sides) -> Check:
@@ -44,17 +39,16 @@ def presence_check(run: Run, now: Sides) -> Check:
     expected = original_keys(run, now)
     found = {key.name: key for key in now.live.foreign_keys}
     problems = [f"{name} is missing" for name in expected if name not in found]
-    problems += [f"{name} is not validated" for name, key in found.items() if not key.validated]
     problems += [
-        f"{name} is {plain_definition(found[name])!r}"
+        f"{name} is {found[name].definition!r} and not {definition!r}"
         for name, definition in expected.items()
-        if name in found and plain_definition(found[name]) != definition
+        if name in found and found[name].definition != definition
     ]
     return check(
         "foreign_keys",
         not problems,
-        expected=f"{len(expected)} foreign keys, validated: {', '.join(sorted(expected)) or 'the original had none'}",
-        actual="; ".join(problems) or f"{len(found)} foreign keys, all validated",
+        expected=f"{len(expected)} foreign keys: {', '.join(sorted(expected)) or 'the original had none'}",
+        actual="; ".join(problems) or f"{len(found)} foreign keys, as they were",
         remedy="Add the key to the live table with NOT VALID, then VALIDATE CONSTRAINT; or roll back",
         evidence=expected,
     )

@@ -7,7 +7,7 @@ from psycopg import sql
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.evidence.precondition import Look
 from partition_playbook.migration import load
-from partition_playbook.spec import Arrival
+from partition_playbook.spec import Arrival, Mode
 
 TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
 
@@ -70,30 +70,38 @@ def key(look: Look) -> Check:
 
 
 def uniqueness(look: Look) -> Check:
-    """Warn that the key gains the partition column, and say what that means."""
-    old = look.table.key
-    kept = look.partition_by in old
-    wide = ", ".join([*old, look.partition_by])
+    """Ask for consent where a key gains the partition column, and say what that means."""
+    by = look.partition_by
+    keys = {index.name: ", ".join(index.columns) for index in look.table.indexes if index.unique}
+    weaker = [
+        f"{index.name}: ({keys[index.name]}) becomes ({keys[index.name]}, {by})"
+        for index in look.table.indexes
+        if index.unique and by not in index.columns
+    ]
+    accepted = look.params.accept_weaker_uniqueness or look.params.mode is Mode.PLAN
     return check(
         "uniqueness",
-        kept,
-        expected=f"the key has {look.partition_by} in it",
-        actual=f"({', '.join(old)}) stays as it is" if kept else f"({', '.join(old)}) becomes ({wide})",
-        severity=Severity.WARNING,
-        remedy=f"({', '.join(old)}) alone is no longer unique by force, no foreign key can refer to it, and ON "
-        f"CONFLICT must name ({wide}). Values from a sequence or a random UUID stay unique in practice",
+        not weaker,
+        expected=f"{by} is in every key",
+        actual="; ".join(weaker) or f"{len(keys)} keys stay as they are",
+        severity=Severity.WARNING if accepted else Severity.ERROR,
+        remedy="PostgreSQL can enforce them within a partition only: the same value may then occur at two moments, no "
+        "foreign key can refer to it, and ON CONFLICT must name the whole new key. Values from a sequence or a random "
+        "UUID stay unique in practice. If you can live with that, set accept_weaker_uniqueness",
     )
 
 
 def inbound_keys(look: Look) -> Check:
-    """Refuse a table that others refer to."""
-    found = look.table.inbound_keys
+    """Refuse keys of other tables that could not refer to a partitioned one, and those of the table to itself."""
+    rows = look.session.rows("preflight/list_inbound_keys", look.name)
+    found = [row["name"] for row in rows if row["own"] or look.partition_by not in row["columns"]]
     return check(
         "inbound_keys",
         not found,
-        expected="no foreign key refers to the table",
-        actual=", ".join(found) or "none",
+        expected=f"whatever refers to the table from elsewhere refers to {look.partition_by} too",
+        actual=", ".join(found) or f"{len(rows)} keys that do" if rows else "none",
         remedy="Drop these keys first, or let them refer to a table that is not partitioned",
+        evidence={row["name"]: row["columns"] for row in rows},
     )
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from psycopg import sql
 
-from partition_playbook import catalog
+from partition_playbook import catalog, parity
 from partition_playbook.catalog import Index, Partition
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Row, Session
@@ -15,7 +15,7 @@ from partition_playbook.errors import PreconditionFailed
 from partition_playbook.evidence import contents, foreign_keys
 from partition_playbook.intervals import Bounds, in_zone
 from partition_playbook.ledger import Statistics
-from partition_playbook.migration import capture, shadow, verify
+from partition_playbook.migration import capture, cutover, dependents, shadow, verify
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName
 from partition_playbook.spec import DefaultPartition
@@ -42,7 +42,7 @@ def checks(run: Run) -> list[Check]:
             *keys,
             capture_check(run, session),
             *identity_checks(session, now),
-            parity_check(now),
+            parity_check(run),
         ]
 
 
@@ -259,13 +259,20 @@ def _ahead(row: Row, value: int, used: int | None) -> int:
     return distance if row["seqincrement"] > 0 or used is None else -distance
 
 
-def parity_check(now: Sides) -> Check:
-    """Return the check that the two tables differ in nothing that an application could notice."""
-    differences = catalog.parity(now.monolith, now.partitioned, now.logged)
+def parity_check(run: Run, *, name: str = "parity") -> Check:
+    """Return the check that an application can't tell the live table from the original, nor the other one from it."""
+    with run.database.session() as session:
+        now = sides(session, run)
+        live = dependents.surface_of(session, run.table, now.partition_by)
+        found = cutover.differences(run, session, now)
+    recorded = run.ledger.measurements("migration")["surface"]["detail"]
+    found += parity.compare(recorded["facts"], live, live=True)
+    same = len(recorded["facts"]) - len(found)
     return check(
-        "parity",
-        not differences,
-        expected="the same columns, defaults, checks, indexes, rights, owner and comments on both tables",
-        actual="; ".join(map(str, differences)) or "the same",
+        name,
+        not found,
+        expected="all that hung on the original hangs on the live table, and whatever can be on both tables is on both",
+        actual="; ".join(map(str, found)) or f"{same} things are the same, {len(recorded['translated'])} translated",
         remedy="Make the change on both tables, or undo it",
+        evidence={"same": same, "translated": recorded["translated"], "missing": [str(each) for each in found]},
     )

@@ -14,7 +14,7 @@ from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance.actions import Create
 from partition_playbook.maintenance.observe import require_ours
 from partition_playbook.maintenance.ranges import own, ranges
-from partition_playbook.migration import shadow
+from partition_playbook.migration import shadow, surface
 from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
 from partition_playbook.sql import columns
@@ -64,8 +64,7 @@ def _create(run: Run, session: Session, action: Create, move_limit: int) -> int 
     siblings = [each.table for _, _, each in own(ranged)]
     like = catalog.require(session, siblings[-1]) if siblings else parent
     shadow.create_partition(session, run.table, action.partition, like, run.spec.partition_by, action.bounds)
-    shadow.tune_columns(session, like, action.partition)
-    shadow.grant(session, like, action.partition)
+    surface.grant(session, like, action.partition)
     lower, upper = action.bounds.literals(parent.column(run.spec.partition_by).type)
     moved = _move(run, session, action, default, (lower, upper), move_limit) if default else 0
     session.run(
@@ -75,6 +74,7 @@ def _create(run: Run, session: Session, action: Create, move_limit: int) -> int 
         lower=sql.Literal(lower),
         upper=sql.Literal(upper),
     )
+    surface.identify(session, like, action.partition)
     return moved
 
 
@@ -110,10 +110,13 @@ def _move(
 
 def _require_movable(default: Table, parent: Table, waiting: int, move_limit: int) -> None:
     """Stop where a trigger, a referring table or a subscriber would see a delete, or the move would take long."""
-    triggers = [each.name for each in default.triggers if " FOR EACH ROW " in each.definition]
+    triggers = [each.name for each in default.triggers if each.each_row]
     reasons = [f"the row trigger {name} would fire" for name in triggers]
     reasons += [f"{key} refers to the rows" for key in parent.inbound_keys]
-    reasons += [f"subscribers of {name} would see a delete" for name in (*default.publications, *parent.publications)]
+    reasons += [
+        f"subscribers of {name} would see a delete"
+        for name in {each.name for each in (*default.publications, *parent.publications)}
+    ]
     if waiting > move_limit:
         reasons.append(f"more than {move_limit} rows would be moved while the table is locked")
     if reasons:

@@ -13,7 +13,6 @@ from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
 from partition_playbook.maintenance.plan import Found
-from partition_playbook.migration import capture
 from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
 
@@ -50,7 +49,8 @@ def _deferral(run: Run, session: Session) -> str:
         return f"the migration {standing['run_id']} is not finalized (phase {standing['phase']})"
     if catalog.describe(session, run.table.retired):
         return f"the retired table {run.table.retired} stands"
-    if any(each.name.startswith(capture.PREFIX) for each in catalog.require(session, run.table).triggers):
+    described = catalog.require(session, run.table)
+    if described.triggers != described.user_triggers:
         return "the capture of a migration is on"
     return ""
 

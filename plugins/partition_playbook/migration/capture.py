@@ -6,10 +6,8 @@ from partition_playbook import catalog
 from partition_playbook.database import Limits, Session, with_lock_retry
 from partition_playbook.errors import Diverged
 from partition_playbook.migration.run import Run, Sides, sides
-from partition_playbook.names import TableName
+from partition_playbook.names import CAPTURE_PREFIX, TableName
 from partition_playbook.sql import columns
-
-PREFIX = "partition_playbook_"
 
 
 def create_log(run: Run, session: Session, before: Sides) -> None:
@@ -22,7 +20,7 @@ def create_log(run: Run, session: Session, before: Sides) -> None:
 def is_on(session: Session, table: TableName) -> bool:
     """Tell whether every write to the table is captured."""
     found = catalog.require(session, table)
-    enabled = [each for each in found.triggers if each.name.startswith(PREFIX) and each.enabled == "A"]
+    enabled = [each for each in found.triggers if each.name.startswith(CAPTURE_PREFIX) and each.enabled == "A"]
     return len(enabled) == 4
 
 

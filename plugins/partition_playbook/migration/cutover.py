@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from partition_playbook import catalog
+from partition_playbook import parity
 from partition_playbook.catalog import Table
 from partition_playbook.database import LockRetry, Session, with_lock_retry
 from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
 from partition_playbook.ledger import Phase
-from partition_playbook.migration import capture, keys, reconcile
+from partition_playbook.migration import capture, dependents, keys, reconcile, surface
+from partition_playbook.migration.dependents import Dependent
 from partition_playbook.migration.run import Direction, Run, Sides, sides
 from partition_playbook.names import TableName, clip
+from partition_playbook.parity import Difference, Facts
 from partition_playbook.sql import statement
 
 log = logging.getLogger(__name__)
@@ -74,7 +76,7 @@ def swap(
         log.info("%s: nothing to swap, %s is live", run.table, "partitioned" if now.live.is_partitioned else "original")
         keys.release(run)
         return None
-    require_parity(now)
+    require_parity(run, now)
     reconcile.catch_up(run, until=1_000)
     keys.prepare(run, direction)
     expected = fingerprint(run)
@@ -91,12 +93,20 @@ def swap(
     return swapped
 
 
-def require_parity(now: Sides) -> None:
+def differences(run: Run, session: Session, now: Sides) -> list[Difference]:
+    """Return in what the table that stands by could not stand in for the live one."""
+    by = now.partition_by
+    names = parity.names_once_live(now.live, now.direction.standby_suffix)
+    return parity.compare(parity.facts(session, now.live, by), parity.facts(session, now.other, by, names), live=False)
+
+
+def require_parity(run: Run, now: Sides) -> None:
     """Stop where one table could not stand in for the other."""
-    differences = catalog.parity(now.monolith, now.partitioned, now.logged)
-    if differences:
+    with run.database.session() as session:
+        found = differences(run, session, now)
+    if found:
         raise SourceChanged(
-            "the two tables differ in " + "; ".join(map(str, differences)),
+            "the two tables differ in " + "; ".join(map(str, found)),
             where=str(now.live.table_name),
             remedy="Undo the change or make it on both tables, then clear this task",
         )
@@ -115,7 +125,9 @@ def _fingerprint(session: Session, table: TableName) -> str:
 def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str, tries: int, occasion: str) -> Swapped:
     with reconcile.reconciler(run) as session:
         before = sides(session, run)
-        swapping = script(run, session, before, direction)
+        readers = dependents.find(session, run.table)
+        surface_before = dependents.surface_of(session, run.table, run.spec.partition_by)
+        swapping = script(run, session, before, direction, readers)
         _catch_up(run, session)
         with run.database.block(session):
             live, standby = before.live.table_name, before.other.table_name
@@ -123,16 +135,47 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
             lock_around(session, live, standby)
             session.rows("migration/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
             asked = time.perf_counter()
-            lock_live(session, live)
-            granted = time.perf_counter()
+            granted = _lock_all(session, live, readers)
             reconciled = _finish(run, session, before, expected)
             session.execute(swapping, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already")
+            _remember_publications(run, session, before, direction)
+            _require_same(run, session, surface_before)
             run.ledger.set_phase(session, Phase.LIVE if direction is Direction.FORWARD else Phase.ROLLED_BACK)
             _measure(run, session, occasion, Swapped(direction, asked, granted, time.perf_counter(), tries, reconciled))
         swapped = Swapped(direction, asked, granted, time.perf_counter(), tries, reconciled)
         _measure(run, session, occasion, swapped)
     log.info("%s", swapped)
     return swapped
+
+
+def _lock_all(session: Session, live: TableName, readers: Sequence[Dependent]) -> float:
+    """Lock what reads the table and then the table, as the application does; return when the first lock was granted."""
+    first = 0.0
+    for statement_ in dependents.lock(readers):
+        session.execute(statement_, purpose="Lock what reads the table before the table", lock="ACCESS EXCLUSIVE")
+        first = first or time.perf_counter()
+    lock_live(session, live)
+    return first or time.perf_counter()
+
+
+def _remember_publications(run: Run, session: Session, before: Sides, direction: Direction) -> None:
+    """Record which publications a rollback has to set back."""
+    if direction is Direction.FORWARD and before.live.publications:
+        changed = list(_published_by_root(run, before.live, direction))
+        run.ledger.measure_with(session, "migration", "published_by_root", len(changed), "", publications=changed)
+
+
+def _require_same(run: Run, session: Session, before: Facts) -> None:
+    """Compare the table that is live now with the one that was, in the very transaction that swapped them."""
+    found = parity.compare(before, dependents.surface_of(session, run.table, run.spec.partition_by), live=True)
+    kept = [each for each in found if not each.what.startswith("dependent foreign key")]  # validated after the swap
+    missing = [each for each in kept if not each.what.startswith("foreign key")]
+    if missing:
+        raise SourceChanged(
+            "the swap would lose " + "; ".join(map(str, missing)),
+            where=str(run.table),
+            remedy="Nothing was swapped. Report it, and trigger partition_rollback",
+        )
 
 
 def lock_around(session: Session, live: TableName, standby: TableName) -> None:
@@ -180,31 +223,55 @@ def _finish(run: Run, session: Session, before: Sides, expected: str) -> int:
     return reconciled
 
 
-def script(run: Run, session: Session, before: Sides, direction: Direction) -> sql.Composed:
+def script(
+    run: Run, session: Session, before: Sides, direction: Direction, readers: Sequence[Dependent]
+) -> sql.Composed:
     """Compose everything that must change in the same instant as the names."""
     live, standby = before.live, before.other
     retired = run.table.retired if direction is Direction.FORWARD else run.table.shadow
     function = run.table.capture_function.identifier
     parts = [
         statement("migration/drop_capture_triggers").compose(table=live.table_name.identifier),
-        *_rename_indexes(live, standby, direction),
+        *_rename_all(live, standby, direction),
         _rename("TABLE", live.table_name, retired.name),
         _rename("TABLE", standby.table_name, run.table.name),
         *_move_sequences(run, session, before, direction),
+        *dependents.settle_triggers(live, standby, run.table, retired),
+        *dependents.publish(live.publications, run.table, retired, _published_by_root(run, live, direction)),
+        *_bind_policies(live, run.table),
+        *dependents.point(readers),
         statement("migration/create_capture_triggers").compose(table=run.table.identifier, function=function),
     ]
     return sql.SQL(";\n").join(parts)
+
+
+def _published_by_root(run: Run, live: Table, direction: Direction) -> dict[str, bool]:
+    """Return the publications whose option publish_via_partition_root changes with the swap."""
+    if direction is Direction.FORWARD:
+        return {each.name: True for each in live.publications if not each.via_root}
+    recorded = run.ledger.measurements("migration").get("published_by_root")
+    return dict.fromkeys(recorded["detail"]["publications"], False) if recorded else {}
+
+
+def _bind_policies(live: Table, name: TableName) -> Iterator[sql.Composed]:
+    """Let the policies' conditions mean the table that bears the name now, where they read it themselves."""
+    for each in live.policies:
+        yield sql.SQL("ALTER POLICY {} ON {} {}").format(
+            sql.Identifier(each.name), name.identifier, surface.conditions(each.using, each.with_check)
+        )
 
 
 def _rename(kind: str, name: TableName, new: str) -> sql.Composed:
     return sql.SQL("ALTER {} {} RENAME TO {}").format(sql.SQL(kind), name.identifier, sql.Identifier(new))
 
 
-def _rename_indexes(live: Table, standby: Table, direction: Direction) -> Iterator[sql.Composed]:
-    for index in live.indexes:
-        yield _rename("INDEX", TableName(live.schema, index.name), clip(index.name, direction.retired_suffix))
-        stands_by = TableName(standby.schema, clip(index.name, direction.standby_suffix))
-        yield _rename("INDEX", stands_by, index.name)
+def _rename_all(live: Table, standby: Table, direction: Direction) -> Iterator[sql.Composed]:
+    """Swap the names of indexes, which are those of their constraints too, and of extended statistics."""
+    indexes = [("INDEX", live.schema, each.name) for each in live.indexes]
+    statistics = [("STATISTICS", each.schema, each.name) for each in live.extended_statistics]
+    for kind, schema, name in (*indexes, *statistics):
+        yield _rename(kind, TableName(schema, name), clip(name, direction.retired_suffix))
+        yield _rename(kind, TableName(schema, clip(name, direction.standby_suffix)), name)
 
 
 def _move_sequences(run: Run, session: Session, before: Sides, direction: Direction) -> Iterator[sql.Composed]:

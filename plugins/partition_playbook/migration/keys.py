@@ -14,13 +14,15 @@ from partition_playbook import catalog
 from partition_playbook.catalog import Constraint
 from partition_playbook.database import Limits, Session, with_lock_retry
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.migration import reconcile
+from partition_playbook.migration import dependents, reconcile, surface
+from partition_playbook.migration.dependents import Dependent, Kind
 from partition_playbook.migration.run import Direction, Run, Sides, sides
 from partition_playbook.names import TableName
 
 # Few enough changes that a row deleted together with its parent is most likely gone on both sides.
 FEW = 100
 CATCH_UPS = 5
+UNCHECKED = " NOT VALID"
 WORKERS = 2
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,8 @@ def _constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> No
         reconcile.catch_up(run, until=FEW)
         try:
             for key in keys:
-                _validate(run, partition, key)
+                if key.validated:
+                    _validate(run, partition, key)
             return
         except psycopg.errors.ForeignKeyViolation as error:
             problem = error.diag.message_detail or str(error)
@@ -72,18 +75,34 @@ def _constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> No
 
 def _remember(run: Run, now: Sides) -> None:
     """Record the original's keys for validation: they leave it once it is retired."""
-    definitions = {key.name: _definition(key).as_string(None) for key in now.live.foreign_keys}
+    definitions = {key.name: key.definition for key in now.live.foreign_keys}
     run.ledger.measure("migration", "foreign_keys", len(definitions), "keys", definitions=definitions)
 
 
 def release(run: Run) -> None:
-    """Drop the foreign keys of the table that is no longer live, and validate those of the live one."""
+    """Drop the foreign keys of the table that is no longer live, and validate those of the live one and those to it."""
     with run.database.session() as session:
         now = sides(session, run)
+        referring = [each for each in dependents.find(session, run.table) if each.kind is Kind.FOREIGN_KEY]
     for key in now.other.foreign_keys:
         _drop(run, now.other.table_name, key)
+    recorded = run.ledger.measurements("migration")
+    definitions = recorded["foreign_keys"]["detail"]["definitions"] if "foreign_keys" in recorded else {}
     for key in now.live.foreign_keys:
-        _validate(run, now.live.table_name, key)
+        if not definitions.get(key.name, "").endswith(UNCHECKED):
+            _validate(run, now.live.table_name, key)
+    originals = recorded["surface"]["detail"]["facts"] if "surface" in recorded else {}
+    for each in referring:
+        if f"{UNCHECKED} " not in originals.get(f"dependent {each}", ""):
+            _validate_referring(run, each)
+
+
+def _validate_referring(run: Run, key: Dependent) -> None:
+    def step(session: Session) -> None:
+        if key.definition.endswith(UNCHECKED):
+            session.run("migration/validate_key", table=key.belongs_to.identifier, name=sql.Identifier(key.name))
+
+    _locked(run, run.table, step)
 
 
 def _drop(run: Run, table: TableName, key: Constraint) -> None:
@@ -105,7 +124,7 @@ def _is_valid(session: Session, table: TableName, key: Constraint) -> bool | Non
 
 
 def _definition(key: Constraint) -> sql.SQL:
-    return sql.SQL(key.definition.removesuffix(" NOT VALID"))
+    return sql.SQL(key.definition.removesuffix(UNCHECKED))
 
 
 def _add_unchecked(run: Run, table: TableName, key: Constraint) -> None:
@@ -120,6 +139,13 @@ def add_unchecked(session: Session, table: TableName, key: Constraint) -> None:
     """Add a foreign key that binds new rows only."""
     parts = {"table": table.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
     session.run("migration/add_key_unchecked", **parts)
+    _comment(session, table, key)
+
+
+def _comment(session: Session, table: TableName, key: Constraint) -> None:
+    surface.comment(
+        session, "CONSTRAINT", sql.SQL("{} ON {}").format(sql.Identifier(key.name), table.identifier), key.comment
+    )
 
 
 def _validate(run: Run, table: TableName, key: Constraint) -> None:
@@ -146,8 +172,10 @@ def _add_to_parent(run: Run, now: Sides, key: Constraint) -> None:
 
 def add_whole(session: Session, parent: TableName, key: Constraint) -> None:
     """Add a foreign key to the partitioned table, which adopts those of its partitions."""
-    parts = {"table": parent.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
+    definition = _definition(key) if key.validated else sql.SQL(key.definition)
+    parts = {"table": parent.identifier, "name": sql.Identifier(key.name), "definition": definition}
     session.run("migration/add_key", **parts)
+    _comment(session, parent, key)
 
 
 def _locked(run: Run, referenced: TableName, step: Callable[[Session], None]) -> None:

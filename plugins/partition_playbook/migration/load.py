@@ -16,8 +16,9 @@ from psycopg import sql
 from partition_playbook.catalog import Table
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.errors import PreconditionFailed
+from partition_playbook.migration import surface
 from partition_playbook.migration.run import Run, Sides, sides
-from partition_playbook.migration.shadow import bounds_of, create_index
+from partition_playbook.migration.shadow import bounds_of
 from partition_playbook.names import TableName
 from partition_playbook.sql import columns
 
@@ -124,14 +125,14 @@ def copy_rows(run: Run, session: Session, source: Table, partition: TableName, e
 
 
 def create_indexes(session: Session, now: Sides, partition: TableName) -> None:
-    """Give a loaded partition the key and the indexes of the source."""
-    source = now.live
-    if source.primary_key:
-        statement = sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(partition.identifier, columns(now.logged))
-        session.execute(statement, purpose=f"Add the primary key to {partition.name}")
+    """Give a loaded partition the keys, the indexes and the checks that bind new rows only."""
+    source = now.live.partitioned_by(now.partition_by)
+    surface.add_keys(session, source, partition)
     for index in source.indexes:
-        if not index.primary:
-            create_index(session, partition, index)
+        if not index.constraint and index.valid:
+            surface.create_index(session, partition, index)
+    surface.add_unvalidated_checks(session, source, partition)
+    surface.identify(session, source, partition)
 
 
 def correlation(session: Session, run: Run) -> float:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.database import DrySession, Executed
-from partition_playbook.migration import capture, cutover, keys, load, reconcile, settle, shadow
+from partition_playbook.migration import capture, cutover, dependents, keys, load, reconcile, settle, shadow
 from partition_playbook.migration.run import Direction, Run, Sides, sides
 from partition_playbook.names import TableName, clip
 from partition_playbook.spec import DefaultPartition, RunParams
@@ -76,9 +76,12 @@ def _record_keys(session: DrySession, built: Sides, partitions: list[TableName])
 
 
 def _record_swap(run: Run, session: DrySession, built: Sides) -> None:
+    readers = dependents.find(session, run.table)
     cutover.lock_around(session, built.live.table_name, built.other.table_name)
+    for each in dependents.lock(readers):
+        session.execute(each, purpose="Lock what reads the table before the table", lock="ACCESS EXCLUSIVE")
     cutover.lock_live(session, built.live.table_name)
-    script = cutover.script(run, session, built, Direction.FORWARD)
+    script = cutover.script(run, session, built, Direction.FORWARD, readers)
     session.execute(script, purpose="Cut over: everything that changes with the names", lock=SWAP_LOCK)
     for key in built.live.foreign_keys:
         keys.drop(session, run.table.retired, key)

@@ -10,7 +10,7 @@ from partition_playbook import catalog
 from partition_playbook.database import Limits, Session, with_lock_retry
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.ledger import Phase
-from partition_playbook.migration import capture, reconcile, verify
+from partition_playbook.migration import capture, dependents, reconcile, verify
 from partition_playbook.migration.cutover import Swapped, swap
 from partition_playbook.migration.run import Direction, Run, sides
 from partition_playbook.names import TableName
@@ -89,7 +89,9 @@ def finalize(run: Run) -> None:
 
 
 def _require_disposable(run: Run, retired: catalog.Table) -> None:
-    needed = (*retired.views, *retired.inbound_keys, *retired.functions, *retired.publications)
+    with run.database.session() as session:
+        readers = dependents.find(session, retired.table_name)
+    needed = [*map(str, readers), *(f"publication {each.name}" for each in retired.publications)]
     if needed:
         raise PreconditionFailed(
             f"still used by {', '.join(needed)}",

@@ -10,17 +10,16 @@ from datetime import datetime
 import pendulum
 from psycopg import sql
 
-from partition_playbook import catalog
-from partition_playbook.catalog import Index, Table
+from partition_playbook import catalog, parity
+from partition_playbook.catalog import Table
 from partition_playbook.database import DrySession, Row, Session
 from partition_playbook.errors import PreconditionFailed, SourceChanged
 from partition_playbook.intervals import Bounds, between, bounds_at, in_zone
 from partition_playbook.ledger import Phase
-from partition_playbook.migration import capture
+from partition_playbook.migration import capture, dependents, surface
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName, clip
 from partition_playbook.spec import DefaultPartition, TableSpec
-from partition_playbook.sql import columns
 
 MAX_PARTITIONS = 1000
 
@@ -96,6 +95,7 @@ def create_tables(run: Run, session: Session, before: Sides, bounds: list[Bounds
     source, shadow = before.live, run.table.shadow
     counts = _expected_rows(run, session, bounds)
     by = sql.Identifier(run.spec.partition_by)
+    surface.place(session, source)
     session.run("migration/create_shadow", shadow=shadow.identifier, source=run.table.identifier, partition_by=by)
     _complete_shadow(session, before, shadow)
     for each in bounds:
@@ -103,16 +103,29 @@ def create_tables(run: Run, session: Session, before: Sides, bounds: list[Bounds
         create_partition(session, shadow, partition, source, run.spec.partition_by, each)
         load = {"partition_name": partition.name, "lower_bound": each.lower, "upper_bound": each.upper}
         session.note("ledger/plan_load", load | {"run_id": run.ledger.run_id, "expected_rows": counts[each]})
+    surface.add_unvalidated_checks(session, source, shadow)  # a partition made LIKE it would have them valid
     capture.create_log(run, session, before)
+    _remember_surface(run, session, source)
     run.ledger.set_phase(session, Phase.SHADOWED)
     run.ledger.note(session, f"{len(bounds)} partitions planned from {bounds[0].lower} to {bounds[-1].upper}")
+
+
+def _remember_surface(run: Run, session: Session, source: Table) -> None:
+    """Record what can be noticed of the original, so that whatever is live later can be held against it."""
+    by = run.spec.partition_by
+    surface_facts = dependents.surface_of(session, run.table, by)
+    translated = parity.translations(source, by)
+    run.ledger.measure_with(
+        session, "migration", "surface", len(surface_facts), "facts", facts=surface_facts, translated=translated
+    )
 
 
 def create_partition(
     session: Session, parent: TableName, partition: TableName, like: Table, by: str, bounds: Bounds
 ) -> None:
-    """Create a plain table that can become a partition of ``parent``, with owner and storage parameters of ``like``."""
+    """Create a plain table that can become a partition of ``parent``, like another in all but its indexes."""
     lower, upper = bounds.literals(like.column(by).type)
+    surface.place(session, like)
     session.run(
         "migration/create_partition",
         partition=partition.identifier,
@@ -120,49 +133,34 @@ def create_partition(
         partition_by=sql.Identifier(by),
         lower=sql.Literal(lower),
         upper=sql.Literal(upper),
-        options=storage_options(like),
+        options=surface.storage_options(like),
     )
-    give_owner(session, partition, like.owner)
+    _complete_partition(session, partition, like)
+
+
+def _complete_partition(session: Session, partition: TableName, like: Table) -> None:
+    surface.tune_columns(session, like, partition)
+    surface.aim_statistics(session, like, partition)
+    surface.give_owner(session, partition, like.owner)
+    surface.revoke_extras(session, partition)
 
 
 def _complete_shadow(session: Session, before: Sides, shadow: TableName) -> None:
-    source = before.live
+    source = before.live.partitioned_by(before.partition_by)
     add_identities(session, source, shadow)
-    key = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})")
-    if source.primary_key:
-        name = clip(source.primary_key.name, "_new")
-        statement = key.format(shadow.identifier, sql.Identifier(name), columns(before.logged))
-        session.execute(statement, purpose="Add the primary key, with the partition column, to the shadow")
+    surface.forget_unvalidated_checks(session, source, shadow)
+    surface.add_keys(session, source, shadow, "_new")
     for index in source.indexes:
-        if not index.primary:
-            create_index(session, shadow, index, clip(index.name, "_new"))
-    tune_columns(session, source, shadow)
-    grant(session, source, shadow)
-    if source.comment:
-        comment = sql.SQL("COMMENT ON TABLE {} IS {}").format(shadow.identifier, sql.Literal(source.comment))
-        session.execute(comment, purpose="Copy the table's comment")
-    give_owner(session, shadow, source.owner)
-
-
-def create_index(session: Session, table: TableName, index: Index, name: str | None = None) -> None:
-    """Create an index like ``index`` on another table; PostgreSQL chooses the name where none is given."""
-    statement = sql.SQL("CREATE {} {} ON {} {}").format(
-        sql.SQL("UNIQUE INDEX" if index.unique else "INDEX"),
-        sql.Identifier(name) if name else sql.SQL(""),
-        table.identifier,
-        _catalog_text(index.tail),
-    )
-    session.execute(statement, purpose=f"Create index {index.name} on {table.name}")
-    if name and index.comment:
-        comment = sql.SQL("COMMENT ON INDEX {} IS {}").format(
-            sql.Identifier(table.schema, name), sql.Literal(index.comment)
-        )
-        session.execute(comment, purpose=f"Copy the comment of index {index.name}")
-
-
-def _catalog_text(text: str) -> sql.SQL:
-    """Mark text that PostgreSQL itself wrote (a definition from its catalog) as SQL."""
-    return sql.SQL(text)
+        if not index.constraint and index.valid:
+            surface.create_index(session, shadow, index, clip(index.name, "_new"))
+    surface.create_statistics(session, source, shadow, "_new")
+    surface.tune_columns(session, source, shadow)
+    surface.identify(session, source, shadow)
+    surface.comment(session, "TABLE", shadow.identifier, source.comment)
+    surface.create_policies(session, source, shadow)
+    surface.give_owner(session, shadow, source.owner)
+    surface.grant(session, source, shadow)
+    surface.create_triggers(session, source, shadow)
 
 
 def add_identities(session: Session, source: Table, shadow: TableName) -> None:
@@ -183,46 +181,6 @@ def add_identities(session: Session, source: Table, shadow: TableName) -> None:
             sql.SQL("CYCLE" if each["seqcycle"] else "NO CYCLE"),
         )
         session.execute(statement, purpose=f"Make {each['column_name']} of the shadow an identity")
-
-
-def storage_options(source: Table) -> sql.Composable:
-    """Return the WITH clause with a table's storage parameters; empty where it has none."""
-    if not source.options:
-        return sql.SQL("")
-    return sql.SQL("WITH ({})").format(_catalog_text(", ".join(source.options)))
-
-
-def give_owner(session: Session, table: TableName, owner: str) -> None:
-    """Give a new table the owner of the one that it is like."""
-    statement = sql.SQL("ALTER TABLE {} OWNER TO {}").format(table.identifier, sql.Identifier(owner))
-    session.execute(statement, purpose=f"Give {table.name} the source's owner")
-
-
-def tune_columns(session: Session, source: Table, shadow: TableName) -> None:
-    """Copy what LIKE leaves out: statistics targets and replica identity."""
-    for column in source.columns:
-        if column.statistics >= 0:
-            statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {}").format(
-                shadow.identifier, sql.Identifier(column.name), sql.Literal(column.statistics)
-            )
-            session.execute(statement, purpose=f"Copy the statistics target of {column.name}")
-    if source.replica_identity in "fn":
-        kind = {"f": "FULL", "n": "NOTHING"}[source.replica_identity]
-        statement = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(shadow.identifier, sql.SQL(kind))
-        session.execute(statement, purpose="Copy the replica identity")
-
-
-def grant(session: Session, source: Table, shadow: TableName) -> None:
-    """Grant on a new table what is granted on the one that it is like."""
-    for each in source.grants:
-        privilege = sql.SQL(each.privilege)
-        statement = sql.SQL("GRANT {} ON {} TO {} {}").format(
-            sql.SQL("{} ({})").format(privilege, sql.Identifier(each.column)) if each.column else privilege,
-            shadow.identifier,
-            sql.Identifier(each.grantee) if each.grantee else sql.SQL("PUBLIC"),
-            sql.SQL("WITH GRANT OPTION" if each.grantable else ""),
-        )
-        session.execute(statement, purpose=f"Grant {each.privilege} to {each.grantee or 'PUBLIC'} on the shadow")
 
 
 def _expected_rows(run: Run, session: Session, bounds: list[Bounds]) -> dict[Bounds, int]:
@@ -253,20 +211,32 @@ def attach(run: Run) -> int:
                 attach_one(run, session, now, partition, bounds_of(load, run.spec))
         if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
             create_default(run, session, now)
+        _add_invalid_indexes(session, now)
         run.ledger.set_phase(session, Phase.ATTACHED)
         session.note("ledger/mark_attached", {"run_id": run.ledger.run_id})
         return len(catalog.partitions(session, now.partitioned.table_name))
 
 
+def _add_invalid_indexes(session: Session, now: Sides) -> None:
+    """Create the source's invalid indexes on the parent only: that leaves them invalid."""
+    present = {index.name for index in now.partitioned.indexes}
+    for index in now.monolith.partitioned_by(now.partition_by).indexes:
+        if not index.valid and clip(index.name, "_new") not in present:
+            shadow = now.partitioned.table_name
+            surface.create_index(session, shadow, index, clip(index.name, "_new"), only=True)
+
+
 def create_default(run: Run, session: Session, now: Sides) -> None:
     """Create the partition that takes the rows outside every bound."""
+    surface.place(session, now.monolith)
     session.run(
         "migration/create_default_partition",
         partition=run.table.default.identifier,
         shadow=now.partitioned.table_name.identifier,
-        options=storage_options(now.monolith),
+        options=surface.storage_options(now.monolith),
     )
-    give_owner(session, run.table.default, now.monolith.owner)
+    _complete_partition(session, run.table.default, now.monolith)
+    surface.identify(session, now.monolith, run.table.default)
 
 
 def bounds_of(load: Row, spec: TableSpec) -> Bounds:

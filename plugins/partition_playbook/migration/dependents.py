@@ -1,0 +1,160 @@
+"""What reads the table by its identity and not by its name: it is pointed at the other table with the swap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from psycopg import sql
+
+from partition_playbook import catalog, parity
+from partition_playbook.catalog import Published, Table
+from partition_playbook.database import Session
+from partition_playbook.migration import surface
+from partition_playbook.migration.surface import catalog_text
+from partition_playbook.names import TableName
+from partition_playbook.parity import Facts
+
+
+class Kind(StrEnum):
+    """What a dependent is."""
+
+    VIEW = "view"
+    MATERIALIZED_VIEW = "materialized view"
+    FUNCTION = "function"
+    POLICY = "policy"
+    FOREIGN_KEY = "foreign key"
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """One object that reads the table; ``other`` is the table that a policy or a foreign key belongs to."""
+
+    kind: Kind
+    schema: str
+    name: str
+    owner: str
+    definition: str
+    options: tuple[str, ...]
+    filter: str
+    check: str
+    other: str
+    comment: str
+
+    @property
+    def surface(self) -> str:
+        """Return all that can be noticed of it."""
+        return " ".join((self.owner, self.definition, *self.options, self.filter, self.check, self.comment))
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}{f' on {self.other}' if self.other else ''}"
+
+    @property
+    def belongs_to(self) -> TableName:
+        """Return the table that a policy or a foreign key belongs to."""
+        return TableName(self.schema, self.other)
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Return the quoted, schema-qualified name."""
+        return sql.Identifier(self.schema, self.name)
+
+
+def find(session: Session, table: TableName) -> tuple[Dependent, ...]:
+    """List what reads a table, but for what belongs to the table that stands by."""
+    rows = session.rows("catalog/list_dependents", {"schema": table.schema, "name": table.name})
+    found = (Dependent(**row | {"kind": Kind(row["kind"]), "options": tuple(row["options"])}) for row in rows)
+    return tuple(each for each in found if each.belongs_to not in (table.shadow, table.retired))
+
+
+def surface_of(session: Session, table: TableName, by: str) -> Facts:
+    """Return everything that can be noticed of the live table, with what reads it."""
+    hanging = {f"dependent {each}": each.surface for each in find(session, table)}
+    return parity.facts(session, catalog.require(session, table), by) | hanging
+
+
+def lock(dependents: Sequence[Dependent]) -> Iterator[sql.Composed]:
+    """Compose the statements that lock dependents before the table, in the order in which the application does.
+
+    A view is locked by giving it the owner that it has: LOCK TABLE would lock every table that it reads.
+    """
+    for each in dependents:
+        if each.kind is Kind.VIEW:
+            yield sql.SQL("ALTER VIEW {} OWNER TO {}").format(each.identifier, sql.Identifier(each.owner))
+    others = {each.belongs_to for each in dependents if each.kind in (Kind.POLICY, Kind.FOREIGN_KEY)}
+    for other in sorted(others):
+        yield sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(other.identifier)
+
+
+def point(dependents: Sequence[Dependent]) -> Iterator[sql.Composed]:
+    """Compose the statements that bind dependents again, by name, once the names are swapped."""
+    for each in dependents:
+        yield from _POINT[each.kind](each)
+
+
+def _replace_view(view: Dependent) -> Iterator[sql.Composed]:
+    options = sql.SQL("WITH ({})").format(catalog_text(", ".join(view.options))) if view.options else sql.SQL("")
+    yield sql.SQL("CREATE OR REPLACE VIEW {} {} AS {}").format(view.identifier, options, catalog_text(view.definition))
+
+
+def _replace_function(function: Dependent) -> Iterator[sql.Composed]:
+    yield sql.Composed([catalog_text(function.definition)])
+
+
+def _alter_policy(policy: Dependent) -> Iterator[sql.Composed]:
+    yield sql.SQL("ALTER POLICY {} ON {} {}").format(
+        sql.Identifier(policy.name), policy.belongs_to.identifier, surface.conditions(policy.filter, policy.check)
+    )
+
+
+def _replace_key(key: Dependent) -> Iterator[sql.Composed]:
+    table, name = key.belongs_to.identifier, sql.Identifier(key.name)
+    definition = catalog_text(key.definition.removesuffix(" NOT VALID"))
+    yield sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, name)
+    yield sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID").format(table, name, definition)
+    if key.comment:
+        yield sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(name, table, sql.Literal(key.comment))
+
+
+def _nothing(dependent: Dependent) -> Iterator[sql.Composed]:
+    yield from ()
+
+
+_POINT = {
+    Kind.VIEW: _replace_view,
+    Kind.MATERIALIZED_VIEW: _nothing,
+    Kind.FUNCTION: _replace_function,
+    Kind.POLICY: _alter_policy,
+    Kind.FOREIGN_KEY: _replace_key,
+}
+
+
+def publish(
+    publications: Sequence[Published], live: TableName, retired: TableName, by_root: Mapping[str, bool]
+) -> Iterator[sql.Composed]:
+    """Compose the statements by which publications go over to the table that is live now.
+
+    Subscribers know the partitioned table by its own name, not by its partitions': ``by_root`` are the publications
+    whose option for that changes.
+    """
+    for each in publications:
+        name = sql.Identifier(each.name)
+        listed = sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Identifier, each.columns)))
+        where = sql.SQL("WHERE {}").format(catalog_text(each.filter))
+        yield sql.SQL("ALTER PUBLICATION {} DROP TABLE ONLY {}").format(name, retired.identifier)
+        if each.name in by_root:
+            option = sql.Literal(by_root[each.name])
+            yield sql.SQL("ALTER PUBLICATION {} SET (publish_via_partition_root = {})").format(name, option)
+        yield sql.SQL("ALTER PUBLICATION {} ADD TABLE ONLY {} {} {}").format(
+            name, live.identifier, listed if each.columns else sql.SQL(""), where if each.filter else sql.SQL("")
+        )
+
+
+def settle_triggers(live: Table, standby: Table, name: TableName, retired: TableName) -> Iterator[sql.Composed]:
+    """Compose the statements by which the application's triggers fire on the table that is live now, and only there."""
+    present = {each.name for each in standby.triggers}
+    for each in live.user_triggers:
+        if each.name in present:
+            yield surface.fire(name, each.name, each.enabled)
+        yield surface.fire(retired, each.name, "D")
