@@ -370,9 +370,9 @@ def test_a_long_transaction_is_named(run: Run, readings: Readings, dsn: str, mon
 
 
 @pytest.fixture(scope="module")
-def tuned_dsn() -> Iterator[str]:
+def tuned_dsn(programs: Path) -> Iterator[str]:
     """Return the address of a server that knows prepared transactions and the statistics of statements."""
-    with cluster.temporary(cluster.THROW_AWAY | {"max_prepared_transactions": "2"}) as server:
+    with cluster.temporary(cluster.THROW_AWAY | {"max_prepared_transactions": "2"}, programs) as server:
         dsn = server.conninfo("postgres")
         with psycopg.connect(dsn, autocommit=True) as connection:
             fill_readings(connection, 0)
