@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog
@@ -87,7 +88,16 @@ def scratch(run: Run) -> Iterator[Database]:
 
 
 def _drop(session: Session, name: str) -> None:
-    session.run("snapshot/drop_scratch", scratch=sql.Identifier(name))
+    """Drop the scratch database; by force only where a session of ours is left in it.
+
+    Force would have to end autovacuum's workers too, which no other role than a superuser may. Without it the server
+    ends them itself.
+    """
+    parts = {"scratch": sql.Identifier(name)}
+    try:
+        session.run("snapshot/drop_scratch", force=sql.SQL(""), **parts)
+    except psycopg.errors.ObjectInUse:
+        session.run("snapshot/drop_scratch", force=sql.SQL("WITH (FORCE)"), **parts)
 
 
 def _locale(session: Session) -> Row:
