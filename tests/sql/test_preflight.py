@@ -424,7 +424,7 @@ def test_upserts_on_the_old_key_are_found_in_the_live_workload(
 def limited(dsn: str, connection: psycopg.Connection, template: str) -> Iterator[tuple[str, str]]:
     """Return a role that may do nothing, and a connection string that takes it."""
     role = f"{template}_limited"
-    connection.execute(f"CREATE ROLE {role}")  # type: ignore[call-overload]
+    connection.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {role}")  # type: ignore[call-overload]
     yield role, make_conninfo(dsn, options=f"-c role={role}")
     connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")  # type: ignore[call-overload]
 
@@ -439,13 +439,17 @@ def test_each_missing_privilege_is_named(run: Run, readings: Readings, limited: 
     check = found(as_role(run, limited[1]))["privileges"]
     assert check.blocks
     assert check.evidence["missing"] == [
-        "membership of the owner postgres",
-        "SELECT on public.sensor_readings",
-        "TRIGGER on public.sensor_readings",
-        "REFERENCES on public.devices",
-        "REFERENCES on public.units",
+        "membership of the owner postgres, with its rights",
+        "DELETE on table public.sensor_readings",
+        "INSERT on table public.sensor_readings",
+        "SELECT on table public.sensor_readings",
+        "TRIGGER on table public.sensor_readings",
+        "REFERENCES on table public.devices",
+        "SELECT on table public.devices",
+        "REFERENCES on table public.units",
+        "SELECT on table public.units",
         "CREATE on schema public",
-        "the ledger's schema partition_playbook",
+        "the ledger in schema partition_playbook",
         "CREATEDB for the restore check",
         "SELECT for the dump on public.devices, public.sensor_readings, public.sensor_readings_id_seq, public.units",
     ]
@@ -468,7 +472,7 @@ def test_a_role_with_every_privilege_but_one_misses_that_one(
     assert blocking(run) == set()
     assert found(run)["statistics_privilege"].outcome is Outcome.FAILED
     connection.execute(f"REVOKE REFERENCES ON devices FROM {role}")  # type: ignore[call-overload]
-    assert found(run)["privileges"].evidence["missing"] == ["REFERENCES on public.devices"]
+    assert found(run)["privileges"].evidence["missing"] == ["REFERENCES on table public.devices"]
 
 
 def test_grants_by_others_than_the_owner_are_refused(
