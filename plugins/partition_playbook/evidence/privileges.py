@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook.checks import Check, Severity, check
-from partition_playbook.database import Row
+from partition_playbook.database import Row, Session
 from partition_playbook.evidence.precondition import Look
-from partition_playbook.names import LEDGER_SCHEMA
+from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.spec import Backup
 
 Lack = tuple[str, str]
@@ -19,11 +20,21 @@ def privileges(look: Look) -> Check:
     """Name every privilege that a run with these params would need and does not have."""
     found = _found(look)
     lacks = [*_as_owner(look, found), *_grants(look, found), *_on_schemas(look, found), *_for_dump(look, found)]
+    return _check(lacks, "superuser" if found["superuser"] else "all there")
+
+
+def no_look(session: Session, table: TableName, error: psycopg.Error) -> Check:
+    """Return the check for a role that may not even look at the table: nothing more is known before it may."""
+    remedy = f"GRANT USAGE ON SCHEMA {_quoted(table.schema)} TO {_quoted(session.connection.info.user)}"
+    return _check([(f"USAGE on schema {table.schema} ({error.diag.message_primary})", remedy)], "")
+
+
+def _check(lacks: Sequence[Lack], otherwise: str) -> Check:
     return check(
         "privileges",
         not lacks,
         expected="every privilege that the run needs",
-        actual="; ".join(name for name, _ in lacks) or ("superuser" if found["superuser"] else "all there"),
+        actual="; ".join(name for name, _ in lacks) or otherwise,
         remedy="; ".join(dict.fromkeys(remedy for _, remedy in lacks)),
         evidence={"missing": [name for name, _ in lacks]},
     )
