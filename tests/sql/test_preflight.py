@@ -64,7 +64,7 @@ BROKEN = [
     ("row_security", "CREATE POLICY p ON sensor_readings USING (true)"),
     ("publications", "CREATE PUBLICATION p FOR TABLE sensor_readings"),
     ("publications", "CREATE PUBLICATION p FOR ALL TABLES"),
-    ("publications", "CREATE PUBLICATION p FOR TABLES IN SCHEMA public"),
+    pytest.param("publications", "CREATE PUBLICATION p FOR TABLES IN SCHEMA public", marks=pytest.mark.since(15)),
     (
         "exclusion_constraints",
         "ALTER TABLE sensor_readings ADD EXCLUDE USING gist (tstzrange(recorded_at, received_at) WITH &&)",
@@ -121,10 +121,11 @@ BROKEN = [
     ("toast_options", "ALTER TABLE sensor_readings SET (toast.autovacuum_enabled = off)"),
     ("replica_identity", "ALTER TABLE sensor_readings REPLICA IDENTITY FULL"),
     ("replica_identity", "ALTER TABLE sensor_readings REPLICA IDENTITY USING INDEX sensor_readings_pkey"),
-    (
+    pytest.param(
         "access_method",
         "CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler; "
         "ALTER TABLE sensor_readings SET ACCESS METHOD other",
+        marks=pytest.mark.since(15),
     ),
     ("default_privileges", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC"),
     (
@@ -159,10 +160,9 @@ def test_what_cannot_be_carried_over_is_refused_by_name(
     assert refused[name]
 
 
+@pytest.mark.since(18)
 def test_a_virtual_column_is_carried_over(run: Run, readings: Readings, connection: psycopg.Connection) -> None:
     readings(100)
-    if connection.info.server_version < 180000:
-        return
     connection.execute("ALTER TABLE sensor_readings ADD warm boolean GENERATED ALWAYS AS (temperature > 20) VIRTUAL")
     assert blocking(run) == set()
     shadow.create(run)
@@ -170,10 +170,9 @@ def test_a_virtual_column_is_carried_over(run: Run, readings: Readings, connecti
         cutover.require_parity(sides(session, run))
 
 
+@pytest.mark.since(18)
 def test_a_temporal_key_is_refused(run: Run, readings: Readings, connection: psycopg.Connection) -> None:
     readings(0)
-    if connection.info.server_version < 180000:
-        return
     connection.execute(
         "ALTER TABLE sensor_readings ADD places int4range NOT NULL, ADD during tstzrange NOT NULL, "
         "ADD UNIQUE (places, during WITHOUT OVERLAPS)"
