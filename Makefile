@@ -3,13 +3,13 @@ ROWS ?=
 WRITERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check bench lock clean
+.PHONY: help demo up down test test-servers check bench lock clean
 VENV := .venv
 LOCKED := $(VENV)/.locked
 RUN := $(VENV)/bin/python -m
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(LOCKED) ## Migrate ROWS=1000000 live rows with WRITERS=2, prove it, roll it back, and say go or no-go
 	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS)
@@ -22,6 +22,9 @@ down: ## Stop Airflow and PostgreSQL, also after a crash; the data stays in .sta
 
 test: $(LOCKED) ## Run the tests
 	$(RUN) pytest
+
+test-servers: $(LOCKED) ## Run the engine's tests on PostgreSQL 14-18, or on those in SERVERS="15 17"; TESTS= names some
+	$(RUN) staging.servers $(SERVERS) $(TESTS)
 
 check: $(LOCKED) ## Lint, check the format and the types
 	$(RUN) ruff check

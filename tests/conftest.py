@@ -1,3 +1,8 @@
 """Load the fixtures; nothing else."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.tables", "tests.fixtures.migration"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.tables",
+    "tests.fixtures.migration",
+    "tests.fixtures.scenario",
+]

@@ -25,6 +25,7 @@ from partition_playbook.evidence import pg_tools, snapshot
 from partition_playbook.evidence.restore import scratch_name
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import RunParams, TableSpec
+from staging import cluster
 from tests.fixtures.tables import open_run
 
 Readings = Callable[[int], None]
@@ -65,6 +66,18 @@ def test_a_backup_restores_to_what_the_snapshot_held(
     assert recorded["value"] == pytest.approx(backup.seconds)
     assert recorded["detail"]["sha256"] == backup.sha256
     assert recorded["detail"]["bytes"] == sum(path.stat().st_size for path in Path(backup.folder).iterdir())
+
+
+def test_a_newer_tool_restores_into_an_older_server_without_a_complaint(
+    run: Run, readings: Readings, tool: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    readings(10)
+    backup = snapshot.take_backup(run, tmp_path, 1)
+    newest = cluster.bin_dir() / "pg_restore"
+    unknown = 'pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter "{}"'
+    for name, outcome in (("transaction_timeout", Outcome.PASSED), ("wrong_timeout", Outcome.FAILED)):
+        tool("pg_restore", f"{newest} \"$@\"; echo '{unknown.format(name)}' >&2; exit 1")
+        assert restored(run, backup)["restore_clean"] is outcome
 
 
 def test_the_sums_are_those_of_sha256sum(run: Run, readings: Readings, tmp_path: Path) -> None:

@@ -3,9 +3,16 @@
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on the ledger's own new tables
 -- transaction: one
--- rerun: safe because everything is IF NOT EXISTS
-CREATE SCHEMA IF NOT EXISTS partition_playbook;
-COMMENT ON SCHEMA partition_playbook IS 'Partition Playbook: the ledger of its runs and the change logs of its migrations';
+-- rerun: safe because what is there is left as it is
+DO $schema$
+BEGIN
+    -- IF NOT EXISTS would ask for CREATE on the database and for the schema's ownership where both are somebody else's.
+    IF to_regnamespace('partition_playbook') IS NULL THEN
+        CREATE SCHEMA partition_playbook;
+        COMMENT ON SCHEMA partition_playbook IS 'Partition Playbook: the ledger of its runs and the change logs of its migrations';
+    END IF;
+END
+$schema$;
 
 CREATE TABLE IF NOT EXISTS partition_playbook.runs (
     run_id       text PRIMARY KEY,
@@ -21,7 +28,6 @@ CREATE TABLE IF NOT EXISTS partition_playbook.runs (
     ended_at     timestamptz,
     verdict      text
 );
-CREATE INDEX IF NOT EXISTS runs_table ON partition_playbook.runs (table_schema, table_name, started_at);
 
 CREATE TABLE IF NOT EXISTS partition_playbook.loads (
     run_id         text NOT NULL REFERENCES partition_playbook.runs,
@@ -74,7 +80,6 @@ CREATE TABLE IF NOT EXISTS partition_playbook.checks (
     evidence   jsonb NOT NULL DEFAULT '{{}}',
     checked_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX IF NOT EXISTS checks_run ON partition_playbook.checks (run_id, section, name, check_id);
 
 CREATE TABLE IF NOT EXISTS partition_playbook.events (
     event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -88,4 +93,14 @@ CREATE TABLE IF NOT EXISTS partition_playbook.events (
     detail      jsonb NOT NULL DEFAULT '{{}}',
     happened_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX IF NOT EXISTS events_run ON partition_playbook.events (run_id, event_id)
+
+DO $indexes$
+BEGIN
+    -- IF NOT EXISTS would ask for the tables' ownership.
+    IF to_regclass('partition_playbook.events_run') IS NULL THEN
+        CREATE INDEX runs_table ON partition_playbook.runs (table_schema, table_name, started_at);
+        CREATE INDEX checks_run ON partition_playbook.checks (run_id, section, name, check_id);
+        CREATE INDEX events_run ON partition_playbook.events (run_id, event_id);
+    END IF;
+END
+$indexes$

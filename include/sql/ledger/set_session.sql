@@ -1,4 +1,4 @@
--- purpose: Give the session its name, its limits, its zone, the styles that bounds are read in, an end with its client and a search path that nobody else can write to
+-- purpose: Give the session its name, its limits, its zone, the styles that bounds are read in, an end with its client, a search path that nobody else can write to, and an error where a policy would hide rows
 -- params: application_name, lock_timeout, statement_timeout, idle_in_transaction, timezone, search_path
 -- returns: row
 -- lock: none
@@ -12,4 +12,5 @@ SELECT set_config('application_name', %(application_name)s, false),
        set_config('search_path', %(search_path)s, false),
        set_config('DateStyle', 'ISO, MDY', false),
        set_config('IntervalStyle', 'postgres', false),
+       set_config('row_security', 'off', false),
        CASE WHEN version() LIKE '%%linux%%' THEN set_config('client_connection_check_interval', '10s', false) END

@@ -1,31 +1,25 @@
--- purpose: Read what the connection's role may do to a table, its schema, the database and the ledger's schema
+-- purpose: Read what the connection's role is and may do: its attributes, the table's owner, the database and the ledger's schema
 -- params: schema, name, ledger_schema
 -- returns: row
 -- lock: none
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT r.rolsuper AS superuser,
+SELECT current_user::text AS role,
+       r.rolsuper AS superuser,
+       r.rolinherit AS inherits,
        r.rolcreatedb OR r.rolsuper AS createdb,
        pg_get_userbyid(c.relowner) AS owner,
        pg_has_role(c.relowner, 'USAGE') AS uses_owner,
        pg_has_role(c.relowner, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS becomes_owner,
-       has_schema_privilege(n.oid, 'USAGE') AS uses_schema,
-       has_schema_privilege(n.oid, 'CREATE') AS creates_in_schema,
-       has_schema_privilege(c.relowner, n.oid, 'CREATE') AS owner_creates_in_schema,
-       has_table_privilege(c.oid, 'SELECT') AS selects,
-       has_table_privilege(c.oid, 'TRIGGER') AS triggers,
+       has_schema_privilege(c.relowner, n.oid, 'USAGE') AND has_schema_privilege(c.relowner, n.oid, 'CREATE') AS owner_creates_in_schema,
+       row_security_active(c.oid) AS filtered,
        has_database_privilege(current_database(), 'CREATE') AS creates_schemas,
        l.oid IS NOT NULL AS ledger_exists,
        coalesce(has_schema_privilege(l.oid, 'USAGE') AND has_schema_privilege(l.oid, 'CREATE'), false) AS uses_ledger,
        coalesce((SELECT bool_and(has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'INSERT') AND has_table_privilege(t.oid, 'UPDATE'))
                    FROM pg_class t WHERE t.relnamespace = l.oid AND t.relkind = 'r'
                     AND t.relname IN ('runs', 'loads', 'statistics', 'measurements', 'checks', 'events')), true) AS writes_ledger,
-       pg_has_role('pg_read_all_stats', 'USAGE') AS reads_statistics,
-       coalesce((SELECT array_agg(DISTINCT k.confrelid::regclass::text)
-                   FROM pg_constraint k
-                  WHERE k.conrelid = c.oid AND k.contype = 'f' AND NOT has_table_privilege(k.confrelid, 'REFERENCES')
-                    AND EXISTS (SELECT FROM unnest(k.confkey) u WHERE NOT has_column_privilege(k.confrelid, u, 'REFERENCES'))),
-                '{{}}') AS unreferenced
+       pg_has_role('pg_read_all_stats', 'USAGE') AS reads_statistics
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_roles r ON r.rolname = current_user

@@ -4,4 +4,4 @@
 -- lock: none
 -- transaction: none
 -- rerun: safe because what is gone already is passed over
-DROP DATABASE IF EXISTS {scratch} WITH (FORCE)
+DROP DATABASE IF EXISTS {scratch} {force}

@@ -13,7 +13,7 @@ from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.evidence import carried, source, surroundings
 from partition_playbook.evidence.precondition import Look, make
-from partition_playbook.evidence.privileges import privileges, statistics_privilege
+from partition_playbook.evidence.privileges import no_look, privileges, statistics_privilege
 from partition_playbook.migration import shadow
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import Mode, RunParams
@@ -78,8 +78,12 @@ def _server(session: Session, latency: float) -> Iterator[Check]:
 
 
 def _table(session: Session, run: Run, params: RunParams) -> Iterator[Check]:
-    with run.database.block(session):
-        table = catalog.describe(session, run.table)
+    try:
+        with run.database.block(session):
+            table = catalog.describe(session, run.table)
+    except psycopg.errors.InsufficientPrivilege as error:
+        yield no_look(session, run.table, error)
+        return
     kind = KINDS[table.kind] if table else "nothing of that name, or no right to see it"
     plain = table is not None and table.kind in "rp"
     remedy = "Correct `table` in the spec, or create the table"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,11 +11,10 @@ from urllib.request import urlopen
 
 import pendulum
 import psycopg
-from psycopg import sql
 
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.evidence import pg_tools
+from partition_playbook.evidence import pg_tools, statement_statistics
 from partition_playbook.evidence.precondition import Look
 from partition_playbook.intervals import in_zone
 from partition_playbook.names import LEDGER_SCHEMA, clip
@@ -171,33 +169,23 @@ def event_triggers(look: Look) -> Check:
 
 def upserts(look: Look) -> Check:
     """Find statements of the live workload whose ON CONFLICT names a key that the partitioned table does not have."""
-    installed = look.session.rows("preflight/find_statement_statistics")
-    if not installed:
-        return skipped("upserts", f"pg_stat_statements is not installed: look for ON CONFLICT ({_key(look)}) yourself")
-    if look.partition_by in look.table.key:
-        return skipped("upserts", f"the key ({_key(look)}) stays as it is")
-    view = sql.Identifier(installed[0]["schema"], "pg_stat_statements")
-    rows = look.session.rows("preflight/list_upserts", {"name": look.table.name}, statements=view)
-    found = [f"{row['calls']} calls of {row['query'][:200]}" for row in rows if _conflicts(look, row["query"])]
+    old, table = set(look.table.key), look.table.table_name
+    named = f"ON CONFLICT ({', '.join(look.table.key)})"
+    if look.partition_by in old:
+        return skipped("upserts", f"the key of {named} stays as it is")
+    statistics = statement_statistics.read(look.session, table)
+    if statistics.problem:
+        return skipped("upserts", f"{statistics.problem}: look for {named} yourself")
+    written = [each for each in statistics.sent if any(place.target for place in each.script.naming(table))]
+    found = [each for each in written if old in each.script.conflict_targets]
     return check(
         "upserts",
         not found,
-        expected=f"no statement with ON CONFLICT ({_key(look)})",
-        actual="; ".join(found) or "none",
-        remedy=f"They would fail after cutover: let them say ON CONFLICT ({_key(look)}, {look.partition_by})",
+        expected=f"no statement with {named}",
+        actual="; ".join(f"{each.calls} calls of {each.text[:200]}" for each in found) or "none",
+        remedy=f"They would fail after cutover: let them say ON CONFLICT ({', '.join(look.table.key)}, "
+        f"{look.partition_by}), then forget these with pg_stat_statements_reset()",
     )
-
-
-def _key(look: Look) -> str:
-    return ", ".join(look.table.key)
-
-
-def _conflicts(look: Look, query: str) -> bool:
-    named = [
-        {part.strip().strip('"').lower() for part in match.split(",")}
-        for match in re.findall(r"on\s+conflict\s*\(([^)]*)\)", query, re.IGNORECASE)
-    ]
-    return {name.lower() for name in look.table.key} in named
 
 
 def backup(look: Look) -> Check:

@@ -239,6 +239,7 @@ def script(
         *dependents.settle_triggers(live, standby, run.table, retired),
         *dependents.publish(live.publications, run.table, retired, _published_by_root(run, live, direction)),
         *_bind_policies(live, run.table),
+        *_bind_policies(live, retired),
         *dependents.point(readers),
         statement("migration/create_capture_triggers").compose(table=run.table.identifier, function=function),
     ]

@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import TriggerRule, get_current_context, task, task_group
 
 from partition_playbook.errors import PlaybookError
-from partition_playbook.evidence import preflight
+from partition_playbook.evidence import preflight, validation, workload
 from partition_playbook.migration import cutover as engine
 from partition_playbook.migration import load as loading
 from partition_playbook.migration import plan as planning
@@ -64,9 +64,11 @@ def attach_partitions(run: Run, params: RunParams) -> int:
 
 @playbook_task
 def verify_online(run: Run) -> None:
-    """Catch up with the writers and compare every row of both tables in one snapshot."""
+    """Catch up with the writers, compare every row of both tables, and try the application's statements."""
     reconcile.catch_up(run, until=1000)
-    run.ledger.record([verify.content_check(*verify.compare(run), name="row_content_before_cutover")])
+    content = verify.content_check(*verify.compare(run), name="row_content_before_cutover")
+    run.ledger.record([content, validation.parity_check(run, name="parity_before_cutover")])
+    run.ledger.record(workload.checks(run))
 
 
 @playbook_task(decorator=task.branch)

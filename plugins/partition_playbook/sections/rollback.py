@@ -8,7 +8,7 @@ import time
 from airflow.sdk import TriggerRule, task, task_group
 
 from partition_playbook.checks import check
-from partition_playbook.evidence import application
+from partition_playbook.evidence import application, validation
 from partition_playbook.ledger import Phase
 from partition_playbook.migration import rollback as engine
 from partition_playbook.migration import verify
@@ -43,7 +43,7 @@ def roll_back(run: Run, params: RunParams) -> None:
         actual=f"{seconds:.1f} s until the original table was in service and its probes had answered",
         remedy="See the events of the ledger for where the time went",
     )
-    run.ledger.record([content, limit, *probes])
+    run.ledger.record([content, validation.parity_check(run, name="parity_after_rollback"), limit, *probes])
 
 
 @playbook_task(decorator=task.branch)
@@ -58,7 +58,8 @@ def stay_or_return(run: Run, params: RunParams) -> str:
 def migrate_again(run: Run) -> None:
     """Swap forward once more and verify once more."""
     engine.verified_swap(run, Direction.FORWARD, occasion="second_cutover")
-    run.ledger.record([verify.content_check(*verify.compare(run), name="row_content_after_second_cutover")])
+    content = verify.content_check(*verify.compare(run), name="row_content_after_second_cutover")
+    run.ledger.record([content, validation.parity_check(run, name="parity_after_second_cutover")])
 
 
 @playbook_task

@@ -1,0 +1,9 @@
+-- purpose: Plan from here to the end of the transaction as the application would, whatever its parameters are
+-- params: search_path
+-- returns: row
+-- lock: none
+-- transaction: one
+-- rerun: safe because it ends with the transaction
+SELECT set_config('search_path', %(search_path)s, true),
+       set_config('standard_conforming_strings', 'on', true),
+       set_config('plan_cache_mode', 'force_generic_plan', true)

@@ -1,0 +1,49 @@
+-- purpose: List the grants that the connection's role lacks on a table and on everything that its rows and keys use
+-- params: schema, name
+-- returns: rows
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+WITH source AS (
+    SELECT c.oid, c.relnamespace
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = %(schema)s AND c.relname = %(name)s
+), keys AS (
+    SELECT k.confrelid, k.confkey FROM source c JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid
+), types AS (
+    SELECT t.oid, t.typnamespace
+      FROM source c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_type t ON t.oid = a.atttypid
+), functions AS (
+    -- What defaults, generated columns, checks and indexes call is called again for every row that is copied.
+    SELECT p.oid, p.pronamespace
+      FROM source c
+      JOIN pg_depend d ON (d.classid, d.objid) IN (SELECT 'pg_attrdef'::regclass::oid, a.oid FROM pg_attrdef a WHERE a.adrelid = c.oid
+                                                   UNION ALL
+                                                   SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k WHERE k.conrelid = c.oid
+                                                   UNION ALL
+                                                   SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i WHERE i.indrelid = c.oid)
+      JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+)
+SELECT 1 AS place, p AS privilege, 'TABLE' AS kind, c.oid::regclass::text AS name
+  FROM source c CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'DELETE', 'TRIGGER']) AS p
+ WHERE NOT has_table_privilege(c.oid, p)
+UNION
+SELECT 2, p, 'TABLE', k.confrelid::regclass::text
+  FROM keys k CROSS JOIN unnest(ARRAY['SELECT', 'REFERENCES']) AS p
+ WHERE NOT has_table_privilege(k.confrelid, p)
+   AND EXISTS (SELECT FROM unnest(k.confkey) u WHERE NOT has_column_privilege(k.confrelid, u, p))
+UNION
+SELECT 3, 'EXECUTE', 'FUNCTION', f.oid::regprocedure::text FROM functions f WHERE NOT has_function_privilege(f.oid, 'EXECUTE')
+UNION
+SELECT 4, 'USAGE', 'TYPE', t.oid::regtype::text FROM types t WHERE NOT has_type_privilege(t.oid, 'USAGE')
+UNION
+SELECT 5, 'USAGE', 'SCHEMA', quote_ident(n.nspname)
+  FROM pg_namespace n
+ WHERE n.oid IN (SELECT relnamespace FROM source
+                 UNION ALL SELECT r.relnamespace FROM keys k JOIN pg_class r ON r.oid = k.confrelid
+                 UNION ALL SELECT typnamespace FROM types
+                 UNION ALL SELECT pronamespace FROM functions)
+   AND NOT has_schema_privilege(n.oid, 'USAGE')
+UNION
+SELECT 6, 'CREATE', 'SCHEMA', quote_ident(%(schema)s) FROM source c WHERE NOT has_schema_privilege(c.relnamespace, 'CREATE')
+ ORDER BY 1, 4, 2

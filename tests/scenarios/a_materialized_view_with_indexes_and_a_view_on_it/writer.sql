@@ -1,0 +1,6 @@
+-- insert
+INSERT INTO sales AS live (sold_at, net) VALUES (%(moment)s, 30)
+-- move
+UPDATE sales AS live SET sold_at = %(moment)s WHERE id = %(id)s
+-- delete
+DELETE FROM sales AS live WHERE id = %(id)s

@@ -1,0 +1,17 @@
+CREATE ROLE scenario_grants_owner;
+CREATE ROLE scenario_grants_lead;
+CREATE ROLE scenario_grants_clerk;
+GRANT USAGE, CREATE ON SCHEMA public TO scenario_grants_owner;
+CREATE TABLE salaries (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, paid_at timestamptz NOT NULL, employee text, amount numeric);
+ALTER TABLE salaries OWNER TO scenario_grants_owner;
+SET ROLE scenario_grants_owner;
+GRANT ALL ON salaries TO scenario_grants_lead WITH GRANT OPTION;
+GRANT SELECT (id, paid_at, employee), UPDATE (employee) ON salaries TO scenario_grants_clerk;
+GRANT SELECT (paid_at) ON salaries TO PUBLIC;
+GRANT SELECT (amount) ON salaries TO scenario_grants_lead WITH GRANT OPTION;
+REVOKE TRUNCATE, REFERENCES ON salaries FROM scenario_grants_owner;
+SET ROLE scenario_grants_lead;
+GRANT INSERT ON salaries TO scenario_grants_clerk;
+GRANT SELECT (amount) ON salaries TO scenario_grants_clerk WITH GRANT OPTION;
+RESET ROLE;
+INSERT INTO salaries (paid_at, employee, amount) SELECT moment, 'e' || n, n FROM pg_temp.moments(300);

@@ -1,0 +1,14 @@
+CREATE TABLE fired (trigger text);
+CREATE TABLE tasks (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, due_at timestamptz NOT NULL, moves integer NOT NULL DEFAULT 0);
+CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.fired VALUES (TG_NAME);
+    IF TG_LEVEL = 'ROW' THEN
+        NEW.moves := NEW.moves + 1;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER before_move BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION count_it();
+CREATE TRIGGER moved AFTER UPDATE ON tasks REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION count_it();
+CREATE TRIGGER inserted AFTER INSERT ON tasks FOR EACH STATEMENT EXECUTE FUNCTION count_it();
+INSERT INTO tasks (due_at) SELECT moment FROM pg_temp.moments(400);

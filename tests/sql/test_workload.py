@@ -1,0 +1,372 @@
+"""The live workload: the application's own statements, planned on the shadow before it takes over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from partition_playbook.checks import Check, Outcome, Severity
+from partition_playbook.database import Database
+from partition_playbook.evidence import statement_statistics, workload
+from partition_playbook.migration import cutover, load, reconcile, shadow
+from partition_playbook.migration.run import Direction, Run
+from partition_playbook.spec import TableSpec, load_spec
+from tests.fixtures.tables import fill_readings, open_run
+
+Connect = Callable[[], psycopg.Connection]
+INSERT = (
+    "INSERT INTO sensor_readings (id, unit_id, device_id, recorded_at) "
+    "SELECT 1, u.id, d.id, now() FROM units u, devices d WHERE false"
+)
+
+
+def build(run: Run) -> None:
+    for each in shadow.create(run):
+        load.load_partition(run, each["partition_name"], workers=1)
+    shadow.attach(run)
+    reconcile.catch_up(run)
+
+
+@pytest.fixture(scope="session")
+def template(server_dsn: str) -> str:
+    """Return a template database in which the shadow stands beside the worked table, and statements are counted."""
+    name = f"playbook_shadowed_{os.getpid()}"
+    with psycopg.connect(server_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    dsn = make_conninfo(server_dsn, dbname=name)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        fill_readings(connection, 2_000, days=120)
+        connection.execute("CREATE EXTENSION pg_stat_statements")
+    build(open_run(partial(psycopg.connect, dsn), load_spec("sensor_readings"), "test-run"))
+    return name
+
+
+def send(connection: psycopg.Connection, *statements: str, times: int = 1) -> None:
+    for each in statements:
+        for _ in range(times):
+            connection.execute(cast(Any, each))
+
+
+def found(run: Run) -> dict[str, Check]:
+    return {each.name: each for each in workload.checks(run)}
+
+
+def blocking(run: Run) -> list[str]:
+    return [each["query"] for each in found(run)["workload_runs"].evidence["statements"]]
+
+
+def listed(run: Run, check: str = "workload_prunes") -> list[str]:
+    return [each["query"] for each in found(run)[check].evidence["statements"]]
+
+
+def test_an_upsert_on_the_old_key_blocks(run: Run, connection: psycopg.Connection) -> None:
+    send(connection, f"{INSERT} ON CONFLICT (id) DO NOTHING", times=3)
+    send(connection, "SELECT count(*) FROM sensor_readings WHERE recorded_at > now()")
+    check = found(run)["workload_runs"]
+    assert check.blocks
+    (evidence,) = check.evidence["statements"]
+    assert (evidence["calls"], evidence["share_of_calls"]) == (3, 0.75)
+    assert 0 < evidence["share_of_time"] < 1
+    assert "no unique or exclusion constraint matching the ON CONFLICT" in evidence["reason"]
+    assert "ON CONFLICT (id) DO NOTHING" in check.actual
+    assert "(id, recorded_at)" in check.remedy
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "ON CONFLICT (id, recorded_at) DO UPDATE SET source = excluded.source || sensor_readings.source",
+        "ON CONFLICT DO NOTHING",
+        "ON CONFLICT ON CONSTRAINT sensor_readings_pkey DO NOTHING",
+        "RETURNING sensor_readings.id, public.sensor_readings.source",
+    ],
+)
+def test_a_write_that_the_new_key_serves_does_not_block(run: Run, connection: psycopg.Connection, clause: str) -> None:
+    if "(id, recorded_at)" in clause:
+        send(connection, "CREATE UNIQUE INDEX also ON sensor_readings (id, recorded_at)")
+    send(connection, f"{INSERT} {clause}")
+    checks = found(run)
+    assert [str(each) for each in checks.values() if each.outcome is not Outcome.PASSED] == []
+    assert checks["workload_seen"].evidence["statements"] == 1
+
+
+def test_a_group_by_that_leans_on_the_old_key_blocks(run: Run, connection: psycopg.Connection) -> None:
+    send(connection, "SELECT id, battery, count(*) FROM sensor_readings GROUP BY id")
+    assert len(blocking(run)) == 1
+    assert "must appear in the GROUP BY" in found(run)["workload_runs"].actual
+
+
+def test_only_blocks_because_it_would_find_nothing(run: Run, connection: psycopg.Connection) -> None:
+    send(connection, "SELECT count(*) FROM ONLY sensor_readings")
+    assert "ONLY finds no row" in found(run)["workload_runs"].actual
+
+
+def test_what_wants_the_partition_column_is_listed_with_its_share(run: Run, connection: psycopg.Connection) -> None:
+    send(connection, "SELECT * FROM sensor_readings WHERE device_id = gen_random_uuid()", times=3)
+    send(connection, "UPDATE sensor_readings SET battery = 1 WHERE id = 77")
+    send(
+        connection,
+        "SELECT * FROM sensor_readings WHERE device_id = gen_random_uuid() AND recorded_at > now() - interval '7 days'",
+        "SELECT * FROM sensor_readings WHERE recorded_at >= '2020-01-01' AND recorded_at < timestamptz '2020-02-01'",
+        "DELETE FROM sensor_readings WHERE recorded_at < now() - interval '9 years'",
+        "UPDATE sensor_readings SET battery = 1 WHERE id = 77 AND recorded_at = '2020-01-01'",
+        "SELECT date_trunc('day', recorded_at), extract(hour from recorded_at), count(*) FROM sensor_readings "
+        "WHERE recorded_at > now() GROUP BY date_trunc('day', recorded_at), extract(hour from recorded_at)",
+        "SELECT 1 FROM sensor_readings WHERE recorded_at IN ('2020-01-01', '2020-01-02', '2020-01-03')",
+    )
+    checks = found(run)
+    check = checks["workload_prunes"]
+    assert (check.outcome, check.severity) == (Outcome.FAILED, Severity.WARNING)
+    shares = {each["query"].split()[0]: each["share_of_calls"] for each in check.evidence["statements"]}
+    assert shares == {"SELECT": 0.3, "UPDATE": 0.1}
+    times = [each["total_ms"] for each in check.evidence["statements"]]
+    assert times == sorted(times, reverse=True)
+    assert "2 of 8, 40.0% of the calls" in check.actual
+    assert checks["workload_explained"].outcome is Outcome.PASSED
+    assert checks["workload_runs"].outcome is Outcome.PASSED
+    assert checks["workload_seen"].outcome is Outcome.PASSED
+
+
+def test_with_parameters_as_drivers_send_them(run: Run, connect: Connect) -> None:
+    with connect() as connection:
+        for _ in range(8):
+            connection.execute("SELECT * FROM sensor_readings WHERE id = %s AND recorded_at > %s", (1, "2020-01-01"))
+            connection.execute("SELECT * FROM sensor_readings WHERE id = ANY (%s)", ([1, 2],))
+    (query,) = listed(run)
+    assert "ANY" in query
+
+
+def test_what_only_looks_like_the_table_is_left_alone(run: Run, connection: psycopg.Connection) -> None:
+    send(
+        connection,
+        "CREATE TABLE labels (sensor_readings int, id int); CREATE SCHEMA other; "
+        "CREATE TABLE other.sensor_readings (id int primary key)",
+        "SELECT 'FROM sensor_readings' FROM labels WHERE id = 1 -- FROM sensor_readings",
+        "SELECT sensor_readings.id FROM labels sensor_readings WHERE sensor_readings.sensor_readings = 1",
+        "SELECT a.id FROM labels a JOIN labels b USING (sensor_readings)",
+        "INSERT INTO other.sensor_readings VALUES (1) ON CONFLICT (id) DO NOTHING",
+    )
+    assert found(run)["workload_seen"].evidence["statements"] == 0
+
+
+def test_the_name_may_stand_beside_the_table(run: Run, connection: psycopg.Connection) -> None:
+    send(
+        connection,
+        "SELECT 'it''s FROM sensor_readings', sensor_readings.id, public.sensor_readings.battery "
+        "FROM public.sensor_readings WHERE recorded_at > now() ORDER BY sensor_readings.id",
+        'SELECT u.name FROM units u JOIN "sensor_readings" AS "units" ON "units".unit_id = u.id '
+        "WHERE units.recorded_at > now() FOR UPDATE OF units",
+        "SELECT to_json(sensor_readings) FROM sensor_readings WHERE recorded_at > now()",
+        "SELECT count(*) FROM sensor_readings sensor_readings WHERE sensor_readings.recorded_at > now()",
+        "WITH gone AS (DELETE FROM SENSOR_READINGS r USING units sensor_readings WHERE r.recorded_at > now() "
+        "AND r.unit_id = sensor_readings.id RETURNING r.*) SELECT count(*) FROM gone",
+    )
+    checks = found(run)
+    assert [str(each) for each in checks.values() if each.outcome is not Outcome.PASSED] == []
+    assert checks["workload_seen"].evidence["statements"] == 5
+
+
+def test_a_quoted_mixed_case_table(connection: psycopg.Connection, connect: Connect, spec: TableSpec) -> None:
+    table = '"Plant 7"."Sensor ""Readings"""'
+    send(
+        connection,
+        'CREATE SCHEMA "Plant 7"',
+        f'CREATE TABLE {table} ("Id" bigint PRIMARY KEY, "At" timestamptz NOT NULL, "Sensor ""Readings""" int)',
+        f"INSERT INTO {table} SELECT n, now() - n * interval '1 day' FROM generate_series(1, 100) n",
+    )
+    given = {"table": 'Plant 7.Sensor "Readings"', "partition_by": "At", "distinct": []}
+    run = open_run(connect, TableSpec.model_validate(given), "mixed-run")
+    build(run)
+    send(
+        connection,
+        "SELECT pg_stat_statements_reset()",
+        f'SELECT * FROM {table} WHERE "Id" = 3',
+        f'SELECT {table}."Sensor ""Readings""" FROM {table} WHERE "At" > now()',
+        f'INSERT INTO {table} VALUES (1, now()) ON CONFLICT ("Id") DO NOTHING',
+    )
+    with connect() as session:
+        session.execute('SET search_path = "Plant 7"')
+        session.execute('SELECT max("Id") FROM "Sensor ""Readings""" AS x WHERE x."At" > now()')
+    checks = found(run)
+    assert checks["workload_seen"].evidence["statements"] == 4
+    assert [len(checks[name].evidence["statements"]) for name in workload.NAMES] == [1, 1, 0]
+
+
+def test_what_the_live_table_refuses_too_does_not_block(run: Run, connection: psycopg.Connection) -> None:
+    send(
+        connection,
+        "CREATE TEMP TABLE basket (id bigint)",
+        "SELECT * FROM sensor_readings JOIN basket USING (id)",
+        "DROP TABLE basket",
+        "WITH sensor_readings AS (SELECT 1 AS id) SELECT * FROM sensor_readings",
+        "CREATE TABLE copied AS SELECT * FROM sensor_readings",
+    )
+    with connection.cursor().copy("COPY sensor_readings (id) TO STDOUT") as copied:
+        assert sum(1 for _ in copied) > 0
+    checks = found(run)
+    assert checks["workload_runs"].outcome is Outcome.PASSED
+    check = checks["workload_explained"]
+    assert (check.outcome, check.severity) == (Outcome.FAILED, Severity.WARNING)
+    reasons = " ".join(each["reason"] for each in check.evidence["statements"])
+    assert "4 of 4" in check.actual
+    for told in ('relation "basket" does not exist', "WITH gives another", "take CREATE", "take COPY"):
+        assert told in reasons
+
+
+def test_what_takes_too_long_does_not_block(run: Run, connection: psycopg.Connection, connect: Connect) -> None:
+    send(connection, "SELECT count(*) FROM sensor_readings, units WHERE recorded_at > now()")
+    with connect() as busy:
+        busy.execute("LOCK TABLE units")
+        checks = found(run)
+    assert checks["workload_runs"].outcome is Outcome.PASSED
+    assert "55P03" in checks["workload_explained"].actual
+
+
+def test_a_cursor_is_tried_by_its_query(run: Run, connect: Connect) -> None:
+    with connect() as connection, connection.cursor("nightly") as cursor:
+        cursor.execute("SELECT * FROM sensor_readings WHERE battery = 3")
+        cursor.fetchall()
+    (query,) = listed(run)
+    assert 'DECLARE "nightly"' in query
+
+
+def test_nothing_is_executed_and_nothing_stays(run: Run, connection: psycopg.Connection) -> None:
+    send(
+        connection,
+        "CREATE TABLE calls (n int)",
+        "CREATE FUNCTION write_secretly() RETURNS int LANGUAGE plpgsql IMMUTABLE AS "
+        "'BEGIN EXECUTE ''INSERT INTO public.calls VALUES (1)''; RETURN 1; EXCEPTION WHEN OTHERS THEN RETURN 1; END'",
+        "CREATE FUNCTION write_openly() RETURNS int LANGUAGE sql VOLATILE AS "
+        "'INSERT INTO public.calls VALUES (1) RETURNING 1'",
+        "SELECT write_secretly() FROM sensor_readings WHERE false",
+        "SELECT write_openly() FROM sensor_readings WHERE id = -1",
+        "DELETE FROM sensor_readings WHERE id = -1",
+        "SELECT nextval('sensor_readings_id_seq') FROM sensor_readings WHERE id = -1",
+        "TRUNCATE calls",
+    )
+    before = connection.execute("SELECT last_value FROM sensor_readings_id_seq").fetchone()
+    found(run)
+    assert connection.execute("SELECT count(*) FROM calls").fetchone() == (0,)
+    assert connection.execute("SELECT count(*) FROM sensor_readings").fetchone() == (2000,)
+    assert connection.execute("SELECT last_value FROM sensor_readings_id_seq").fetchone() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1 FROM sensor_readings; DELETE FROM public.sensor_readings",
+        "SELECT 1 FROM sensor_readings; COMMIT; DELETE FROM public.sensor_readings",
+        "DROP TABLE sensor_readings",
+        "SELECT '\\'; DELETE FROM public.sensor_readings; --' FROM sensor_readings",
+    ],
+)
+def test_a_text_that_is_no_single_statement_is_never_run(
+    run: Run, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    sent = statement_statistics.Sent(text, "public", 1, 1.0)
+    statistics = statement_statistics.Statistics(sent=(sent,))
+    monkeypatch.setattr(statement_statistics, "read", lambda *_: statistics)
+    assert found(run)["workload_runs"].outcome is Outcome.PASSED
+    assert connection.execute("SELECT count(*) FROM sensor_readings").fetchone() == (2000,)
+
+
+def test_the_server_refuses_two_statements_even_where_the_reader_would_not(
+    run: Run, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("partition_playbook.evidence.statements.Script.problem", "")
+    sent = statement_statistics.Sent("SELECT 1 FROM sensor_readings; DELETE FROM public.sensor_readings", "public")
+    monkeypatch.setattr(statement_statistics, "read", lambda *_: statement_statistics.Statistics(sent=(sent,)))
+    assert "cannot insert multiple commands" in found(run)["workload_explained"].actual
+    assert connection.execute("SELECT count(*) FROM sensor_readings").fetchone() == (2000,)
+
+
+def test_the_playbooks_own_statements_are_left_out(run: Run, connection: psycopg.Connection) -> None:
+    """The template was built by the engine under the eyes of the extension; a comparison reads the whole table."""
+    connection.execute("SELECT pg_stat_statements_reset()")
+    with run.database.session() as session:
+        session.row("validation/count_rows", table=run.table.identifier)
+        session.execute(sql.SQL("DELETE FROM public.sensor_readings WHERE false"), purpose="Try")
+    texts = connection.execute("SELECT query FROM pg_stat_statements WHERE query LIKE '%sensor_readings%'").fetchall()
+    assert len([text for (text,) in texts if "/* partition_playbook */" in text]) >= 2
+    assert found(run)["workload_seen"].evidence["statements"] == 0
+
+
+def test_without_the_extension_the_specs_statements_are_tried(run: Run, connection: psycopg.Connection) -> None:
+    send(connection, "DROP EXTENSION pg_stat_statements")
+    upsert = {"name": "upsert", "sql": "SELECT id, battery, count(*) FROM {table} GROUP BY id;"}
+    wide = {"name": "by_battery", "sql": "SELECT * FROM sensor_readings WHERE battery = 3"}
+    content = run.spec.model_dump() | {"application": {"probes": [upsert]}}
+    content["queries"] = [*content["queries"], wide]
+    checks = found(replace(run, spec=run.spec.model_validate(content)))
+    assert checks["workload_seen"].outcome is Outcome.SKIPPED
+    assert "not installed" in checks["workload_seen"].actual
+    assert "[probe upsert]" in checks["workload_runs"].actual
+    assert [each["label"] for each in checks["workload_prunes"].evidence["statements"]] == ["query by_battery"]
+    assert checks["workload_explained"].outcome is Outcome.PASSED
+
+
+def test_where_nothing_was_seen_the_specs_statements_are_tried(run: Run) -> None:
+    checks = found(run)
+    assert (checks["workload_seen"].outcome, checks["workload_seen"].severity) == (Outcome.FAILED, Severity.WARNING)
+    assert "none touches the table" in checks["workload_seen"].actual
+    assert checks["workload_runs"].actual == "7 do"
+
+
+def test_an_unreadable_view_is_a_warning(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute("ALTER VIEW pg_stat_statements RENAME TO elsewhere")
+    check = found(run)["workload_seen"]
+    assert (check.outcome, check.severity) == (Outcome.FAILED, Severity.WARNING)
+    assert "cannot be read" in check.actual
+
+
+def test_a_role_that_may_not_see_the_statements_of_others_says_so(
+    run: Run, connection: psycopg.Connection, dsn: str, template: str
+) -> None:
+    role = f"{template}_blind"
+    send(connection, "SELECT count(*) FROM sensor_readings", times=4)
+    send(connection, f"CREATE ROLE {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    send(connection, f"GRANT USAGE ON SCHEMA partition_playbook TO {role}")
+    send(connection, f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA partition_playbook TO {role}")
+    try:
+        connect = partial(psycopg.connect, make_conninfo(dsn, options=f"-c role={role}"))
+        check = found(Run(run.spec, Database(connect), run.ledger))["workload_seen"]
+    finally:
+        send(connection, f"DROP OWNED BY {role}; DROP ROLE {role}")
+    assert check.severity is Severity.WARNING
+    assert "<insufficient privilege>" in check.actual
+    assert "pg_read_all_stats" in check.remedy
+
+
+def test_only_the_longest_are_looked_at(
+    run: Run, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statement_statistics, "MOST", 1)
+    send(connection, "SELECT count(*) FROM sensor_readings", "SELECT max(battery) FROM sensor_readings")
+    check = found(run)["workload_seen"]
+    assert check.evidence["statements"] <= 1
+    assert "only the 1 statements" in check.actual
+
+
+def test_a_name_alone_is_looked_up_as_its_role_would(run: Run, connection: psycopg.Connection, dsn: str) -> None:
+    """The role finds another table of that name first; the other role finds ours."""
+    send(connection, "CREATE SCHEMA tenant; CREATE TABLE tenant.sensor_readings (id int primary key)")
+    send(connection, f"ALTER DATABASE {connection.info.dbname} SET search_path = tenant, public")
+    send(connection, "SET search_path = tenant; INSERT INTO sensor_readings VALUES (1)")
+    send(connection, "INSERT INTO sensor_readings VALUES (1) ON CONFLICT (id) DO NOTHING")
+    checks = found(run)
+    assert checks["workload_runs"].outcome is Outcome.PASSED
+    assert "is another table" in checks["workload_explained"].actual
+
+
+def test_once_the_partitioned_table_is_live_there_is_nothing_to_try(run: Run) -> None:
+    cutover.swap(run, Direction.FORWARD)
+    assert {each.outcome for each in workload.checks(run)} == {Outcome.SKIPPED}
