@@ -47,16 +47,14 @@ def facts(session: Session, table: Table, by: str, names: Mapping[str, str] | No
     ``names`` leads from the names that a table's indexes and the like have while it stands by to those it will have.
     """
     given, table = names or {}, table.partitioned_by(by)
-    return dict(
-        [
-            *_table(table),
-            *((f"column {column.name}", f"{at} {_column(column)}") for at, column in enumerate(table.columns)),
-            *_constraints(table, given),
-            *_indexes(table, given),
-            *_others(table, given),
-            *_storage(session, table),
-        ]
-    )
+    return dict([*own_facts(table, given), *_storage(session, table)])
+
+
+def own_facts(table: Table, names: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Return what can be noticed of a relation by itself, without how it is stored and what reads it."""
+    given = names or {}
+    columns = ((f"column {column.name}", f"{at} {_column(column)}") for at, column in enumerate(table.columns))
+    return [*_table(table), *columns, *_constraints(table, given), *_indexes(table, given), *_others(table, given)]
 
 
 def names_once_live(live: Table, suffix: str) -> dict[str, str]:

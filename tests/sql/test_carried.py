@@ -27,6 +27,20 @@ CARRIED = {
         "CREATE VIEW a AS SELECT unit_id, count(*) AS n FROM sensor_readings GROUP BY unit_id; "
         "CREATE VIEW b AS SELECT a.*, s.battery FROM a JOIN sensor_readings s USING (unit_id)"
     ),
+    "a materialized view": (
+        "CREATE MATERIALIZED VIEW daily WITH (fillfactor = 80) AS SELECT unit_id, recorded_at::date AS day, "
+        "count(*) AS n, 'public.sensor_readings' AS told FROM sensor_readings GROUP BY 1, 2; CREATE UNIQUE INDEX once ON daily "
+        "(unit_id, day); COMMENT ON MATERIALIZED VIEW daily IS 'd'; COMMENT ON COLUMN daily.n IS 'rows'; "
+        "GRANT SELECT ON daily TO PUBLIC; CREATE VIEW total AS SELECT sum(n) AS n FROM daily"
+    ),
+    "a materialized view without rows": (
+        "CREATE MATERIALIZED VIEW daily AS SELECT count(*) AS n FROM sensor_readings s "
+        "JOIN units u ON u.id = s.unit_id WITH NO DATA"
+    ),
+    "a materialized view of a view": (
+        "CREATE VIEW warm AS SELECT * FROM sensor_readings WHERE battery > 5; "
+        "CREATE MATERIALIZED VIEW hot AS SELECT count(*) FROM warm"
+    ),
     "a parsed function": (
         "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM sensor_readings; END"
     ),
@@ -206,6 +220,33 @@ def test_a_view_reads_the_new_table_and_again_the_old_one(
     rollback.roll_back(run)
     connection.execute("DELETE FROM sensor_readings WHERE id <= 60")
     assert connection.execute("SELECT n FROM warm").fetchone() == (140,)
+
+
+def test_a_materialized_view_is_refreshed_from_the_new_table_and_again_from_the_old_one(
+    run: Run, readings: Readings, connection: psycopg.Connection
+) -> None:
+    readings(200)
+    connection.execute("CREATE MATERIALIZED VIEW daily AS SELECT count(*) AS n FROM sensor_readings")
+    connection.execute("CREATE VIEW total AS SELECT n FROM daily")
+    migrate(run)
+    for left, step in ((150, lambda: rollback.roll_back(run)), (140, lambda: None)):
+        connection.execute("DELETE FROM sensor_readings WHERE id <= %s", (200 - left,))
+        connection.execute("REFRESH MATERIALIZED VIEW daily")
+        assert connection.execute("SELECT n FROM total").fetchone() == (left,)
+        step()
+        assert connection.execute("SELECT n FROM total").fetchone() == (left,)
+    rollback.abandon(run)
+    assert connection.execute("SELECT count(*) FROM pg_matviews").fetchone() == (1,)
+
+
+def test_finalize_drops_the_twin_of_a_materialized_view(
+    run: Run, readings: Readings, connection: psycopg.Connection
+) -> None:
+    readings(200)
+    connection.execute("CREATE MATERIALIZED VIEW daily AS SELECT count(*) AS n FROM sensor_readings")
+    migrate(run)
+    rollback.finalize(run)
+    assert connection.execute("SELECT matviewname FROM pg_matviews").fetchall() == [("daily",)]
 
 
 def test_a_trigger_fires_once_for_each_write_of_the_application(

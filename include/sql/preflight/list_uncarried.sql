@@ -23,11 +23,14 @@ SELECT 'publications_of_partitions', format('%%s with %%s', p.pubname, r.prrelid
   JOIN pg_publication_rel r ON r.prpubid = p.oid
   JOIN pg_class t ON t.oid = r.prrelid AND t.relkind = 'p'
 UNION
-SELECT 'materialized_views', format('%%s', v.oid::regclass)
+SELECT 'nested_materialized_views', format('%%s reads %%s', outer_view.oid::regclass, v.oid::regclass)
   FROM source c
   JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
   JOIN pg_rewrite r ON r.oid = d.objid
   JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'm'
+  JOIN pg_depend e ON e.refclassid = 'pg_class'::regclass AND e.refobjid = v.oid AND e.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite f ON f.oid = e.objid AND f.ev_class <> v.oid
+  JOIN pg_class outer_view ON outer_view.oid = f.ev_class AND outer_view.relkind = 'm'
 UNION
 SELECT 'rules_elsewhere', format('%%s on %%s', r.rulename, r.ev_class::regclass)
   FROM source c

@@ -92,9 +92,9 @@ def _published_columns(hanging: Hanging) -> Iterator[str]:
 
 REFUSALS = (
     Refusal(
-        "materialized_views",
-        _listed("materialized_views"),
-        "Drop them and create them again after cutover: their rows can't be made again in a moment",
+        "nested_materialized_views",
+        _listed("nested_materialized_views"),
+        "Drop the outer one and create it again after cutover, or let it read a view",
     ),
     Refusal(
         "views_grouped_by_key",

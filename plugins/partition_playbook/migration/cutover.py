@@ -14,7 +14,7 @@ from partition_playbook.catalog import Table
 from partition_playbook.database import LockRetry, Session, with_lock_retry
 from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
 from partition_playbook.ledger import Phase
-from partition_playbook.migration import capture, dependents, keys, reconcile, surface
+from partition_playbook.migration import capture, dependents, keys, materialized, reconcile, surface
 from partition_playbook.migration.dependents import Dependent
 from partition_playbook.migration.run import Direction, Run, Sides, sides
 from partition_playbook.names import TableName, clip
@@ -78,6 +78,7 @@ def swap(
         return None
     require_parity(run, now)
     reconcile.catch_up(run, until=1_000)
+    materialized.prepare(run)
     keys.prepare(run, direction)
     expected = fingerprint(run)
     tries = 0
@@ -236,6 +237,7 @@ def script(
         _rename("TABLE", live.table_name, retired.name),
         _rename("TABLE", standby.table_name, run.table.name),
         *_move_sequences(run, session, before, direction),
+        *materialized.rename(session, before),
         *dependents.settle_triggers(live, standby, run.table, retired),
         *dependents.publish(live.publications, run.table, retired, _published_by_root(run, live, direction)),
         *_bind_policies(live, run.table),

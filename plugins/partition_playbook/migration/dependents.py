@@ -11,7 +11,7 @@ from psycopg import sql
 from partition_playbook import catalog, parity
 from partition_playbook.catalog import Published, Table
 from partition_playbook.database import Session
-from partition_playbook.migration import surface
+from partition_playbook.migration import materialized, surface
 from partition_playbook.migration.surface import catalog_text
 from partition_playbook.names import TableName
 from partition_playbook.parity import Facts
@@ -51,6 +51,11 @@ class Dependent:
         return f"{self.kind} {self.name}{f' on {self.other}' if self.other else ''}"
 
     @property
+    def table(self) -> TableName:
+        """Return the name of a view."""
+        return TableName(self.schema, self.name)
+
+    @property
     def belongs_to(self) -> TableName:
         """Return the table that a policy or a foreign key belongs to."""
         return TableName(self.schema, self.other)
@@ -62,16 +67,22 @@ class Dependent:
 
 
 def find(session: Session, table: TableName) -> tuple[Dependent, ...]:
-    """List what reads a table, but for what belongs to the table that stands by."""
-    rows = session.rows("catalog/list_dependents", {"schema": table.schema, "name": table.name})
+    """List what reads a table, directly or by a materialized view, but for what belongs to the one that stands by."""
+    sources = [table, *materialized.find(session, table)]
+    rows = [row for each in sources for row in session.rows("catalog/list_dependents", vars(each))]
     found = (Dependent(**row | {"kind": Kind(row["kind"]), "options": tuple(row["options"])}) for row in rows)
     return tuple(each for each in found if each.belongs_to not in (table.shadow, table.retired))
 
 
 def surface_of(session: Session, table: TableName, by: str) -> Facts:
     """Return everything that can be noticed of the live table, with what reads it."""
-    hanging = {f"dependent {each}": each.surface for each in find(session, table)}
-    return parity.facts(session, catalog.require(session, table), by) | hanging
+    found = parity.facts(session, catalog.require(session, table), by)
+    for each in find(session, table):
+        if each.kind is Kind.MATERIALIZED_VIEW:
+            found |= materialized.surface_of(session, each.table)
+        else:
+            found[f"dependent {each}"] = each.surface
+    return found
 
 
 def lock(dependents: Sequence[Dependent]) -> Iterator[sql.Composed]:
@@ -80,8 +91,8 @@ def lock(dependents: Sequence[Dependent]) -> Iterator[sql.Composed]:
     A view is locked by giving it the owner that it has: LOCK TABLE would lock every table that it reads.
     """
     for each in dependents:
-        if each.kind is Kind.VIEW:
-            yield sql.SQL("ALTER VIEW {} OWNER TO {}").format(each.identifier, sql.Identifier(each.owner))
+        if each.kind in (Kind.VIEW, Kind.MATERIALIZED_VIEW):
+            yield sql.SQL("ALTER TABLE {} OWNER TO {}").format(each.identifier, sql.Identifier(each.owner))
     others = {each.belongs_to for each in dependents if each.kind in (Kind.POLICY, Kind.FOREIGN_KEY)}
     for other in sorted(others):
         yield sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(other.identifier)

@@ -8,7 +8,17 @@ from dataclasses import replace
 from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.database import DrySession, Executed
-from partition_playbook.migration import capture, cutover, dependents, keys, load, reconcile, settle, shadow
+from partition_playbook.migration import (
+    capture,
+    cutover,
+    dependents,
+    keys,
+    load,
+    materialized,
+    reconcile,
+    settle,
+    shadow,
+)
 from partition_playbook.migration.run import Direction, Run, Sides, sides
 from partition_playbook.names import TableName, clip
 from partition_playbook.spec import DefaultPartition, RunParams
@@ -76,6 +86,7 @@ def _record_keys(session: DrySession, built: Sides, partitions: list[TableName])
 
 
 def _record_swap(run: Run, session: DrySession, built: Sides) -> None:
+    materialized.create_twins(session, built)
     readers = dependents.find(session, run.table)
     cutover.lock_around(session, built.live.table_name, built.other.table_name)
     for each in dependents.lock(readers):

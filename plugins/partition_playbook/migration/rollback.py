@@ -6,14 +6,17 @@ import logging
 import time
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from partition_playbook import catalog
 from partition_playbook.database import Limits, Session, with_lock_retry
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.ledger import Phase
-from partition_playbook.migration import capture, dependents, reconcile, verify
+from partition_playbook.migration import capture, dependents, materialized, reconcile, verify
 from partition_playbook.migration.cutover import Swapped, swap
+from partition_playbook.migration.dependents import Kind
 from partition_playbook.migration.run import Direction, Run, sides
-from partition_playbook.names import TableName
+from partition_playbook.names import TableName, clip
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +61,9 @@ def abandon(run: Run) -> None:
 
 
 def _leftovers(run: Run, session: Session) -> list[TableName]:
-    """Return the shadow and every partition of the run that hangs on no table, in the order in which they go."""
-    found = [run.table.shadow] if catalog.describe(session, run.table.shadow) else []
+    """Return the shadow with what reads it, and every partition of the run that hangs on no table, as they go."""
+    shadow = run.table.shadow
+    found = [*materialized.find(session, shadow), shadow] if catalog.describe(session, shadow) else []
     for load in run.ledger.loads():
         name = TableName(run.table.schema, load["partition_name"])
         table = catalog.describe(session, name)
@@ -82,7 +86,10 @@ def finalize(run: Run) -> None:
     if now.standby is not None:
         _require_disposable(run, now.standby)
         _drop_capture(run)
-        _drop(run, run.table.retired)
+        with run.database.session() as session:
+            twins = materialized.find(session, run.table.retired)
+        for each in (*twins, run.table.retired):
+            _drop(run, each)
     else:
         _drop_capture(run)
     _end(run, Phase.FINALIZED)
@@ -90,7 +97,12 @@ def finalize(run: Run) -> None:
 
 def _require_disposable(run: Run, retired: catalog.Table) -> None:
     with run.database.session() as session:
-        readers = dependents.find(session, retired.table_name)
+        twins = {clip(each.name, "_old") for each in materialized.find(session, run.table)}
+        readers = [
+            each
+            for each in dependents.find(session, retired.table_name)
+            if not (each.kind is Kind.MATERIALIZED_VIEW and each.name in twins)
+        ]
     needed = [*map(str, readers), *(f"publication {each.name}" for each in retired.publications)]
     if needed:
         raise PreconditionFailed(
@@ -117,7 +129,9 @@ def _drop_capture(run: Run) -> None:
 def _drop(run: Run, table: TableName) -> None:
     def attempt(lock_timeout: int) -> None:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
-            session.run("migration/drop_table", table=table.identifier)
+            described = catalog.describe(session, table)
+            kind = sql.SQL("MATERIALIZED VIEW" if described and described.kind == "m" else "TABLE")
+            session.run("migration/drop_table", kind=kind, table=table.identifier)
 
     with_lock_retry(run.database, table, attempt)
 
