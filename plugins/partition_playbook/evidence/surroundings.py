@@ -12,11 +12,13 @@ from urllib.request import urlopen
 import pendulum
 import psycopg
 
+from partition_playbook import catalog
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.evidence import pg_tools, statement_statistics
 from partition_playbook.evidence.precondition import Look
 from partition_playbook.intervals import in_zone
+from partition_playbook.migration import materialized
 from partition_playbook.names import LEDGER_SCHEMA, clip
 from partition_playbook.spec import Backup
 
@@ -48,7 +50,11 @@ def _planned_names(look: Look) -> Iterator[str]:
     with suppress(PreconditionFailed):  # partitions_planned says so
         yield from (table.partition(each.suffix).name for each in look.bounds)
     sequences = [row["name"] for row in look.session.rows("catalog/list_sequences", look.name) if row["identity"]]
-    for name in [*(index.name for index in look.table.indexes), *sequences]:
+    swapped = [each.name for each in (*look.table.indexes, *look.table.extended_statistics)]
+    for view in materialized.find(look.session, look.run.table):
+        described = catalog.require(look.session, view)
+        swapped += [view.name, *(index.name for index in described.indexes)]
+    for name in [*swapped, *sequences]:
         yield from (clip(name, "_new"), clip(name, "_old"))
 
 
