@@ -27,7 +27,12 @@ SETTINGS: dict[str, str] = {
     "track_io_timing": "on",
     "log_lock_waits": "on",
 }
-THROW_AWAY: dict[str, str] = SETTINGS | {"shared_buffers": "128MB", "max_wal_size": "2GB", "fsync": "off"}
+THROW_AWAY: dict[str, str] = SETTINGS | {
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "fsync": "off",
+    "wal_level": "logical",
+}
 ACCOUNT = "embedded_postgres"
 START_SECONDS = 300  # recovery after a crash may have 8 GB of log to read
 

@@ -88,24 +88,24 @@ def _link(native: Path) -> None:
         link.symlink_to((native.parent / each["source"]).relative_to(link.parent))
 
 
-def test(version: int, arguments: Sequence[str]) -> str:
-    """Run tests on one server; return what became of it in a word or two."""
+def test(version: int, arguments: Sequence[str]) -> tuple[bool, str]:
+    """Run tests on one server; return whether any failed, and what to say of it."""
     try:
         found = cluster.version(fetch(version))
     except NotAtHand as error:
-        return str(error)
+        return False, f"NOT RUN: {error}"
     command = [sys.executable, "-m", "pytest", f"--server={version}", *(arguments or ENGINE)]
     status = subprocess.run(command, cwd=PROJECT, check=False).returncode
-    return f"PostgreSQL {found}: {'passed' if status == 0 else f'FAILED, pytest ended with status {status}'}"
+    return status != 0, f"PostgreSQL {found}: {f'FAILED, pytest ended with status {status}' if status else 'passed'}"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the engine's tests, or those named, on the versions named, or on all; return the exit status."""
-    named = [int(each) for each in arguments if each.isdigit()]
-    others = [each for each in arguments if not each.isdigit()]
-    endings = [test(version, others) for version in named or VERSIONS]
-    print("", *endings, sep="\n")
-    return int(any("FAILED" in each for each in endings))
+    versions = [int(each) for each in arguments if each.isdigit()] or VERSIONS
+    tests = [each for each in arguments if not each.isdigit()]
+    endings = [test(version, tests) for version in versions]
+    print("", *(told for _, told in endings), sep="\n")
+    return int(any(failed for failed, _ in endings))
 
 
 if __name__ == "__main__":

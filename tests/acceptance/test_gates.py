@@ -143,6 +143,17 @@ def test_a_wrong_row_in_the_shadow_abandons_it_before_cutover(staged: Staged) ->
     assert_restored(staged, before)
 
 
+def test_a_statement_of_the_application_that_would_fail_abandons_the_shadow(staged: Staged) -> None:
+    staged.connection.execute("CREATE EXTENSION pg_stat_statements")
+    staged.connection.execute("SELECT id, battery, count(*) FROM public.sensor_readings GROUP BY id")
+    before = staged.look()
+    run = staged.rehearse()
+    assert_no_go(staged, run, (*PREFLIGHT, *SNAPSHOT, *SHADOW, *ABANDON), "migration", "workload_runs")
+    assert_restored(staged, before)
+    seen = "SELECT evidence->>'statements' FROM partition_playbook.checks WHERE name = 'workload_seen'"
+    assert staged.one(seen) == "2"  # this one and what the look reads, none of the playbook's
+
+
 def test_a_no_go_at_validation_rolls_back_and_keeps_what_was_written_since(staged: Staged) -> None:
     sabotage.at_phase(staged.connection, "live", ONE_ROW.format(FUTURE))
     before = staged.look()

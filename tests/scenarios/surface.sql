@@ -145,7 +145,8 @@ UNION ALL
 SELECT 'publication', p.pubname::text,
        concat_ws(' ', 'publishes', format('%%I.%%I', t.schemaname, t.tablename), to_jsonb(t) ->> 'attnames',
                  'where ' || (to_jsonb(t) ->> 'rowfilter'), 'insert', p.pubinsert, 'update', p.pubupdate, 'delete', p.pubdelete,
-                 'truncate', p.pubtruncate, 'owner', pg_get_userbyid(p.pubowner))
+                 'truncate', p.pubtruncate, 'owner', pg_get_userbyid(p.pubowner),
+                 'comment ' || quote_literal(obj_description(p.oid, 'pg_publication')))
   FROM (SELECT oid FROM heaps UNION SELECT oid FROM live) h
   JOIN pg_class c USING (oid)
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -173,5 +174,6 @@ SELECT 'sequence', s.called,
                  'cache', s.seqcache, 'cycle', s.seqcycle, 'owner', pg_get_userbyid(s.relowner),
                  'of', (SELECT attname FROM columns c JOIN live ON live.oid = c.relation WHERE c.attnum = s.refobjsubid), s.deptype,
                  'grants', (SELECT string_agg(x::text, ' ' ORDER BY x::text)
-                              FROM unnest(coalesce(s.relacl, acldefault('s', s.relowner))) x))
+                              FROM unnest(coalesce(s.relacl, acldefault('s', s.relowner))) x),
+                 'comment ' || quote_literal(obj_description(s.seqrelid, 'pg_class')))
   FROM sequences s

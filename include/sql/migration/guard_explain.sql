@@ -6,4 +6,5 @@
 -- rerun: safe because it ends with the transaction
 SELECT set_config('search_path', %(search_path)s, true),
        set_config('standard_conforming_strings', 'on', true),
+       set_config('row_security', 'on', true),
        set_config('plan_cache_mode', 'force_generic_plan', true)

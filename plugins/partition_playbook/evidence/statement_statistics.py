@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -26,7 +27,7 @@ class Sent:
     total_ms: float = 0.0
     label: str = ""
 
-    @property
+    @cached_property
     def script(self) -> Script:
         """Return the text as it can be read."""
         return Script(self.text)

@@ -188,7 +188,7 @@ def upserts(look: Look) -> Check:
         "upserts",
         not found,
         expected=f"no statement with {named}",
-        actual="; ".join(f"{each.calls} calls of {each.text[:200]}" for each in found) or "none",
+        actual="; ".join(f"{each.calls} calls of {' '.join(each.text.split())[:200]}" for each in found) or "none",
         remedy=f"They would fail after cutover: let them say ON CONFLICT ({', '.join(look.table.key)}, "
         f"{look.partition_by}), then forget these with pg_stat_statements_reset()",
     )
