@@ -30,7 +30,8 @@ CARRIED = {
     "a materialized view": (
         "CREATE MATERIALIZED VIEW daily WITH (fillfactor = 80) AS SELECT unit_id, recorded_at::date AS day, "
         "count(*) AS n, 'public.sensor_readings' AS told FROM sensor_readings GROUP BY 1, 2; "
-        "CREATE UNIQUE INDEX once ON daily (unit_id, day); COMMENT ON MATERIALIZED VIEW daily IS 'd'; COMMENT ON COLUMN daily.n IS 'rows'; "
+        "CREATE UNIQUE INDEX once ON daily (unit_id, day); COMMENT ON MATERIALIZED VIEW daily IS 'd'; "
+        "COMMENT ON COLUMN daily.n IS 'rows'; "
         "GRANT SELECT ON daily TO PUBLIC; CREATE VIEW total AS SELECT sum(n) AS n FROM daily"
     ),
     "a materialized view without rows": (

@@ -50,7 +50,8 @@ def _planned_names(look: Look) -> Iterator[str]:
     with suppress(PreconditionFailed):  # partitions_planned says so
         yield from (table.partition(each.suffix).name for each in look.bounds)
     sequences = [row["name"] for row in look.session.rows("catalog/list_sequences", look.name) if row["identity"]]
-    swapped = [each.name for each in (*look.table.indexes, *look.table.extended_statistics)]
+    swapped = [index.name for index in look.table.indexes]
+    swapped += [each.name for each in look.table.extended_statistics]
     for view in materialized.find(look.session, look.run.table):
         described = catalog.require(look.session, view)
         swapped += [view.name, *(index.name for index in described.indexes)]
