@@ -79,10 +79,11 @@ SELECT DISTINCT 'replica identity', 'table and heap',
 UNION ALL
 SELECT 'column', format('%%s.%%s', called, attname), format('%%s: %%s', position, definition) FROM columns
 UNION ALL
-SELECT DISTINCT 'column storage', a.attname,
+SELECT DISTINCT 'column storage', h.called || a.attname,
        format('%%s, compression %%s, statistics %%s, options %%s', a.attstorage, a.attcompression,
               coalesce(a.attstattarget, -1), a.attoptions)
-  FROM (SELECT oid FROM heaps UNION SELECT oid FROM live) h
+  FROM (SELECT oid, '' AS called FROM heaps UNION SELECT oid, '' FROM live
+        UNION SELECT oid, called || '.' FROM relations WHERE relkind = 'm') h
   JOIN pg_attribute a ON a.attrelid = h.oid AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT 'column grant', format('%%s (%%s.%%s) to %%s by %%s', x.privilege_type, c.called, c.attname,

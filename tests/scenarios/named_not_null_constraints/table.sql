@@ -6,4 +6,3 @@ CREATE TABLE parcels (
 );
 COMMENT ON CONSTRAINT must_weigh ON parcels IS 'in kg';
 INSERT INTO parcels (sent_at, weight) SELECT moment, n FROM pg_temp.moments(300);
-ALTER TABLE parcels ADD CONSTRAINT must_be_noted NOT NULL note NOT VALID;

@@ -1,2 +1,0 @@
--- 23502 a new row without a note
-INSERT INTO parcels (sent_at, weight) VALUES (now(), 1)
