@@ -32,6 +32,7 @@ THROW_AWAY: dict[str, str] = SETTINGS | {
     "max_wal_size": "2GB",
     "fsync": "off",
     "wal_level": "logical",
+    "pg_stat_statements.max": "50000",  # hundreds of databases, one a test: the server would forget statements
 }
 ACCOUNT = "embedded_postgres"
 START_SECONDS = 300  # recovery after a crash may have 8 GB of log to read
