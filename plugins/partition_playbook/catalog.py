@@ -72,6 +72,7 @@ class Index:
     columns: tuple[str, ...]
     tablespace: str
     identity: bool
+    options: tuple[str, ...]
     statistics: tuple[tuple[int, int], ...]
     comment: str
 

@@ -93,7 +93,7 @@ def _constraints(table: Table, names: Mapping[str, str]) -> Iterator[tuple[str, 
 
 def _indexes(table: Table, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for each in table.indexes:
-        content = (each.unique, each.valid, each.identity, each.tablespace, each.statistics, each.comment)
+        content = (each.unique, each.valid, each.identity, each.options, each.tablespace, each.statistics, each.comment)
         yield f"index {names.get(each.name, each.name)}", f"{each.tail} {content}"
 
 

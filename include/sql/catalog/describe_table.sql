@@ -82,6 +82,7 @@ SELECT c.oid::bigint AS oid,
                                 WHERE u.position <= x.indnkeyatts), '[]'),
                    'tablespace', coalesce((SELECT spcname FROM pg_tablespace t WHERE t.oid = ic.reltablespace), ''),
                    'identity', x.indisreplident,
+                   'options', coalesce(to_json(ic.reloptions), '[]'),
                    'statistics', coalesce((SELECT json_agg(json_build_array(a.attnum, a.attstattarget) ORDER BY a.attnum)
                                              FROM pg_attribute a WHERE a.attrelid = x.indexrelid AND a.attstattarget >= 0), '[]'),
                    'comment', coalesce(obj_description(x.indexrelid, 'pg_class'), '')

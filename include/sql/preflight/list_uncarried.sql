@@ -1,5 +1,5 @@
 -- purpose: List what hangs on a table beyond its description: settings, members and dependants that a copy of it would lack
--- params: schema, name
+-- params: schema, name, partition_by
 -- returns: rows
 -- lock: none
 -- transaction: one
@@ -37,10 +37,34 @@ SELECT 'rules_elsewhere', format('%%s on %%s', r.rulename, r.ev_class::regclass)
   JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
   JOIN pg_rewrite r ON r.oid = d.objid AND r.rulename <> '_RETURN' AND r.ev_class <> c.oid
 UNION
-SELECT 'views_grouped_by_key', pg_describe_object(d.classid, d.objid, d.objsubid)
+SELECT CASE d.classid WHEN 'pg_proc'::regclass THEN 'functions' ELSE 'views' END,
+       format('%%s needs the key %%s as it is', pg_describe_object(d.classid, d.objid, d.objsubid), k.conname)
   FROM source c
   JOIN pg_constraint k ON k.conrelid = c.oid
   JOIN pg_depend d ON d.refclassid = 'pg_constraint'::regclass AND d.refobjid = k.oid AND d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass)
+UNION
+SELECT 'views', format('%%s reads ONLY the table', v.oid::regclass)
+  FROM source c
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> c.oid
+  JOIN pg_class v ON v.oid = r.ev_class
+ WHERE strpos(pg_get_viewdef(v.oid), format('ONLY %%I.%%I', %(schema)s::text, %(name)s::text)) > 0
+UNION
+SELECT 'functions', format('%%s reads ONLY the table', p.oid::regprocedure)
+  FROM source c
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_proc'::regclass
+  JOIN pg_proc p ON p.oid = d.objid
+ WHERE strpos(pg_get_functiondef(p.oid), format('ONLY %%I.%%I', %(schema)s::text, %(name)s::text)) > 0
+UNION
+SELECT 'functions', format('%%s takes or returns its rows', d.objid::regprocedure)
+  FROM source c
+  JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (c.reltype, c.array_type) AND d.classid = 'pg_proc'::regclass
+UNION
+SELECT 'triggers', format('%%s sets %%s', g.tgname, %(partition_by)s::text)
+  FROM source c
+  JOIN pg_trigger g ON g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 3 = 3
+  JOIN pg_proc p ON p.oid = g.tgfoid
+ WHERE p.prosrc ~* format('new\s*\.\s*"?%%s"?\s*:?=', regexp_replace(%(partition_by)s::text, '(\W)', '\\\1', 'g'))
 UNION
 SELECT 'grants_by_others', format('%%s to %%s by %%s', x.privilege_type, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee) END, pg_get_userbyid(x.grantor))
   FROM source c
@@ -62,13 +86,18 @@ UNION
 SELECT 'row_type', pg_describe_object(d.classid, d.objid, d.objsubid)
   FROM source c
   JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (c.reltype, c.array_type)
- WHERE NOT (d.classid = 'pg_type'::regclass AND d.objid = c.array_type)
+ WHERE NOT (d.classid = 'pg_type'::regclass AND d.objid = c.array_type) AND d.classid <> 'pg_proc'::regclass
 UNION
-SELECT 'key_options', i.indexrelid::regclass::text
+SELECT 'other_dependants', format('%%s of %%s', pg_describe_object(d.classid, d.objid, d.objsubid), a.adrelid::regclass)
   FROM source c
-  JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('p', 'u')
-  JOIN pg_index i ON i.indexrelid = k.conindid
-  JOIN pg_class ic ON ic.oid = i.indexrelid AND ic.reloptions IS NOT NULL
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_attrdef'::regclass
+  JOIN pg_attrdef a ON a.oid = d.objid AND a.adrelid <> c.oid
+UNION
+SELECT 'other_dependants', format('%%s reads the sequence %%s', pg_describe_object(d.classid, d.objid, d.objsubid), i.objid::regclass)
+  FROM source c
+  JOIN pg_depend i ON i.refclassid = 'pg_class'::regclass AND i.refobjid = c.oid AND i.classid = 'pg_class'::regclass AND i.deptype = 'i'
+  JOIN pg_class q ON q.oid = i.objid AND q.relkind = 'S'
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = q.oid AND d.deptype = 'n'
 UNION
 SELECT 'other_dependants', pg_describe_object(d.classid, d.objid, d.objsubid)
   FROM source c

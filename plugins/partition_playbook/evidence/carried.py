@@ -50,7 +50,7 @@ def checks(look: Look) -> Iterator[Check]:
     """Make one check for every kind of thing that is not carried over."""
     others: dict[str, list[str]] = defaultdict(list)
     with look.run.database.block(look.session):
-        for row in look.session.rows("preflight/list_uncarried", look.name):
+        for row in look.session.rows("preflight/list_uncarried", look.name | {"partition_by": look.partition_by}):
             others[row["kind"]].append(row["name"])
     hanging = Hanging(look.table, look.partition_by, look.session.server_version(), others)
     for refusal in REFUSALS:
@@ -61,8 +61,11 @@ def _listed(kind: str) -> Callable[[Hanging], Iterable[str]]:
     return lambda hanging: hanging.others.get(kind, ())
 
 
-def _transitions(hanging: Hanging) -> Iterator[str]:
-    return (each.name for each in hanging.table.user_triggers if each.each_row and each.transitions)
+def _triggers(hanging: Hanging) -> Iterator[str]:
+    yield from hanging.others.get("triggers", ())
+    for each in hanging.table.user_triggers:
+        if each.each_row and each.transitions:
+            yield f"{each.name} has transition tables"
 
 
 def _constraints(kinds: str) -> Callable[[Hanging], Iterable[str]]:
@@ -97,16 +100,17 @@ REFUSALS = (
         "Drop the outer one and create it again after cutover, or let it read a view",
     ),
     Refusal(
-        "views_grouped_by_key",
-        _listed("views_grouped_by_key"),
-        "Name every column in their GROUP BY: the key alone no longer decides the others",
+        "views",
+        _listed("views"),
+        "Name every column in a GROUP BY: the key alone no longer decides the others. Read the table without ONLY",
     ),
     Refusal("rules", lambda hanging: hanging.table.rules, "Drop the rules, or replace them by what they are for"),
     Refusal("rules_elsewhere", _listed("rules_elsewhere"), "Drop them and create them again after cutover"),
     Refusal(
-        "transition_tables",
-        _transitions,
-        "Make them FOR EACH STATEMENT, or without REFERENCING: a partition's row triggers have no transition tables",
+        "triggers",
+        _triggers,
+        "Give transition tables to statement triggers only, and let a default set the partition column: a row trigger "
+        "of a partition can have no such tables and move no row to another partition",
     ),
     Refusal(
         "publications", _listed("publications"), "Publish it by its own name: FOR ALL TABLES publishes the shadow too"
@@ -126,7 +130,11 @@ REFUSALS = (
     Refusal("keys_not_valid", _unchecked_keys, "VALIDATE CONSTRAINT them first, or drop them, or upgrade to 18"),
     Refusal("constraints_not_inherited", _no_inherit, "Add them without NO INHERIT: the parent has no rows"),
     Refusal("temporal_constraints", _without_overlaps, "Replace them by plain keys"),
-    Refusal("key_options", _listed("key_options"), "RESET the storage parameters of the constraints' indexes first"),
+    Refusal(
+        "functions",
+        _listed("functions"),
+        "They bind the table's row type or its old key: drop them, and create them again after cutover",
+    ),
     Refusal("row_type", _listed("row_type"), "They bind the type of the table's rows: give them a type of their own"),
     Refusal("typed_table", _listed("typed_table"), "ALTER TABLE … NOT OF first"),
     Refusal("extension", _listed("extension"), "ALTER EXTENSION … DROP TABLE first"),

@@ -11,6 +11,7 @@ from partition_playbook.catalog import Constraint, ExtendedStatistics, Grant, In
 from partition_playbook.database import Session
 from partition_playbook.names import TableName, clip
 
+DEFERRABLE = (" DEFERRABLE INITIALLY DEFERRED", " DEFERRABLE")
 FIRING = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA", "D": "DISABLE"}
 
 
@@ -163,12 +164,21 @@ def add_keys(session: Session, source: Table, table: TableName, suffix: str | No
         place_index(session, index)
         name = None if suffix is None else clip(key.name, suffix)
         named = sql.SQL("") if name is None else sql.SQL("CONSTRAINT {}").format(sql.Identifier(name))
-        statement = sql.SQL("ALTER TABLE {} ADD {} {}").format(table.identifier, named, catalog_text(key.definition))
+        definition = catalog_text(_stored(key.definition, index.options))
+        statement = sql.SQL("ALTER TABLE {} ADD {} {}").format(table.identifier, named, definition)
         session.execute(statement, purpose=f"Add {key.definition} to {table.name}")
         if name:
             _complete_index(session, TableName(table.schema, name), index)
             constraint = sql.SQL("{} ON {}").format(sql.Identifier(name), table.identifier)
             comment(session, "CONSTRAINT", constraint, key.comment)
+
+
+def _stored(definition: str, options: Sequence[str]) -> str:
+    """Return a key's definition with the storage parameters of its index, which PostgreSQL leaves out of it."""
+    if not options:
+        return definition
+    deferrable = next((each for each in DEFERRABLE if definition.endswith(each)), "")
+    return f"{definition.removesuffix(deferrable)} WITH ({', '.join(options)}){deferrable}"
 
 
 def forget_unvalidated_checks(session: Session, source: Table, table: TableName) -> None:
