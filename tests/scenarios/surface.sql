@@ -38,9 +38,9 @@ WITH RECURSIVE live AS (
     SELECT r.called, x.*, i.relname, format('%%s.%%s', r.called, i.relname) AS name
       FROM relations r JOIN pg_index x ON x.indrelid = r.oid JOIN pg_class i ON i.oid = x.indexrelid
 ), index_parts AS (
-    SELECT i.name, i.indisprimary, t.relid::oid AS oid FROM indexes i, pg_partition_tree(i.indexrelid) t
+    SELECT i.name, t.relid::oid AS oid FROM indexes i, pg_partition_tree(i.indexrelid) t
     UNION
-    SELECT i.name, i.indisprimary, i.indexrelid FROM indexes i
+    SELECT i.name, i.indexrelid FROM indexes i
 ), sequences AS (
     SELECT s.*, x.refobjsubid, x.deptype, c.relowner, c.relacl, c.oid::regclass::text AS called
       FROM live
@@ -112,10 +112,11 @@ SELECT DISTINCT 'index storage', p.name,
        format('options %%s, tablespace %%s', c.reloptions, (SELECT spcname FROM pg_tablespace t WHERE t.oid = c.reltablespace))
   FROM index_parts p JOIN pg_class c USING (oid)
 UNION ALL
-SELECT DISTINCT 'index column', format('%%s.%%s', p.name, a.attnum),
-       format('statistics %%s, options %%s', coalesce(a.attstattarget, -1), a.attoptions)
-  FROM index_parts p JOIN pg_attribute a ON a.attrelid = p.oid
- WHERE NOT p.indisprimary
+SELECT DISTINCT 'index column', name, format('statistics %%s, options %%s', target, options)
+  FROM (SELECT format('%%s.%%s', p.name, a.attnum) AS name, coalesce(a.attstattarget, -1) AS target, a.attoptions AS options,
+               bool_or(a.attstattarget >= 0 OR a.attoptions IS NOT NULL) OVER (PARTITION BY p.name, a.attnum) AS tuned
+          FROM index_parts p JOIN pg_attribute a ON a.attrelid = p.oid) c
+ WHERE tuned
 UNION ALL
 SELECT 'trigger', format('%%s.%%s', r.called, g.tgname),
        concat_ws(' ', pg_get_triggerdef(g.oid), 'enabled',

@@ -1,2 +1,0 @@
-CREATE TABLE orders (id bigint PRIMARY KEY, ordered_at timestamptz NOT NULL);
-INSERT INTO orders SELECT n, moment FROM pg_temp.moments(100);
