@@ -29,7 +29,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 BLOCKS = re.findall(r"```sql\n(.*?)```", README.read_text(), re.DOTALL)
 (DOCUMENTED,) = (block for block in BLOCKS if "CREATE ROLE" in block)
 ROLE, OWNER, WRITER = "partition_playbook", "app", "app_writer"
-PARAMS = RunParams(mode="rehearse", backup="dump")
+PARAMS = RunParams(mode="rehearse", backup="dump", accept_weaker_uniqueness=True)
 # The server as its administrator has hardened it, an application with a role for itself, and a table of somebody else.
 SURROUNDINGS = f"""
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
