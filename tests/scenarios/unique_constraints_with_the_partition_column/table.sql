@@ -4,7 +4,7 @@ CREATE TABLE bookings (
     room integer NOT NULL,
     seat integer,
     CONSTRAINT one_booking UNIQUE (room, starts_at),
-    CONSTRAINT one_seat UNIQUE NULLS NOT DISTINCT (starts_at, seat, room) INCLUDE (id)
+    CONSTRAINT one_seat UNIQUE NULLS NOT DISTINCT (starts_at, seat, room) INCLUDE (id) WITH (fillfactor = 80)
 );
 COMMENT ON CONSTRAINT one_booking ON bookings IS 'nobody shares';
 COMMENT ON INDEX one_seat IS 'nor here';
