@@ -17,7 +17,10 @@ from partition_playbook.names import CAPTURE_PREFIX, TableName
 
 @dataclass(frozen=True)
 class Column:
-    """One column; ``quoted`` is its name as PostgreSQL writes it in a definition."""
+    """One column; ``quoted`` is its name as PostgreSQL writes it in a definition, ``equals`` its type's own operator.
+
+    ``exact_hash`` tells whether values that differ in any byte have different hashes: 1.0 and 1.00 are equal numbers.
+    """
 
     name: str
     quoted: str
@@ -32,7 +35,8 @@ class Column:
     compression: str
     statistics: int
     options: tuple[str, ...]
-    hashable: bool
+    exact_hash: bool
+    equals: str
     comment: str
 
 
@@ -169,6 +173,7 @@ class Table:
     inbound_keys: tuple[str, ...]
     security_labels: tuple[str, ...]
     grants: tuple[Grant, ...]
+    owner_lacks: tuple[str, ...]
 
     @property
     def table_name(self) -> TableName:

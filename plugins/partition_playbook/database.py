@@ -63,7 +63,7 @@ class Session:
 
     def rows(self, name: str, params: Params | None = None, /, **parts: Any) -> list[Row]:
         """Run a read from ``include/sql`` and return its rows."""
-        return self.connection.execute(_marked(statement(name).compose(**parts)), params).fetchall()
+        return self.connection.execute(_marked(self._compose(name, params, parts)), params).fetchall()
 
     def row(self, name: str, params: Params | None = None, /, **parts: Any) -> Row:
         """Run a read that returns exactly one row."""
@@ -77,7 +77,22 @@ class Session:
     def run(self, name: str, params: Params | None = None, /, **parts: Any) -> int:
         """Run a statement from ``include/sql`` that changes something; return the rows it touched."""
         found: Statement = statement(name)
-        return self.execute(found.compose(**parts), params, purpose=found.purpose, lock=found.lock)
+        composed = self._compose(name, params, parts)
+        return self.execute(composed, params, purpose=found.purpose, lock=found.lock)
+
+    def _compose(self, name: str, params: Params | None, parts: dict[str, Any]) -> sql.Composed:
+        """Fill a statement's braces; a percent sign in a name is no placeholder of the driver."""
+        if params is None:
+            return statement(name).compose(**parts)
+        escaped = {
+            key: sql.SQL(
+                (part if isinstance(part, sql.Composable) else sql.Literal(part))
+                .as_string(self.connection)
+                .replace("%", "%%")
+            )
+            for key, part in parts.items()
+        }
+        return statement(name).compose(**escaped)
 
     def note(self, name: str, params: Params, /) -> None:
         """Write to the ledger; that is not part of the journal."""

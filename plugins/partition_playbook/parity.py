@@ -47,7 +47,7 @@ def facts(session: Session, table: Table, by: str, names: Mapping[str, str] | No
     ``names`` leads from the names that a table's indexes and the like have while it stands by to those it will have.
     """
     given, table = names or {}, table.partitioned_by(by)
-    return dict([*own_facts(table, given), *_storage(session, table)])
+    return dict([*own_facts(table, given), *_sequences(session, table), *_storage(session, table)])
 
 
 def own_facts(table: Table, names: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
@@ -75,6 +75,8 @@ def _table(table: Table) -> Iterator[tuple[str, str]]:
     for each in table.grants:
         to = f"{each.privilege} {each.column} to {each.grantee or 'PUBLIC'} by {each.grantor}"
         yield f"grant of {to}", f"grantable {each.grantable}"
+    for privilege in table.owner_lacks:
+        yield f"grant of {privilege} to the owner", "given up"
     for policy in table.policies:
         yield f"policy {policy.name}", _text(policy)
     for label in table.security_labels:
@@ -105,9 +107,11 @@ def _others(table: Table, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
         yield f"publication {published.name}", f"columns {published.columns} filter {published.filter}"
     for each in table.extended_statistics:
         yield f"statistics {names.get(each.name, each.name)}", f"{each.tail} {each.owner} {each.target} {each.comment}"
-    for column in table.columns:
-        if column.sequence:
-            yield f"sequence of {column.name}", column.sequence
+
+
+def _sequences(session: Session, table: Table) -> Iterator[tuple[str, str]]:
+    for row in session.rows("catalog/list_sequences", {"schema": table.schema, "name": table.name}):
+        yield f"sequence of {row['column_name']}", " ".join(f"{key}={row[key]}" for key in row if key != "column_name")
 
 
 def _storage(session: Session, table: Table) -> Iterator[tuple[str, str]]:

@@ -70,7 +70,8 @@ def without_updates(run: Run, session: Session, table: TableName) -> None:
 
 
 def forgetful(run: Run, session: Session, now: Sides, batch: int) -> int:
-    forget = sql.SQL("DELETE FROM {0} WHERE _change_id = (SELECT min(_change_id) FROM {0})")
+    change = "_partition_playbook_change"
+    forget = sql.SQL(f"DELETE FROM {{0}} WHERE {change} = (SELECT min({change}) FROM {{0}})")
     session.execute(forget.format(run.table.change_log.identifier), purpose="Forget one change")
     return applied(run, session, now, batch)
 

@@ -412,6 +412,19 @@ def test_grants_by_others_are_refused_unless_they_can_be_granted_again(
         connection.execute(f"RESET ROLE; DROP OWNED BY {stranger}; DROP ROLE {stranger}")  # type: ignore[call-overload]
 
 
+def test_a_view_of_somebody_else_is_named_with_its_owner(
+    run: Run, readings: Readings, connection: psycopg.Connection, limited: tuple[str, str]
+) -> None:
+    readings(0)
+    _, dsn = limited
+    connection.execute("CREATE VIEW v AS SELECT * FROM sensor_readings")
+    theirs = Run(run.spec, Database(lambda: psycopg.connect(dsn)), run.ledger)
+    check = found(theirs)["dependents_of_others"]
+    assert check.blocks
+    assert "v of postgres" in check.actual
+    assert "dependents_of_others" not in blocking(run)
+
+
 def test_disk_that_does_not_suffice_is_refused(run: Run, readings: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
     readings(1000)
     monkeypatch.setattr(surroundings, "_data_folder", lambda look: (Path("/"), ""))

@@ -37,15 +37,30 @@ SELECT c.oid::bigint AS oid,
                    'compression', a.attcompression::text,
                    'statistics', coalesce(nullif(a.attstattarget, -1), -1),
                    'options', coalesce(to_json(a.attoptions), '[]'),
-                   'hashable', EXISTS (SELECT FROM pg_opclass o
-                                         JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'hash'
-                                        WHERE o.opcdefault AND o.opcintype = CASE
-                                              WHEN t.typtype = 'd' THEN t.typbasetype
-                                              ELSE t.oid END),
+                   'exact_hash', EXISTS (SELECT FROM pg_opclass o
+                                           JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'hash'
+                                          WHERE o.opcdefault AND o.opcintype = b.oid)
+                                 AND (EXISTS (SELECT FROM pg_opclass o
+                                                JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree'
+                                                JOIN pg_amproc p ON p.amprocfamily = o.opcfamily AND p.amprocnum = 4
+                                                                AND p.amproclefttype = o.opcintype AND p.amprocrighttype = o.opcintype
+                                               WHERE o.opcdefault AND o.opcintype = b.oid AND b.oid <> 'bpchar'::regtype)
+                                      OR b.oid = 'numeric'::regtype AND a.atttypmod >= 0)
+                                 AND coalesce((SELECT co.collisdeterministic FROM pg_collation co WHERE co.oid = a.attcollation), true),
+                   'equals', coalesce((SELECT format('OPERATOR(%%I.%%s)', pn.nspname, po.oprname)
+                                         FROM pg_opclass o
+                                         JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree'
+                                         JOIN pg_amop ao ON ao.amopfamily = o.opcfamily AND ao.amopstrategy = 3
+                                                        AND ao.amoplefttype = o.opcintype AND ao.amoprighttype = o.opcintype
+                                         JOIN pg_operator po ON po.oid = ao.amopopr
+                                         JOIN pg_namespace pn ON pn.oid = po.oprnamespace
+                                        WHERE o.opcdefault AND o.opcintype = b.oid), 'OPERATOR(pg_catalog.=)'),
                    'comment', coalesce(col_description(c.oid, a.attnum), '')
                  ) ORDER BY a.attnum)
             FROM pg_attribute a
             JOIN pg_type t ON t.oid = a.atttypid
+           CROSS JOIN LATERAL (SELECT CASE base WHEN 'varchar'::regtype THEN 'text'::regtype ELSE base END AS oid
+                                 FROM (SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END AS base) AS d) AS b
             LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             LEFT JOIN LATERAL (SELECT pg_get_serial_sequence(format('%%I.%%I', n.nspname, c.relname), a.attname) AS name) s ON true
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns,
@@ -143,6 +158,10 @@ SELECT c.oid::bigint AS oid,
             FROM pg_constraint k
            WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0), '[]') AS inbound_keys,
        coalesce((SELECT json_agg(l.provider || ': ' || l.label) FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = c.oid), '[]') AS security_labels,
+       coalesce((SELECT json_agg(d.privilege_type ORDER BY d.privilege_type)
+            FROM aclexplode(acldefault('r', c.relowner)) AS d
+           WHERE c.relacl IS NOT NULL AND c.relkind IN ('r', 'p')
+             AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) AS x WHERE x.grantee = c.relowner AND x.privilege_type = d.privilege_type)), '[]') AS owner_lacks,
        coalesce((SELECT json_agg(json_build_object(
                    'column', g.column_name, 'grantee', g.grantee, 'grantor', g.grantor, 'privilege', g.privilege_type, 'grantable', g.is_grantable)
                    ORDER BY g.column_name, g.grantee, g.privilege_type, g.grantor)

@@ -9,7 +9,13 @@ SELECT a.attname AS column_name,
        sc.relname AS name,
        a.attidentity::text AS identity,
        format_type(s.seqtypid, NULL) AS type,
-       s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle
+       s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle,
+       coalesce(obj_description(sc.oid, 'pg_class'), '') AS comment,
+       coalesce((SELECT json_agg(json_build_object(
+                   'column', '', 'grantee', CASE x.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(x.grantee) END,
+                   'grantor', pg_get_userbyid(x.grantor), 'privilege', x.privilege_type, 'grantable', x.is_grantable)
+                   ORDER BY x.grantee, x.privilege_type)
+            FROM aclexplode(sc.relacl) x WHERE x.grantee <> sc.relowner), '[]') AS grants
   FROM pg_depend d
   JOIN pg_class sc ON sc.oid = d.objid AND sc.relkind = 'S'
   JOIN pg_namespace sn ON sn.oid = sc.relnamespace

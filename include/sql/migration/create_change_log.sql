@@ -5,5 +5,5 @@
 -- transaction: one
 -- rerun: safe because the caller looks whether it is there first
 CREATE TABLE {log} AS SELECT {columns} FROM {source} WITH NO DATA;
-ALTER TABLE {log} ADD COLUMN _change_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
+ALTER TABLE {log} ADD COLUMN _partition_playbook_change bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
 ALTER TABLE {log} SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_insert_threshold = -1)

@@ -4,4 +4,4 @@
 -- lock: ROW EXCLUSIVE on the change log
 -- transaction: one
 -- rerun: safe because a change that is gone already is passed over
-DELETE FROM {log} WHERE _change_id = ANY (%(changes)s)
+DELETE FROM {log} WHERE _partition_playbook_change = ANY (%(changes)s)

@@ -5,5 +5,5 @@
 -- transaction: one
 -- rerun: safe because a row that is gone already is passed over
 DELETE FROM {standby} AS s
- USING (SELECT DISTINCT {columns} FROM {log} WHERE _change_id = ANY (%(changes)s)) AS k
+ USING (SELECT DISTINCT {columns} FROM {log} WHERE _partition_playbook_change = ANY (%(changes)s)) AS k
  WHERE {match}

@@ -6,5 +6,5 @@
 -- rerun: safe because the same transaction deletes those rows first
 INSERT INTO {standby} ({row}) OVERRIDING SYSTEM VALUE
 SELECT {live_row}
-  FROM (SELECT DISTINCT {columns} FROM {log} WHERE _change_id = ANY (%(changes)s)) AS k
+  FROM (SELECT DISTINCT {columns} FROM {log} WHERE _partition_playbook_change = ANY (%(changes)s)) AS k
   JOIN {live} AS s ON {match}

@@ -4,6 +4,6 @@
 -- lock: ACCESS SHARE on the change log
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT coalesce(array_agg(l._change_id), '{{}}')
+SELECT coalesce(array_agg(l._partition_playbook_change), '{{}}')
   FROM {log} l
-  JOIN (SELECT DISTINCT {key} FROM (SELECT {key} FROM {log} ORDER BY _change_id LIMIT %(batch)s) AS oldest) AS picked USING ({key})
+  JOIN (SELECT DISTINCT {key} FROM (SELECT {key} FROM {log} ORDER BY _partition_playbook_change LIMIT %(batch)s) AS oldest) AS picked ON {match}

@@ -32,6 +32,8 @@ SELECT 'nested_materialized_views', format('%%s reads %%s', outer_view.oid::regc
   JOIN pg_rewrite f ON f.oid = e.objid AND f.ev_class <> v.oid
   JOIN pg_class outer_view ON outer_view.oid = f.ev_class AND outer_view.relkind = 'm'
 UNION
+SELECT 'not_null_not_valid', k.conname::text FROM source c JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'n' AND NOT k.convalidated
+UNION
 SELECT 'rules_elsewhere', format('%%s on %%s', r.rulename, r.ev_class::regclass)
   FROM source c
   JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
@@ -55,6 +57,39 @@ SELECT 'functions', format('%%s reads ONLY the table', p.oid::regprocedure)
   JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_proc'::regclass
   JOIN pg_proc p ON p.oid = d.objid
  WHERE strpos(pg_get_functiondef(p.oid), format('ONLY %%I.%%I', %(schema)s::text, %(name)s::text)) > 0
+UNION
+SELECT 'dependents_of_others', format('%%s of %%s', o.name, pg_get_userbyid(o.owner))
+  FROM source c
+ CROSS JOIN LATERAL (
+       SELECT v.oid::regclass::text AS name, v.relowner AS owner
+         FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
+        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND v.oid <> c.oid
+       UNION
+       SELECT p.oid::regprocedure::text, p.proowner
+         FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+       UNION
+       SELECT format('publication %%s', b.pubname), b.pubowner
+         FROM pg_publication_rel r JOIN pg_publication b ON b.oid = r.prpubid
+        WHERE r.prrelid = c.oid
+       UNION
+       SELECT format('foreign key %%s', k.conname), t.relowner
+         FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid
+        WHERE k.confrelid = c.oid AND k.contype = 'f'
+      ) AS o
+ WHERE NOT pg_has_role(o.owner, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+UNION
+SELECT 'functions', format('%%s names a key in ON CONFLICT', p.oid::regprocedure)
+  FROM source c
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_proc'::regclass
+  JOIN pg_proc p ON p.oid = d.objid
+ WHERE pg_get_functiondef(p.oid) ~* 'on\s+conflict\s*\('
+   AND EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = %(partition_by)s
+                WHERE i.indrelid = c.oid AND i.indisunique AND NOT a.attnum = ANY (i.indkey))
+UNION
+SELECT 'triggers_on_moves', g.tgname::text
+  FROM source c
+  JOIN pg_trigger g ON g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 1 = 1 AND g.tgtype & 2 = 0 AND g.tgtype & 16 = 16
 UNION
 SELECT 'functions', format('%%s takes or returns its rows', d.objid::regprocedure)
   FROM source c

@@ -4,4 +4,4 @@
 -- lock: ACCESS SHARE on the sequence
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(%(log)s, '_change_id')::regclass), 0)
+SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(%(log)s, '_partition_playbook_change')::regclass), 0)

@@ -128,6 +128,7 @@ REFUSALS = (
     Refusal("subscriptions", _listed("subscriptions"), "End it first: a subscription loses a table that is renamed"),
     Refusal("exclusion_constraints", _constraints("x"), "Drop them: they cannot span partitions"),
     Refusal("keys_not_valid", _unchecked_keys, "VALIDATE CONSTRAINT them first, or drop them, or upgrade to 18"),
+    Refusal("not_null_not_valid", _listed("not_null_not_valid"), "VALIDATE CONSTRAINT it first, or DROP NOT NULL"),
     Refusal("constraints_not_inherited", _no_inherit, "Add them without NO INHERIT: the parent has no rows"),
     Refusal("temporal_constraints", _without_overlaps, "Replace them by plain keys"),
     Refusal(
@@ -146,7 +147,19 @@ REFUSALS = (
         _listed("grants_by_others"),
         "Let the owner grant them instead, or make the role that migrates a member of those who granted them",
     ),
+    Refusal(
+        "dependents_of_others",
+        _listed("dependents_of_others"),
+        "GRANT these owners to the role that migrates: what reads the table can only be bound again by its owner",
+    ),
     Refusal("other_dependants", _listed("other_dependants"), "Drop them and create them again after cutover"),
+    Refusal(
+        "triggers_on_moves",
+        _listed("triggers_on_moves"),
+        "An UPDATE that moves a row to another partition fires them for DELETE and INSERT instead: let them listen to "
+        "those too, if the application ever changes the partition column",
+        Severity.WARNING,
+    ),
     Refusal(
         "clustered_index",
         lambda hanging: (each.name for each in hanging.table.indexes if each.clustered),

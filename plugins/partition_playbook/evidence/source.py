@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook.checks import Check, Severity, check, skipped
@@ -43,19 +44,46 @@ def partition_type(look: Look) -> Check:
 
 
 def partition_values(look: Look) -> Check:
-    """Count the rows that belong to no partition."""
+    """Count the rows that belong to no partition, and see that no NULL can come."""
     by = sql.Identifier(look.partition_by)
     found = look.session.row(
         "preflight/list_partition_values", source=look.table.table_name.identifier, partition_by=by
     )
+    nullable = not look.table.column(look.partition_by).not_null
     return check(
         "partition_values",
-        not any(found.values()),
-        expected=f"no NULL and no infinity in {look.partition_by}",
-        actual=f"{found['nulls']} NULL, {found['infinities']} infinity, {found['negative_infinities']} -infinity",
-        remedy="Correct or delete those rows; partitions hold finite moments only",
+        not nullable and not any(found.values()),
+        expected=f"{look.partition_by} is NOT NULL, and no infinity in it",
+        actual=f"{'nullable, ' if nullable else ''}{found['nulls']} NULL, {found['infinities']} infinity, "
+        f"{found['negative_infinities']} -infinity",
+        remedy="Correct or delete those rows, then ALTER COLUMN … SET NOT NULL; partitions hold finite moments only",
         evidence=found,
     )
+
+
+def expressions(look: Look) -> Check:
+    """Evaluate checks, generated columns and indexed expressions as the loads do: with a fixed search path."""
+    texts = [row["expression"] for row in look.session.rows("preflight/list_expressions", look.name)]
+    failed = [f"{text}: {problem}" for text in texts if (problem := _evaluate(look, text))]
+    return check(
+        "expressions",
+        not failed,
+        expected="checks, generated columns and indexed expressions that do not depend on the session's search path",
+        actual="; ".join(failed) or f"{len(texts)} evaluated",
+        remedy="ALTER FUNCTION … SET search_path on the function that it names; a restore of a dump would fail as well",
+    )
+
+
+def _evaluate(look: Look, text: str) -> str:
+    source = look.table.table_name.identifier
+    try:
+        with look.session.connection.transaction():
+            look.session.rows("preflight/evaluate_expression", source=source, expression=sql.SQL(text))
+    except psycopg.Error as error:
+        if look.session.connection.closed:
+            raise
+        return error.diag.message_primary or str(error)
+    return ""
 
 
 def key(look: Look) -> Check:
@@ -199,5 +227,5 @@ def index_on_partition_column(look: Look) -> Check:
 
 
 SHAPE = (already_partitioned, inheritance, persistence, columns_exist)
-KEYS = (key, uniqueness, inbound_keys)
+KEYS = (key, uniqueness, inbound_keys, expressions)
 BY_PARTITION_COLUMN = (partition_values, partitions_planned, arrival_order, index_on_partition_column)

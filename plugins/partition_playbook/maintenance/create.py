@@ -75,6 +75,7 @@ def _create(run: Run, session: Session, action: Create, move_limit: int) -> int 
         upper=sql.Literal(upper),
     )
     surface.identify(session, like, action.partition)
+    surface.aim_indexes(session, like, action.partition)
     return moved
 
 

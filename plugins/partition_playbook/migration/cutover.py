@@ -232,6 +232,7 @@ def script(
     retired = run.table.retired if direction is Direction.FORWARD else run.table.shadow
     function = run.table.capture_function.identifier
     parts = [
+        sql.SQL("SET CONSTRAINTS ALL IMMEDIATE"),  # a key that is deferred has yet to look at what was reconciled
         statement("migration/drop_capture_triggers").compose(table=live.table_name.identifier),
         *_rename_all(live, standby, direction),
         _rename("TABLE", live.table_name, retired.name),

@@ -23,6 +23,7 @@ from partition_playbook.names import TableName
 FEW = 100
 CATCH_UPS = 5
 UNCHECKED = " NOT VALID"
+UNENFORCED = " NOT ENFORCED"
 WORKERS = 2
 log = logging.getLogger(__name__)
 
@@ -89,11 +90,11 @@ def release(run: Run) -> None:
     recorded = run.ledger.measurements("migration")
     definitions = recorded["foreign_keys"]["detail"]["definitions"] if "foreign_keys" in recorded else {}
     for key in now.live.foreign_keys:
-        if not definitions.get(key.name, "").endswith(UNCHECKED):
+        if not definitions.get(key.name, "").endswith((UNCHECKED, UNENFORCED)):
             _validate(run, now.live.table_name, key)
     originals = recorded["surface"]["detail"]["facts"] if "surface" in recorded else {}
     for each in referring:
-        if f"{UNCHECKED} " not in originals.get(f"dependent {each}", ""):
+        if f"{UNCHECKED} " not in originals.get(f"dependent {each}", "") and not each.definition.endswith(UNENFORCED):
             _validate_referring(run, each)
 
 

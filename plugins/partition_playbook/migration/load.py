@@ -133,6 +133,7 @@ def create_indexes(session: Session, now: Sides, partition: TableName) -> None:
             surface.create_index(session, partition, index)
     surface.add_unvalidated_checks(session, source, partition)
     surface.identify(session, source, partition)
+    surface.aim_indexes(session, source, partition)
 
 
 def correlation(session: Session, run: Run) -> float:

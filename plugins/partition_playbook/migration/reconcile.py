@@ -73,7 +73,8 @@ def _reconcile_all(run: Run, session: Session) -> int:
 def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
     """Apply up to ``batch`` changes in the open transaction; idempotent and free of order."""
     log_table = run.table.change_log.identifier
-    changes: list[int] = session.value("migration/pick_changes", {"batch": batch}, log=log_table, key=columns(now.key))
+    parts = {"log": log_table, "key": columns(now.key), "match": now.match("l", "picked", now.key)}
+    changes: list[int] = session.value("migration/pick_changes", {"batch": batch}, **parts)
     if not changes:
         return 0
     session.rows("migration/prefer_indexes")

@@ -87,12 +87,17 @@ class Sides:
         """Return the columns of the change log: the key, and the partition column that prunes."""
         return self.key if self.partition_by in self.key else (*self.key, self.partition_by)
 
-    def match(self, left: str, right: str) -> sql.Composed:
-        """Return the condition that a row of ``left`` and a row of ``right`` are the same."""
+    def match(self, left: str, right: str, names: tuple[str, ...] = ()) -> sql.Composed:
+        """Return the condition that a row of ``left`` and one of ``right`` are the same, or share some columns."""
         pairs = [
-            sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in self.logged
+            sql.SQL("{} {} {}").format(sql.Identifier(left, name), self._equals(name), sql.Identifier(right, name))
+            for name in names or self.logged
         ]
         return sql.SQL(" AND ").join(pairs)
+
+    def _equals(self, name: str) -> sql.SQL:
+        """Return the operator of a column's type by its schema, which is on no search path of ours."""
+        return sql.SQL(self.live.column(name).equals)
 
 
 def sides(session: Session, run: Run) -> Sides:

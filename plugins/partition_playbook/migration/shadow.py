@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import pendulum
+import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog, parity
-from partition_playbook.catalog import Table
+from partition_playbook.catalog import Grant, Table
 from partition_playbook.database import DrySession, Row, Session
 from partition_playbook.errors import PreconditionFailed, SourceChanged
 from partition_playbook.intervals import Bounds, between, bounds_at, in_zone
@@ -43,12 +44,19 @@ def planned_bounds(session: Session, spec: TableSpec) -> list[Bounds]:
 
 def find_range(session: Session, spec: TableSpec) -> Row:
     """Read oldest and newest finite partition value and the estimated number of rows."""
-    return session.row(
-        "migration/find_range",
-        {"schema": spec.name.schema, "name": spec.name.name},
-        source=spec.name.identifier,
-        partition_by=sql.Identifier(spec.partition_by),
-    )
+    try:
+        return session.row(
+            "migration/find_range",
+            {"schema": spec.name.schema, "name": spec.name.name},
+            source=spec.name.identifier,
+            partition_by=sql.Identifier(spec.partition_by),
+        )
+    except psycopg.DataError as error:
+        raise PreconditionFailed(
+            f"a value that no calendar of ours has: {error}",
+            where=f"{spec.table}.{spec.partition_by}",
+            remedy="Correct the rows with impossible values: they must lie between the years 1 and 9999",
+        ) from error
 
 
 def plan_hash(source: Table, spec: TableSpec) -> str:
@@ -143,6 +151,7 @@ def _complete_partition(session: Session, partition: TableName, like: Table) -> 
     surface.aim_statistics(session, like, partition)
     surface.give_owner(session, partition, like.owner)
     surface.revoke_extras(session, partition)
+    surface.place_default(session)
 
 
 def _complete_shadow(session: Session, before: Sides, shadow: TableName) -> None:
@@ -181,6 +190,8 @@ def add_identities(session: Session, source: Table, shadow: TableName) -> None:
             sql.SQL("CYCLE" if each["seqcycle"] else "NO CYCLE"),
         )
         session.execute(statement, purpose=f"Make {each['column_name']} of the shadow an identity")
+        surface.comment(session, "SEQUENCE", name.identifier, each["comment"])
+        surface.grant_on_sequence(session, name, [Grant(**given) for given in each["grants"]])
 
 
 def _expected_rows(run: Run, session: Session, bounds: list[Bounds]) -> dict[Bounds, int]:
@@ -228,14 +239,16 @@ def _add_invalid_indexes(session: Session, now: Sides) -> None:
 
 def create_default(run: Run, session: Session, now: Sides) -> None:
     """Create the partition that takes the rows outside every bound."""
-    surface.place(session, now.monolith)
+    surface.place(session, replace(now.monolith, tablespace=""))  # else its indexes would lie there too
     session.run(
         "migration/create_default_partition",
         partition=run.table.default.identifier,
         shadow=now.partitioned.table_name.identifier,
         options=surface.storage_options(now.monolith),
+        tablespace=surface.tablespace(now.monolith),
     )
     _complete_partition(session, run.table.default, now.monolith)
+    surface.aim_indexes(session, now.monolith.partitioned_by(now.partition_by), run.table.default)
     surface.identify(session, now.monolith, run.table.default)
 
 

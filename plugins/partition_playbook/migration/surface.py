@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from psycopg import sql
 
@@ -26,9 +27,19 @@ def place(session: Session, table: Table) -> None:
     session.rows("migration/set_placement", placed)
 
 
+def place_default(session: Session) -> None:
+    """Let what the transaction creates next lie where the server's settings say."""
+    session.rows("migration/set_placement", {"tablespace": "", "access_method": "heap"})
+
+
 def place_index(session: Session, index: Index) -> None:
     """Let the index that the transaction creates next lie where another one lies."""
     session.rows("migration/set_placement", {"tablespace": index.tablespace, "access_method": "heap"})
+
+
+def tablespace(source: Table) -> sql.Composable:
+    """Return the TABLESPACE clause of a table; empty where it lies in the database's own."""
+    return sql.SQL("TABLESPACE {}").format(sql.Identifier(source.tablespace)) if source.tablespace else sql.SQL("")
 
 
 def storage_options(source: Table) -> sql.Composable:
@@ -92,6 +103,11 @@ def grant(session: Session, source: Table, table: TableName) -> None:
     revoke_extras(session, table, source.grants)
     for each in sorted(source.grants, key=lambda given: given.grantor != source.owner):
         _grant_one(session, source, table, each)
+    for privilege in source.owner_lacks:
+        statement = sql.SQL("REVOKE {} ON {} FROM {}").format(
+            sql.SQL(privilege), table.identifier, sql.Identifier(source.owner)
+        )
+        session.execute(statement, purpose=f"Revoke {privilege}, which the owner has given up")
 
 
 def _grant_one(session: Session, source: Table, table: TableName, each: Grant) -> None:
@@ -106,6 +122,21 @@ def _grant_one(session: Session, source: Table, table: TableName, each: Grant) -
     session.execute(become, purpose=f"Become {each.grantor}, who granted it", lock="none")
     session.execute(statement, purpose=purpose)
     session.execute(sql.SQL("RESET ROLE"), purpose="Become oneself again", lock="none")
+
+
+def grant_on_sequence(session: Session, name: TableName, grants: Sequence[Grant]) -> None:
+    """Grant on a sequence what is granted on the one that it is like, and nothing that default privileges add."""
+    for role in session.rows("catalog/list_sequence_grantees", {"schema": name.schema, "name": name.name}):
+        statement = sql.SQL("REVOKE ALL ON SEQUENCE {} FROM {}").format(name.identifier, _role(role["grantee"]))
+        session.execute(statement, purpose=f"Revoke what default privileges gave on {name.name}")
+    for each in grants:
+        statement = sql.SQL("GRANT {} ON SEQUENCE {} TO {} {}").format(
+            sql.SQL(each.privilege),
+            name.identifier,
+            _role(each.grantee),
+            sql.SQL("WITH GRANT OPTION" if each.grantable else ""),
+        )
+        session.execute(statement, purpose=f"Grant {each.privilege} on {name.name}")
 
 
 def _privilege(each: Grant) -> sql.Composable:
@@ -148,6 +179,15 @@ def _complete_index(session: Session, name: TableName, index: Index) -> None:
             name.identifier, sql.Literal(position), sql.Literal(target)
         )
         session.execute(statement, purpose=f"Copy the statistics target of a column of {index.name}")
+
+
+def aim_indexes(session: Session, source: Table, table: TableName) -> None:
+    """Copy the statistics targets of indexes that a partition has already, under names that PostgreSQL chose."""
+    aimed = {index.tail: index for index in source.indexes if index.statistics}
+    created = catalog.describe(session, table) if aimed else None
+    for index in created.indexes if created else ():
+        if index.tail in aimed:
+            _complete_index(session, TableName(table.schema, index.name), replace(aimed[index.tail], comment=""))
 
 
 def key_constraints(source: Table) -> Iterator[tuple[Constraint, Index]]:

@@ -102,9 +102,9 @@ def _contents(run: Run, shared: str, now: Sides, edges: sql.Composed, table: Tab
 
 
 def hashed_row(columns: Sequence[Column]) -> sql.Composed:
-    """Return the columns for a checksum; a type without a hash function is hashed as its text."""
+    """Return the columns for a checksum; a type whose equal values may be written differently is hashed as text."""
     parts = [
-        sql.SQL("t.{}" if column.hashable else "t.{}::text").format(sql.Identifier(column.name)) for column in columns
+        sql.SQL("t.{}" if column.exact_hash else "t.{}::text").format(sql.Identifier(column.name)) for column in columns
     ]
     return sql.SQL(", ").join(parts)
 
