@@ -63,7 +63,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Index:
-    """One index: ``tail`` is its definition from USING on, without the names of index and table."""
+    """One index: ``tail`` is its definition from USING on; a ``plain`` one is neither partial nor on expressions."""
 
     name: str
     unique: bool
@@ -75,6 +75,7 @@ class Index:
     definition: str
     columns: tuple[str, ...]
     tablespace: str
+    plain: bool
     identity: bool
     options: tuple[str, ...]
     statistics: tuple[tuple[int, int], ...]

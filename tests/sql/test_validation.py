@@ -34,7 +34,18 @@ def failed(found: list[Check]) -> dict[str, Check]:
 def test_good_migration_passes_every_check(run: Run) -> None:
     found = validation.checks(run)
     assert [str(each) for each in found if each.outcome is not Outcome.PASSED] == []
-    assert len(found) == 11
+    assert len(found) == 12
+
+
+def test_a_value_twice_in_a_key_that_became_weaker_is_named(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute(
+        "INSERT INTO sensor_readings (id, unit_id, device_id, recorded_at) "
+        "SELECT id, unit_id, device_id, recorded_at + interval '1 day' FROM sensor_readings ORDER BY id LIMIT 3"
+    )
+    found = failed(validation.checks(run))
+    assert found.keys() == {"duplicates"}
+    assert found["duplicates"].actual == "3 in (id)"
+    assert not found["duplicates"].blocks
 
 
 def test_captured_writes_do_not_matter(run: Run, connection: psycopg.Connection) -> None:
@@ -56,16 +67,16 @@ def test_captured_writes_do_not_matter(run: Run, connection: psycopg.Connection)
             " (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'sensor_readings_device'::regclass LIMIT 1)",
             {"partition_indexes"},
         ),
-        ("ALTER TABLE sensor_readings DROP CONSTRAINT sensor_readings_unit_id_fkey", {"foreign_keys"}),
+        ("ALTER TABLE sensor_readings DROP CONSTRAINT sensor_readings_unit_id_fkey", {"foreign_keys", "parity"}),
         (
             "UPDATE pg_constraint SET convalidated = false WHERE conname = 'sensor_readings_unit_id_fkey'"
             " AND conrelid = 'sensor_readings'::regclass",
-            {"foreign_keys"},
+            {"foreign_keys", "parity"},
         ),
         (
             "ALTER TABLE sensor_readings DROP CONSTRAINT sensor_readings_unit_id_fkey, ADD CONSTRAINT "
             "sensor_readings_unit_id_fkey FOREIGN KEY (unit_id) REFERENCES units ON DELETE CASCADE",
-            {"foreign_keys"},
+            {"foreign_keys", "parity"},
         ),
         (DISABLE_ALL, {"foreign_keys_enforced", "capture_on"}),
         ("ALTER TABLE sensor_readings DISABLE TRIGGER partition_playbook_delete", {"capture_on"}),

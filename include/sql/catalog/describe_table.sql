@@ -96,6 +96,7 @@ SELECT c.oid::bigint AS oid,
                                  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum
                                 WHERE u.position <= x.indnkeyatts), '[]'),
                    'tablespace', coalesce((SELECT spcname FROM pg_tablespace t WHERE t.oid = ic.reltablespace), ''),
+                   'plain', x.indpred IS NULL AND x.indexprs IS NULL,
                    'identity', x.indisreplident,
                    'options', coalesce(to_json(ic.reloptions), '[]'),
                    'statistics', coalesce((SELECT json_agg(json_build_array(a.attnum, a.attstattarget) ORDER BY a.attnum)

@@ -19,6 +19,7 @@ from partition_playbook.migration import capture, cutover, dependents, shadow, v
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName
 from partition_playbook.spec import DefaultPartition
+from partition_playbook.sql import columns
 
 
 def checks(run: Run) -> list[Check]:
@@ -39,6 +40,7 @@ def checks(run: Run) -> list[Check]:
             partition_check(run, session),
             default_check(run, session),
             index_check(session, now),
+            duplicates_check(session, now),
             *keys,
             capture_check(run, session),
             *identity_checks(session, now),
@@ -170,6 +172,28 @@ def default_check(run: Run, session: Session) -> Check:
         expected="0 rows in the default partition",
         actual=f"{rows} rows in {defaults[0].table}",
         remedy="Look at their partition values: correct them, or create the partitions that they need",
+    )
+
+
+def duplicates_check(session: Session, now: Sides) -> Check:
+    """Look for values that occur twice in a key that is only enforced together with the partition column now."""
+    weaker = [each for each in now.monolith.indexes if each.unique and now.partition_by not in each.columns]
+    plain = [each for each in weaker if each.plain]
+    if not plain:
+        return skipped("duplicates", "no key became weaker, but for partial ones and those on expressions")
+    live = now.live.table_name.identifier
+    counts = {}
+    for each in plain:
+        parts = {"table": live, "columns": columns(each.columns)}
+        counts[f"({', '.join(each.columns)})"] = session.value("validation/count_duplicates", **parts)
+    return check(
+        "duplicates",
+        not any(counts.values()),
+        expected=f"no value twice in {', '.join(counts)}, although only the wider key is enforced",
+        actual=", ".join(f"{count} in {name}" for name, count in counts.items()),
+        severity=Severity.WARNING,
+        remedy="Find out who chose these values: PostgreSQL refuses them at the same moment only",
+        evidence=counts,
     )
 
 
