@@ -46,6 +46,8 @@ def template(server_dsn: str) -> str:
     with psycopg.connect(dsn, autocommit=True) as connection:
         fill_readings(connection, 2_000, days=120)
         connection.execute("CREATE EXTENSION pg_stat_statements")
+        # What hundreds of other tests left made the server forget some.
+        connection.execute("SELECT pg_stat_statements_reset()")
     build(open_run(partial(psycopg.connect, dsn), load_spec("sensor_readings"), "test-run"))
     return name
 
