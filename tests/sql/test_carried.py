@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
 
 from partition_playbook.errors import PlaybookError, SourceChanged
 from partition_playbook.evidence import preflight, validation
-from partition_playbook.migration import cutover, dependents, load, rollback, shadow
+from partition_playbook.migration import cutover, dependents, keys, load, rollback, shadow
 from partition_playbook.migration.run import Direction, Run, sides
 from partition_playbook.spec import RunParams
 from tests.fixtures.migration import migrate
@@ -213,6 +214,53 @@ def test_a_swap_that_would_lose_something_is_undone_in_its_own_transaction(
         migrate(run)
     with run.database.session() as session:
         assert not sides(session, run).live.is_partitioned
+
+
+CHANGED = {
+    "a view": (
+        "CREATE VIEW warm AS SELECT id FROM sensor_readings WHERE battery > 5",
+        "CREATE OR REPLACE VIEW warm AS SELECT id FROM sensor_readings WHERE battery > 50",
+    ),
+    "a function": (
+        "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM sensor_readings; END",
+        "CREATE OR REPLACE FUNCTION f() RETURNS bigint LANGUAGE sql "
+        "BEGIN ATOMIC SELECT max(id) FROM sensor_readings; END",
+    ),
+    "a policy": (
+        "CREATE POLICY p ON sensor_readings USING (battery > 5)",
+        "ALTER POLICY p ON sensor_readings USING (battery > 50)",
+    ),
+    "a publication": (
+        "CREATE PUBLICATION p FOR TABLE sensor_readings",
+        "ALTER PUBLICATION p SET (publish_via_partition_root = true)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_a_definition_that_changes_before_the_lock_is_not_overwritten(
+    run: Run, readings: Readings, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    readings(200)
+    connection.execute(CHANGED[what][0])  # type: ignore[call-overload]
+    lock_around = cutover.lock_around
+
+    def change_first(*arguments: Any) -> None:
+        connection.execute(CHANGED[what][1])  # type: ignore[call-overload]
+        lock_around(*arguments)
+
+    monkeypatch.setattr(cutover, "lock_around", change_first)
+    with pytest.raises(SourceChanged, match="changed shape"):
+        migrate(run)
+
+
+def test_a_swap_that_would_lose_a_foreign_key_is_undone(
+    run: Run, readings: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings(200)
+    monkeypatch.setattr(keys, "prepare", lambda *_: None)
+    with pytest.raises(SourceChanged, match="would lose foreign key sensor_readings_"):
+        migrate(run)
 
 
 def test_a_view_reads_the_new_table_and_again_the_old_one(

@@ -20,6 +20,29 @@ SELECT md5(concat_ws('|',
          (SELECT string_agg(pr.prpubid::text, ';' ORDER BY pr.prpubid) FROM pg_publication_rel pr WHERE pr.prrelid = c.oid),
          (SELECT string_agg(d.objid::text, ';' ORDER BY d.objid) FROM pg_depend d
            WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass),
-         c.relowner, c.relacl::text, c.relreplident, c.relrowsecurity, c.relpersistence, c.reloptions::text))
+         -- The version of a catalog row tells every change of a definition, without reading the definition.
+         (SELECT string_agg(concat_ws(',', v.oid, v.version), ';' ORDER BY v.oid)
+            FROM (SELECT r.oid, r.xmin::text AS version FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                  UNION
+                  SELECT w.oid, w.xmin::text FROM pg_class w JOIN pg_rewrite r ON r.ev_class = w.oid AND w.relkind = 'v'
+                    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                  UNION
+                  SELECT f.oid, f.xmin::text FROM pg_proc f JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = f.oid
+                   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                  UNION
+                  SELECT p.oid, p.xmin::text FROM pg_policy p JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                  UNION
+                  SELECT g.oid, g.xmin::text FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal
+                  UNION
+                  SELECT e.oid, e.xmin::text FROM pg_statistic_ext e WHERE e.stxrelid = c.oid
+                  UNION
+                  SELECT r.oid, r.xmin::text FROM pg_publication_rel r WHERE r.prrelid = c.oid
+                  UNION
+                  SELECT b.oid, b.xmin::text FROM pg_publication b JOIN pg_publication_rel r ON r.prpubid = b.oid WHERE r.prrelid = c.oid
+                 ) AS v),
+         c.relforcerowsecurity, c.relowner, c.relacl::text, c.relreplident, c.relrowsecurity, c.relpersistence, c.reloptions::text))
   FROM pg_class c
  WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))
