@@ -207,9 +207,13 @@ TAMPERING = {
         SELECT 987654, unit_id, device_id, temperature, humidity, battery, signal_strength, recorded_at, received_at,
                source
           FROM sensor_readings WHERE id = 5""",
-    "swapped": """
-        UPDATE sensor_readings_new s SET humidity = o.humidity
-          FROM sensor_readings_new o WHERE (s.id, o.id) IN ((5, 6), (6, 5))""",
+    "swapped between two rows of a partition": """
+        UPDATE sensor_readings_new s
+           SET humidity = CASE s.id WHEN two.a THEN two.humidity_b ELSE two.humidity_a END
+          FROM (SELECT a.id AS a, b.id AS b, a.humidity AS humidity_a, b.humidity AS humidity_b
+                  FROM sensor_readings_new a JOIN sensor_readings_new b ON a.tableoid = b.tableoid AND a.id < b.id
+                 WHERE a.humidity <> b.humidity LIMIT 1) AS two
+         WHERE s.id IN (two.a, two.b)""",
 }
 
 
