@@ -94,7 +94,8 @@ def test(version: int, arguments: Sequence[str]) -> tuple[bool, str]:
         found = cluster.version(fetch(version))
     except NotAtHand as error:
         return False, f"NOT RUN: {error}"
-    command = [sys.executable, "-m", "pytest", f"--server={version}", *(arguments or ENGINE)]
+    command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal", f"--server={version}"]
+    command += arguments or ENGINE
     status = subprocess.run(command, cwd=PROJECT, check=False).returncode
     return status != 0, f"PostgreSQL {found}: {f'FAILED, pytest ended with status {status}' if status else 'passed'}"
 

@@ -109,7 +109,7 @@ def test_statistics_are_those_of_the_table(run: Run, readings: Readings, connect
     expected = connection.execute(
         """SELECT count(*), min(recorded_at)::text, max(recorded_at)::text,
                   count(DISTINCT unit_id), count(DISTINCT device_id),
-                  sum(hash_numeric_extended(hash_record_extended(r, 0)::numeric, 0))
+                  sum(hashfloat8extended(hash_record_extended(r, 0)::float8, 0))
              FROM sensor_readings r WHERE recorded_at >= %s::date AND recorded_at < %s::date + interval '1 month'""",
         (month, month),
     ).fetchone()

@@ -23,9 +23,10 @@ from partition_playbook.sql import statement
 
 log = logging.getLogger(__name__)
 
-# What may be left to reconcile when the lock is asked for, and when it is granted; it decides how long the lock is
-# held.
+# What may be left to reconcile when the lock is asked for, at best and where it no longer becomes less, and when it is
+# granted; it decides how long the lock is held.
 BACKLOG_BEFORE_LOCK = 50
+STEADY_BACKLOG = 200
 BACKLOG_UNDER_LOCK = 2_000
 CATCH_UP_PASSES = 500
 # How long the locks that hold up nobody may be waited for.
@@ -129,7 +130,7 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
         readers = dependents.find(session, run.table)
         surface_before = dependents.surface_of(session, run.table, run.spec.partition_by)
         swapping = script(run, session, before, direction, readers)
-        _catch_up(run, session)
+        _catch_up(run, session, before)
         with run.database.block(session):
             live, standby = before.live.table_name, before.other.table_name
             session.rows("migration/set_lock_timeout", {"lock_timeout": PATIENCE})
@@ -200,13 +201,17 @@ def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> Non
         run.ledger.measure_with(session, "migration", f"{occasion}_{name}", getattr(swapped, name), "ms", **detail)
 
 
-def _catch_up(run: Run, session: Session) -> None:
+def _catch_up(run: Run, session: Session, now: Sides) -> None:
     """Reconcile until so little waits that the lock will be held for milliseconds."""
+    waiting = capture.count(session, run)
     for _ in range(CATCH_UP_PASSES):
-        if capture.count(session, run) <= BACKLOG_BEFORE_LOCK:
+        if waiting <= BACKLOG_BEFORE_LOCK:
             return
-        reconcile.reconcile_batch(run, session)
-    raise CatchUpTooSlow(str(run.table), capture.count(session, run), BACKLOG_BEFORE_LOCK)
+        reconcile.reconcile_batch(run, session, now)
+        earlier, waiting = waiting, capture.count(session, run)
+        if earlier <= waiting <= STEADY_BACKLOG:
+            return
+    raise CatchUpTooSlow(str(run.table), waiting, STEADY_BACKLOG)
 
 
 def _finish(run: Run, session: Session, before: Sides, expected: str) -> int:

@@ -32,8 +32,9 @@ def catch_up(run: Run, *, until: int = 0, passes: int = 200) -> int:
 
     def attempt(lock_timeout: int) -> int:
         with reconciler(run) as session:
+            now = sides(session, run)
             for _ in range(passes):
-                if not reconcile_batch(run, session):
+                if not reconcile_batch(run, session, now):
                     break
                 if (waiting := capture.count(session, run)) <= until:
                     return waiting
@@ -42,8 +43,11 @@ def catch_up(run: Run, *, until: int = 0, passes: int = 200) -> int:
     return with_lock_retry(run.database, run.table, attempt)
 
 
-def reconcile_batch(run: Run, session: Session) -> int:
+def reconcile_batch(run: Run, session: Session, now: Sides) -> int:
     """Reconcile one batch in one REPEATABLE READ transaction; return how many changes it took off the log.
+
+    The tables are read from the catalog once: while the reconciler's lock is held nobody swaps them, and a swap looks
+    for a change of shape itself.
 
     The batch is taken by the changes' own ids, because the order of a sequence is not the order of commits, and with
     it every other visible change to the same rows, so that a unique key never meets a row's old and new version at
@@ -52,16 +56,16 @@ def reconcile_batch(run: Run, session: Session) -> int:
     """
     try:
         with run.database.block(session, "REPEATABLE READ"):
-            return apply_changes(run, session, sides(session, run), BATCH)
+            return apply_changes(run, session, now, BATCH)
     except psycopg.errors.UniqueViolation as error:
         log.info("%s: all changes at once", str(error).strip())
-        return _reconcile_all(run, session)
+        return _reconcile_all(run, session, now)
 
 
-def _reconcile_all(run: Run, session: Session) -> int:
+def _reconcile_all(run: Run, session: Session, now: Sides) -> int:
     try:
         with run.database.block(session, "REPEATABLE READ"):
-            return apply_changes(run, session, sides(session, run), capture.count(session, run))
+            return apply_changes(run, session, now, capture.count(session, run))
     except psycopg.errors.UniqueViolation as error:
         raise Diverged(
             f"the live table holds rows that the other one's key refuses: {error.diag.message_detail or error}",
