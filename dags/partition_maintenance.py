@@ -22,6 +22,7 @@ A table that is not partitioned yet is passed over.
 | `premake` | partitions ahead; empty for the spec's |
 | `retention` | `apply`, `dry_run` (only name what would go), `off` |
 | `keep` | dry runs of retention: another period than the spec's, such as `12 months` |
+| `as_of` | plan for another moment than the server's clock; nothing is retired for one that has not come |
 | `max_moved_rows` | the most rows that are moved while the table is locked |
 
 A task that could not get a lock names who held it and tries again; clear it to run it again at any time. What was

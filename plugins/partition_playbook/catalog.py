@@ -294,7 +294,6 @@ class Partition:
     bound: str
     detach_pending: bool
     estimated_rows: int
-    bytes: int
 
     @property
     def is_default(self) -> bool:
@@ -303,10 +302,15 @@ class Partition:
 
     def ends(self, timezone: str) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
         """Return lower and upper bound in ``timezone``; None for a bound that is not one range over one column."""
-        match = _BOUND.match(self.bound)
-        if not match or "," in self.bound:
-            return None
-        return _bound(match["lower"], timezone), _bound(match["upper"], timezone)
+        return bound_ends(self.bound, timezone)
+
+
+def bound_ends(bound: str, timezone: str) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
+    """Read the two ends of a partition's bound in ``timezone``; None for one that is not one range over one column."""
+    match = _BOUND.match(bound)
+    if not match or "," in bound:
+        return None
+    return _bound(match["lower"], timezone), _bound(match["upper"], timezone)
 
 
 def _bound(text: str, timezone: str) -> pendulum.DateTime | None:
@@ -327,7 +331,6 @@ def partitions(session: Session, parent: TableName) -> list[Partition]:
             row["bound"],
             row["detach_pending"],
             row["estimated_rows"],
-            row["bytes"],
         )
         for row in rows
     ]

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from staging import cluster, environment
-from staging.bench import airflow, copies, data, live
+from staging.bench import airflow, copies, data, live, maintenance
 from staging.bench.copies import Copied
 from staging.instance import PROJECT
 
@@ -39,20 +39,26 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--json", type=Path, default=PROJECT / "bench.json")
     parser.add_argument("--without-airflow", action="store_true", help="leave out Airflow's own overhead")
+    parser.add_argument("--maintenance-only", action="store_true", help="measure the maintenance and nothing else")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # else the server would outlive a benchmark that is ended
     found: dict[str, Any] = {"rows": asked.rows, "at": datetime.now(UTC).isoformat()}
     found["python"] = platform.python_version()
     with cluster.temporary(cluster.SETTINGS) as server:
-        server.create_database("bench")
-        found |= measure(server.conninfo("bench"), asked.rows)
-    found["dag_import_seconds"] = airflow.import_seconds()
-    if not asked.without_airflow:
-        found["airflow"] = airflow.load_overhead()
-        environment.stop()
-    found["ratios"] = ratios(found)
+        for name in ("bench", "maintenance"):
+            server.create_database(name)
+        found["maintenance"] = maintenance.measure(partial(psycopg.connect, server.conninfo("maintenance")))
+        if not asked.maintenance_only:
+            found |= measure(server.conninfo("bench"), asked.rows)
+    if not asked.maintenance_only:
+        found["dag_import_seconds"] = airflow.import_seconds()
+        if not asked.without_airflow:
+            found["airflow"] = airflow.load_overhead()
+            environment.stop()
+        found["ratios"] = ratios(found)
+        show(found)
+    show_maintenance(found["maintenance"])
     asked.json.write_text(json.dumps(found, indent=2) + "\n")
-    show(found)
     console.print(f"JSON: {asked.json}")
 
 
@@ -112,6 +118,20 @@ def show(found: dict[str, Any]) -> None:
     console.print(waits)
     console.print({key: value for key, value in found["live"].items() if key != "latency_ms"})
     console.print({key: found[key] for key in ("dag_import_seconds", "airflow") if key in found})
+
+
+def show_maintenance(found: dict[str, Any]) -> None:
+    """Print what maintenance takes; ten times as much of everything is linear growth."""
+    table = Table("maintenance", *found["seconds_by_partitions"], "growth", title="seconds by partitions")
+    for kind, grown in found["growth_by_partitions"].items():
+        seconds = [str(each[kind]) for each in found["seconds_by_partitions"].values()]
+        table.add_row(kind, *seconds, " ".join(map(str, grown)))
+    console.print(table)
+    table = Table("maintenance", *found["seconds_by_tables"], "growth", title="seconds by tables")
+    table.add_row(
+        "no_op", *map(str, found["seconds_by_tables"].values()), " ".join(map(str, found["growth_by_tables"]))
+    )
+    console.print(table)
 
 
 if __name__ == "__main__":

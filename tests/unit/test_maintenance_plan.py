@@ -30,7 +30,7 @@ def at(text: str, zone: str = "UTC") -> DateTime:
 
 
 def partition(name: str, bound: str, *, kind: str = "r", pending: bool = False) -> Partition:
-    return Partition(TableName("public", name), kind, bound, pending, 0, 0)
+    return Partition(TableName("public", name), kind, bound, pending, 0)
 
 
 def ranged(name: str, lower: str, upper: str, *, kind: str = "r", pending: bool = False) -> Partition:
@@ -277,8 +277,24 @@ def test_a_cutoff_in_the_future_is_refused() -> None:
     month = Retention(keep="1 month")
     refused = made(table, there, clock.add(months=1) + MICROSECOND, clock=clock, retention=month)
     assert (names(refused, Detach, Drop), failed(refused)) == ([], ["cutoff_in_the_past"])
-    allowed = made(table, there, clock.add(months=1), clock=clock, retention=month)
-    assert (names(allowed, Drop)[:1], failed(allowed)) == (["p_y2024m01"], [])
+
+
+def test_for_a_moment_that_has_not_come_partitions_are_made_and_nothing_is_retired() -> None:
+    table = spec()
+    there = own(table, "2024-01-01", "2026-05-01")
+    clock = at("2026-02-14")
+    planned = made(table, there, at("2026-03-14"), clock=clock, retention=TWO_YEARS)
+    assert names(planned, Create, Detach, Drop) == ["Readings_y2026m06"]
+    assert "lies after the server's clock" in planned.deferral
+    shown = made(table, there, at("2026-03-14"), clock=clock, retention=TWO_YEARS, propose=True)
+    assert [each.partition.name for each in shown.proposed if isinstance(each, Drop)] == ["p_y2024m01", "p_y2024m02"]
+    assert names(made(table, there, clock, clock=clock, retention=TWO_YEARS), Drop) == ["p_y2024m01"]
+
+
+def test_rows_are_due_up_to_the_servers_clock_also_where_the_plan_is_for_an_earlier_moment() -> None:
+    planned = made(spec(), [], at("2025-06-14"), clock=at("2025-08-14"))
+    creates = [each for each in planned.actions if isinstance(each, Create)]
+    assert [each.coming for each in creates] == [False, False, False, True]
 
 
 def test_retention_waits_for_a_migration_and_says_so() -> None:

@@ -9,8 +9,7 @@ SELECT n.nspname AS schema,
        c.relkind::text AS kind,
        pg_get_expr(c.relpartbound, c.oid) AS bound,
        i.inhdetachpending AS detach_pending,
-       c.reltuples::bigint AS estimated_rows,
-       pg_total_relation_size(c.oid) AS bytes
+       c.reltuples::bigint AS estimated_rows
   FROM pg_inherits i
   JOIN pg_class c ON c.oid = i.inhrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -8,7 +8,7 @@ from pendulum import DateTime
 
 from partition_playbook.checks import Check, Severity, check
 from partition_playbook.intervals import Bounds
-from partition_playbook.maintenance.ranges import Ranged, blockers
+from partition_playbook.maintenance.ranges import Ranged
 from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 
@@ -40,9 +40,12 @@ def foreign_check(spec: TableSpec, ranged: Sequence[Ranged]) -> Check:
     )
 
 
-def overlap_check(spec: TableSpec, ranged: Sequence[Ranged], wanted: Sequence[Bounds], now: DateTime) -> Check:
-    """Return the check that every interval can have a partition; where a coming one cannot, rows will be refused."""
-    blocked = [(bounds, hit) for bounds in wanted if (hit := blockers(ranged, bounds))]
+def overlap_check(spec: TableSpec, held: Sequence[tuple[Bounds, Sequence[Ranged]]], now: DateTime) -> Check:
+    """Return the check that every interval can have a partition; where a coming one cannot, rows will be refused.
+
+    ``held`` pairs each interval with the partitions that hold any moment of it.
+    """
+    blocked = [(bounds, hit) for bounds, hit in held if hit and not any(each.covers(bounds) for each in hit)]
     return check(
         "no_overlaps",
         not blocked,

@@ -14,14 +14,16 @@ from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
 from partition_playbook.maintenance.plan import Found
 from partition_playbook.migration.run import Run
-from partition_playbook.names import TableName
+from partition_playbook.names import CAPTURE_PREFIX, TableName
 
 MOST_CLOCK_DRIFT_HOURS = 1
 
 
 def observe(run: Run, session: Session) -> Found:
     """Read the state of a partitioned table."""
-    state = session.row("maintenance/find_state", {"schema": run.table.schema, "name": run.table.name})
+    retired = run.table.retired
+    values = {"schema": run.table.schema, "name": run.table.name, "retired": retired.name, "prefix": CAPTURE_PREFIX}
+    state = session.row("maintenance/find_state", values)
     begun = detachments(run, session)
     return Found(
         partitions=tuple(catalog.partitions(session, run.table)),
@@ -29,7 +31,7 @@ def observe(run: Run, session: Session) -> Found:
         analyzed_at=in_zone(state["analyzed_at"], run.spec.timezone) if state["analyzed_at"] else None,
         detached=tuple(_names(each for each in begun if each["detached"] and not each["attached"])),
         intended=tuple(_names(each for each in begun if not each["detached"])),
-        deferral=_deferral(run, session),
+        deferral=_deferral(run, state),
     )
 
 
@@ -42,15 +44,14 @@ def _names(rows: Iterable[Row]) -> Iterator[TableName]:
     return (TableName(row["schema"], row["name"]) for row in rows)
 
 
-def _deferral(run: Run, session: Session) -> str:
+def _deferral(run: Run, state: Row) -> str:
     """Say why retention must wait: rows that it dropped could not be restored by a rollback."""
     standing = run.ledger.standing_run(run.table)
     if standing:
         return f"the migration {standing['run_id']} is not finalized (phase {standing['phase']})"
-    if catalog.describe(session, run.table.retired):
+    if state["retired"]:
         return f"the retired table {run.table.retired} stands"
-    described = catalog.require(session, run.table)
-    if described.triggers != described.user_triggers:
+    if state["captured"]:
         return "the capture of a migration is on"
     return ""
 

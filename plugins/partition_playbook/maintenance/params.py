@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from pendulum import DateTime
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from partition_playbook.intervals import in_zone
 from partition_playbook.spec import Retention
 
 ALL_TABLES = "all"
@@ -43,6 +46,12 @@ class MaintenanceParams(BaseModel):
         pattern=r"^\d+ (day|week|month|quarter|year)s?$",
         description="Dry runs of retention only: try another period than the spec's, such as `12 months`.",
     )
+    as_of: datetime | None = Field(
+        None,
+        title="As of",
+        description="Plan as if it were then, such as `2027-01-01T00:00:00Z`; empty for the server's clock. For a "
+        "moment that has not come, partitions are created and none is retired.",
+    )
     max_moved_rows: int = Field(
         10_000,
         ge=1,
@@ -56,6 +65,11 @@ class MaintenanceParams(BaseModel):
     def kept(self) -> Retention | None:
         """Return the period to try instead of the spec's."""
         return Retention(keep=self.keep) if self.keep else None
+
+    @property
+    def moment(self) -> DateTime | None:
+        """Return the moment to plan for; None for the server's clock. One without a zone is in UTC."""
+        return in_zone(self.as_of, "UTC") if self.as_of else None
 
     @model_validator(mode="after")
     def _another_period_is_only_tried(self) -> Self:

@@ -12,7 +12,7 @@ from partition_playbook.checks import Check
 from partition_playbook.intervals import Bounds, between, in_zone
 from partition_playbook.maintenance import findings
 from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize
-from partition_playbook.maintenance.ranges import Ranged, own, ranges
+from partition_playbook.maintenance.ranges import Ranged, own, ranges, touching
 from partition_playbook.names import TableName
 from partition_playbook.spec import Retention, TableSpec
 
@@ -74,10 +74,12 @@ def plan(
     horizon = spec.interval.shift(spec.interval.floor(now), ahead + 1)
     cutoff = retention.cutoff(now) if retention else None
     ranged = ranges(spec, found.partitions)
-    wanted = _wanted(spec, ranged, now, horizon, cutoff)
-    missing = [each for each in wanted if not any(other.touches(each) for other in ranged)]
-    creates = [_create(spec, each, now, ahead) for each in missing] if len(missing) <= findings.MOST_CREATED else []
-    may = cutoff is not None and cutoff <= found.clock and (propose or not found.deferral)
+    held = list(touching(ranged, _wanted(spec, ranged, now, horizon, cutoff)))
+    missing = [bounds for bounds, partitions in held if not partitions]
+    due = max(now, found.clock)
+    creates = [_create(spec, each, due, ahead) for each in missing] if len(missing) <= findings.MOST_CREATED else []
+    deferral = (found.deferral or _ahead_of_time(now, found.clock)) if cutoff else ""
+    may = cutoff is not None and cutoff <= found.clock and (propose or not deferral)
     retired = tuple(_retire(found, ranged, cutoff, keep_last=not creates)) if cutoff and may else ()
     changes: list[Action] = [
         Finalize(each, "its detach was interrupted, so its range is refused") for each in found.pending
@@ -87,16 +89,15 @@ def plan(
     checks = [
         findings.amount_check(len(missing)),
         findings.foreign_check(spec, ranged),
-        findings.overlap_check(spec, ranged, wanted, now),
+        findings.overlap_check(spec, held, now),
         findings.stranded_check(_stranded(found)),
         *([findings.cutoff_check(cutoff, found.clock)] if cutoff else []),
     ]
-    due = _statistics_due(found, now)
-    if changes or due:
-        changes.append(Analyze(spec.name, due or "its partitions change"))
-    deferral = found.deferral if cutoff else ""
+    statistics_due = _statistics_due(found, now)
+    if changes or statistics_due:
+        changes.append(Analyze(spec.name, statistics_due or "its partitions change"))
     proposed = retired if propose else ()
-    return Plan(spec.name, now, horizon, cutoff, tuple(changes), proposed, tuple(checks), deferral, due)
+    return Plan(spec.name, now, horizon, cutoff, tuple(changes), proposed, tuple(checks), deferral, statistics_due)
 
 
 def _wanted(
@@ -109,14 +110,22 @@ def _wanted(
     return [each for each in between(spec.interval, first, horizon) if each.upper <= horizon]
 
 
-def _create(spec: TableSpec, bounds: Bounds, now: DateTime, ahead: int) -> Create:
-    if bounds.lower > now:
-        reason = f"premake {ahead}: the {spec.interval}s after {now.to_date_string()} are made ahead"
-    elif bounds.upper > now:
-        reason = f"the {spec.interval} of {now.to_date_string()} has no partition"
+def _ahead_of_time(now: DateTime, clock: DateTime) -> str:
+    """Say why retention must wait where the plan is for a moment that has not come."""
+    if now <= clock:
+        return ""
+    return f"{now.isoformat(timespec='seconds')} lies after the server's clock, {clock.isoformat(timespec='seconds')}"
+
+
+def _create(spec: TableSpec, bounds: Bounds, due: DateTime, ahead: int) -> Create:
+    """Return the action; rows are ``due`` up to the moment of the plan or the server's clock, whichever is later."""
+    if bounds.lower > due:
+        reason = f"premake {ahead}: the {spec.interval}s after {due.to_date_string()} are made ahead"
+    elif bounds.upper > due:
+        reason = f"the {spec.interval} of {due.to_date_string()} has no partition"
     else:
         reason = "a gap between partitions"
-    return Create(spec.name.partition(bounds.suffix), bounds, reason, coming=bounds.lower > now)
+    return Create(spec.name.partition(bounds.suffix), bounds, reason, coming=bounds.lower > due)
 
 
 def _retire(found: Found, ranged: Sequence[Ranged], cutoff: DateTime, *, keep_last: bool) -> Iterator[Action]:

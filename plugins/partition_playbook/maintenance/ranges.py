@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import takewhile
 
 from pendulum import DateTime
 
-from partition_playbook.catalog import Partition
-from partition_playbook.intervals import Bounds, bounds_at
+from partition_playbook.catalog import Partition, bound_ends
+from partition_playbook.intervals import Bounds, Interval
 from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 
@@ -49,23 +52,28 @@ def ranges(spec: TableSpec, partitions: Sequence[Partition]) -> list[Ranged]:
 
 
 def _ranged(spec: TableSpec, partition: Partition) -> Ranged:
+    return Ranged(partition, *_read(spec.interval, spec.timezone, partition.kind, partition.bound))
+
+
+# A run reads the same bounds again and again, some of the time under the table's lock.
+@lru_cache(maxsize=10_000)
+def _read(interval: Interval, timezone: str, kind: str, bound: str) -> tuple[DateTime | None, DateTime | None, str]:
     try:
-        ends = partition.ends(spec.timezone)
+        ends = bound_ends(bound, timezone)
     except ValueError:
         ends = None
     if ends is None:
-        return Ranged(partition, None, None, UNREADABLE)
-    return Ranged(partition, *ends, _foreign(spec, partition, *ends))
+        return None, None, UNREADABLE
+    return *ends, _foreign(interval, timezone, kind, *ends)
 
 
-def _foreign(spec: TableSpec, partition: Partition, lower: DateTime | None, upper: DateTime | None) -> str:
-    if partition.kind != "r":
-        return KINDS.get(partition.kind, "it is not a plain table")
+def _foreign(interval: Interval, timezone: str, kind: str, lower: DateTime | None, upper: DateTime | None) -> str:
+    if kind != "r":
+        return KINDS.get(kind, "it is not a plain table")
     if lower is None or upper is None:
         return "it has an open end"
-    whole = bounds_at(spec.interval, lower)
-    if (whole.lower, whole.upper) != (lower, upper):
-        return f"it is not one whole {spec.interval} in {spec.timezone}"
+    if interval.floor(lower) != lower or interval.shift(lower, 1) != upper:
+        return f"it is not one whole {interval} in {timezone}"
     return ""
 
 
@@ -77,7 +85,18 @@ def own(ranged: Sequence[Ranged]) -> list[tuple[DateTime, DateTime, Partition]]:
     return sorted(found, key=lambda each: each[0])
 
 
-def blockers(ranged: Sequence[Ranged], bounds: Bounds) -> list[Ranged]:
-    """Return the partitions that hold a part of an interval and so keep it from having a partition of its own."""
-    touching = [each for each in ranged if each.touches(bounds)]
-    return [] if any(each.covers(bounds) for each in touching) else touching
+def touching(ranged: Sequence[Ranged], wanted: Iterable[Bounds]) -> Iterator[tuple[Bounds, list[Ranged]]]:
+    """Pair each interval with the partitions that hold any moment of it.
+
+    The intervals come in order, and PostgreSQL lets no two ranges overlap, so that one walk along both is enough.
+    """
+    readable = [each for each in ranged if each.foreign != UNREADABLE]
+    coming = deque(sorted(readable, key=lambda each: (each.lower is not None, each.lower)))
+    for bounds in wanted:
+        while coming and coming[0].upper is not None and coming[0].upper <= bounds.lower:
+            coming.popleft()
+        yield bounds, list(takewhile(partial(_touches, bounds), coming))
+
+
+def _touches(bounds: Bounds, ranged: Ranged) -> bool:
+    return ranged.touches(bounds)

@@ -126,6 +126,7 @@ def _oid(session: Session, name: TableName) -> int | None:
 
 
 def _note(run: Run, session: Session, message: str, partition: Partition) -> None:
-    detail = {"bound": partition.bound, "estimated_rows": partition.estimated_rows, "bytes": partition.bytes}
+    size = session.value("migration/find_size", {"schema": partition.table.schema, "name": partition.table.name})
+    detail = {"bound": partition.bound, "estimated_rows": partition.estimated_rows, "bytes": size}
     names = {"parent": str(run.table), "partition": str(partition.table)}
     run.ledger.note(session, message, oid=_oid(session, partition.table), **names, **detail)

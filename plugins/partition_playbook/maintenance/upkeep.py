@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pendulum import DateTime
 from psycopg import sql
 
 from partition_playbook import catalog
@@ -16,7 +15,7 @@ from partition_playbook.maintenance.actions import Action, Analyze, Create, Deta
 from partition_playbook.maintenance.apply import Done, Ending, apply
 from partition_playbook.maintenance.observe import clock_check, observe, require_ours
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
-from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Plan, plan
+from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Found, Plan, plan
 from partition_playbook.migration.run import Run
 
 COUNTED_ROWS = 100_000
@@ -37,7 +36,7 @@ class Maintained:
     summary: dict[str, Any]
 
 
-def maintain(run: Run, params: MaintenanceParams, now: DateTime | None = None) -> Maintained:
+def maintain(run: Run, params: MaintenanceParams) -> Maintained:
     """Keep one table in order, as of the server's clock; one that is not partitioned yet is passed over."""
     with run.database.session() as session:
         parent = catalog.require(session, run.table)
@@ -45,24 +44,27 @@ def maintain(run: Run, params: MaintenanceParams, now: DateTime | None = None) -
             reason = f"{run.table} is not partitioned yet"
             return Maintained((skipped("partitioned", reason),), {"table": run.spec.table, "skipped": reason})
         require_ours(run, parent)
-        clock = clock_check(observe(run, session))
+        found = observe(run, session)
+    clock = clock_check(found)
     if clock.blocks:
         return Maintained((clock,), {"table": run.spec.table, "failed": [clock.name]})
-    before = _plan(run, params, now)
+    before = after = _plan(run, params, found)
     done = apply(run, before, dry_run=params.dry_run, move_limit=params.max_moved_rows)
-    after = _plan(run, params, now)
     with run.database.session() as session:
-        state = _state_checks(run, session, params, after)
+        if any(each.ending is not Ending.SHOWN for each in done):
+            found = observe(run, session)
+            after = _plan(run, params, found)
+        state = _state_checks(run, session, params, found, after)
     checks = (clock, *before.findings, *_failures(done), *state)
     return Maintained(checks, _summary(run, after, done, checks))
 
 
-def _plan(run: Run, params: MaintenanceParams, now: DateTime | None) -> Plan:
+def _plan(run: Run, params: MaintenanceParams, found: Found) -> Plan:
     retention = None if params.retention is RetentionMode.OFF else params.kept or run.spec.retention
-    with run.database.session() as session:
-        found = observe(run, session)
     propose = params.retention is RetentionMode.DRY_RUN
-    return plan(run.spec, found, now or found.clock, premake=params.premake, retention=retention, propose=propose)
+    return plan(
+        run.spec, found, params.moment or found.clock, premake=params.premake, retention=retention, propose=propose
+    )
 
 
 def _failures(done: Sequence[Done]) -> list[Check]:
@@ -79,14 +81,14 @@ def _failures(done: Sequence[Done]) -> list[Check]:
     ]
 
 
-def _state_checks(run: Run, session: Session, params: MaintenanceParams, after: Plan) -> list[Check]:
+def _state_checks(run: Run, session: Session, params: MaintenanceParams, found: Found, after: Plan) -> list[Check]:
     reach = f"a partition for every {run.spec.interval} up to {after.horizon.isoformat()}"
     return [
         _left("partitions_ahead", after, (Create,), reach, params.dry_run),
         _left("no_pending_detach", after, (Finalize,), "no interrupted detach", params.dry_run),
         _retention_check(run, params, after),
         _statistics_check(params, after),
-        _default_check(run, session),
+        _default_check(run, session, found),
     ]
 
 
@@ -123,19 +125,19 @@ def _statistics_check(params: MaintenanceParams, after: Plan) -> Check:
     return check("parent_analyzed", not after.statistics_due, expected=expected, actual=actual)
 
 
-def _default_check(run: Run, session: Session) -> Check:
-    default = next((each for each in catalog.partitions(session, run.table) if each.is_default), None)
+def _default_check(run: Run, session: Session, found: Found) -> Check:
+    default = next((each for each in found.partitions if each.is_default), None)
     if default is None:
         return skipped("default_empty", "there is no default partition", expected="no rows")
     parts = {"default": default.table.identifier, "partition_by": sql.Identifier(run.spec.partition_by)}
-    found = session.row("maintenance/find_default_rows", {"limit": COUNTED_ROWS}, **parts)
-    more = " or more" if found["rows"] == COUNTED_ROWS else ""
+    waiting = session.row("maintenance/find_default_rows", {"limit": COUNTED_ROWS}, **parts)
+    more = " or more" if waiting["rows"] == COUNTED_ROWS else ""
     return check(
         "default_empty",
-        found["rows"] == 0,
+        waiting["rows"] == 0,
         expected="no rows",
-        actual=f"{found['rows']}{more} rows from {found['oldest']} to {found['newest']}"
-        if found["rows"]
+        actual=f"{waiting['rows']}{more} rows from {waiting['oldest']} to {waiting['newest']}"
+        if waiting["rows"]
         else "no rows",
         remedy="No partition that the clock asks for takes them: correct the rows or create partitions by hand",
         severity=Severity.WARNING,
