@@ -3,7 +3,7 @@ ROWS ?=
 WRITERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-servers check bench lock clean
+.PHONY: help demo up down test test-servers soak check bench lock clean
 VENV := .venv
 LOCKED := $(VENV)/.locked
 RUN := $(VENV)/bin/python -m
@@ -25,6 +25,9 @@ test: $(LOCKED) ## Run the tests, one process a core, each with a server of its 
 
 test-servers: $(LOCKED) ## Run the engine's tests on PostgreSQL 14-18, or on those in SERVERS="15 17"; TESTS= names some
 	$(RUN) staging.servers $(SERVERS) $(TESTS)
+
+soak: $(LOCKED) ## Make up tables and histories of writes for half an hour, other ones than `make test` has
+	$(RUN) pytest --hypothesis-profile soak tests/sql/test_properties.py
 
 check: $(LOCKED) ## Lint, check the format and the types
 	$(RUN) ruff check

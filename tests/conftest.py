@@ -4,5 +4,6 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.tables",
     "tests.fixtures.migration",
+    "tests.fixtures.profiles",
     "tests.fixtures.scenario",
 ]
