@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import pendulum
 import psycopg
@@ -17,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from partition_playbook.checks import Check, Outcome, Severity
 from partition_playbook.database import Database
+from partition_playbook.disk import Disk
 from partition_playbook.evidence import pg_tools, preflight, surroundings
 from partition_playbook.ledger import Ledger, Phase
 from partition_playbook.migration import shadow
@@ -427,8 +427,7 @@ def test_a_view_of_somebody_else_is_named_with_its_owner(
 
 def test_disk_that_does_not_suffice_is_refused(run: Run, readings: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
     readings(1000)
-    monkeypatch.setattr(surroundings, "_data_folder", lambda look: (Path("/"), ""))
-    monkeypatch.setattr(surroundings.shutil, "disk_usage", lambda folder: SimpleNamespace(free=50_000_000))
+    monkeypatch.setattr(surroundings, "find_disk", lambda session: Disk(50_000_000))
     assert blocking(run) == {"disk"}
     assert "MB free for the shadow" in found(run)["disk"].expected
 

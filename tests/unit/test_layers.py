@@ -14,7 +14,7 @@ from partition_playbook.sql import HEADER_KEYS, SQL_ROOT, statement
 PACKAGE = Path(__file__).resolve().parents[2] / "plugins" / "partition_playbook"
 LAYERS = [
     {"errors", "intervals", "names", "checks", "spec"},
-    {"sql", "database", "catalog", "parity", "ledger"},
+    {"sql", "database", "catalog", "disk", "parity", "ledger"},
     {"migration"},
     {"maintenance", "evidence"},
     {"operators"},

@@ -1,4 +1,4 @@
--- purpose: Create the ledger: runs, loads, statistics, measurements, checks and events
+-- purpose: Create the ledger: runs, loads, statistics, measurements, checks, events, and the view health over them
 -- params: none
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on the ledger's own new tables
@@ -103,4 +103,45 @@ BEGIN
         CREATE INDEX events_run ON partition_playbook.events (run_id, event_id);
     END IF;
 END
-$indexes$
+$indexes$;
+
+DO $view$
+DECLARE
+    -- To change the view is to change this text: replacing it each time would wait for its readers.
+    told constant text := 'Partition Playbook: how maintenance found each table last. Red also where nobody looked for 35 days';
+    there constant regclass := to_regclass('partition_playbook.health');
+BEGIN
+    IF obj_description(there, 'pg_class') = told
+       OR NOT has_schema_privilege('partition_playbook', 'CREATE')
+       OR NOT (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = there) THEN
+        RETURN;
+    END IF;
+    CREATE OR REPLACE VIEW partition_playbook.health AS
+    SELECT DISTINCT ON (r.table_schema, r.table_name)
+           r.table_schema,
+           r.table_name,
+           CASE WHEN m.taken_at < now() - interval '35 days' THEN 'red' ELSE m.detail->>'status' END AS status,
+           ARRAY(SELECT jsonb_array_elements_text(m.detail->'problems'))
+               || CASE WHEN m.taken_at < now() - interval '35 days' THEN ARRAY['not checked for 35 days'] END AS problems,
+           m.taken_at AS checked_at,
+           r.run_id,
+           (m.detail->>'partitions')::int AS partitions,
+           (m.detail->>'ahead')::int AS ahead,
+           (m.detail->>'gaps')::int AS gaps,
+           (m.detail->>'pending_detach')::int AS pending_detach,
+           (m.detail->>'default_rows')::bigint AS default_rows,
+           (m.detail->>'lacking_an_index')::int AS lacking_an_index,
+           (m.detail->>'analyzed_at')::timestamptz AS analyzed_at,
+           (m.detail->>'oldest_xid_age')::bigint AS oldest_xid_age,
+           (m.detail->>'estimated_rows')::bigint AS estimated_rows,
+           m.value::bigint AS bytes,
+           (m.detail->>'bytes_per_day')::bigint AS bytes_per_day,
+           (m.detail->>'free_bytes')::bigint AS free_bytes,
+           m.taken_at + (m.detail->>'full_in_days')::float8 * interval '1 day' AS full_at
+      FROM partition_playbook.measurements m
+      JOIN partition_playbook.runs r USING (run_id)
+     WHERE m.stage = 'health' AND m.name = 'bytes'
+     ORDER BY r.table_schema, r.table_name, m.taken_at DESC;
+    EXECUTE format('COMMENT ON VIEW partition_playbook.health IS %L', told);
+END
+$view$

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -14,6 +12,7 @@ import psycopg
 
 from partition_playbook import catalog
 from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.disk import find_disk
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.evidence import pg_tools, statement_statistics
 from partition_playbook.evidence.precondition import Look
@@ -95,35 +94,22 @@ def disk(look: Look) -> Check:
     change_log = max(size // 20, 64_000_000)
     needed = int(1.1 * size) + change_log + generated
     expected = f"{needed / 1e6:.0f} MB free for the shadow and the change log"
-    folder, reason = _data_folder(look)
-    if folder is None:
-        return skipped("disk", f"{reason}; make sure yourself that {needed} bytes are free", expected=expected)
-    free = shutil.disk_usage(folder).free
+    found = find_disk(look.session)
+    if found.free_bytes is None:
+        return skipped("disk", f"{found.unknown}; make sure yourself that {needed} bytes are free", expected=expected)
     return check(
         "disk",
-        free >= needed,
+        found.free_bytes >= needed,
         expected=expected,
-        actual=f"{free / 1e6:.0f} MB free",
+        actual=f"{found.free_bytes / 1e6:.0f} MB free",
         remedy="Give the server more disk; both tables exist until partition_finalize",
-        evidence={"needed_bytes": needed, "free_bytes": free, "table_bytes": size, "change_log_bytes": change_log},
+        evidence={
+            "needed_bytes": needed,
+            "free_bytes": found.free_bytes,
+            "table_bytes": size,
+            "change_log_bytes": change_log,
+        },
     )
-
-
-def _data_folder(look: Look) -> tuple[Path | None, str]:
-    """Return the data folder where this host has it: the same path with the same time of its last change."""
-    host = look.session.connection.info.host
-    if not (host.startswith("/") or host in ("", "localhost", "127.0.0.1", "::1")):
-        return None, f"the server's disk is on {host}"
-    try:
-        with look.session.connection.transaction():
-            found = look.session.row("preflight/find_data_folder")
-        folder = Path(found["folder"])
-        same = abs(folder.stat().st_mtime - found["modified"]) < 1
-    except psycopg.errors.InsufficientPrivilege:
-        return None, "this role may not read where the server keeps its data"
-    except OSError:
-        same = False
-    return (folder, "") if same else (None, "the server's data folder is not on this host")
 
 
 def long_transactions(look: Look) -> Check:

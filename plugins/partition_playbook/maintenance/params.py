@@ -71,6 +71,11 @@ class MaintenanceParams(BaseModel):
         """Return the moment to plan for; None for the server's clock. One without a zone is in UTC."""
         return in_zone(self.as_of, "UTC") if self.as_of else None
 
+    @property
+    def is_real(self) -> bool:
+        """Tell whether the run does what it finds to do, and for now."""
+        return not self.dry_run and self.as_of is None
+
     @model_validator(mode="after")
     def _another_period_is_only_tried(self) -> Self:
         if self.keep and self.retention is RetentionMode.APPLY and not self.dry_run:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import sql
+import psycopg
 
 from partition_playbook import catalog
-from partition_playbook.checks import Check, Severity, check, skipped
-from partition_playbook.database import Session
+from partition_playbook.checks import Check, check, skipped
+from partition_playbook.maintenance import health
 from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize
 from partition_playbook.maintenance.apply import Done, Ending, apply
+from partition_playbook.maintenance.health import Health
 from partition_playbook.maintenance.observe import clock_check, observe, require_ours
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
 from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Found, Plan, plan
 from partition_playbook.migration.run import Run
 
-COUNTED_ROWS = 100_000
 WORDS: dict[type[Action], tuple[str, str]] = {
     Create: ("created", "would_create"),
     Finalize: ("finalized", "would_finalize"),
@@ -38,6 +39,15 @@ class Maintained:
 
 def maintain(run: Run, params: MaintenanceParams) -> Maintained:
     """Keep one table in order, as of the server's clock; one that is not partitioned yet is passed over."""
+    try:
+        return _maintain(run, params)
+    except Exception as error:
+        with suppress(psycopg.Error):  # the ledger's database may be what is lost
+            _record(run, params, None, str(error))
+        raise
+
+
+def _maintain(run: Run, params: MaintenanceParams) -> Maintained:
     with run.database.session() as session:
         parent = catalog.require(session, run.table)
         if not parent.is_partitioned:
@@ -47,6 +57,7 @@ def maintain(run: Run, params: MaintenanceParams) -> Maintained:
         found = observe(run, session)
     clock = clock_check(found)
     if clock.blocks:
+        _record(run, params, None, clock.name)
         return Maintained((clock,), {"table": run.spec.table, "failed": [clock.name]})
     before = after = _plan(run, params, found)
     done = apply(run, before, dry_run=params.dry_run, move_limit=params.max_moved_rows)
@@ -54,9 +65,18 @@ def maintain(run: Run, params: MaintenanceParams) -> Maintained:
         if any(each.ending is not Ending.SHOWN for each in done):
             found = observe(run, session)
             after = _plan(run, params, found)
-        state = _state_checks(run, session, params, found, after)
+        facts = health.read(run, session, found, after.now)
+    state = [*_state_checks(run, params, after), *health.checks(facts)]
     checks = (clock, *before.findings, *_failures(done), *state)
-    return Maintained(checks, _summary(run, after, done, checks))
+    judged = health.judge(checks, facts)
+    _record(run, params, judged)
+    return Maintained(checks, _summary(run, after, done, checks) | {"health": judged.summary()})
+
+
+def _record(run: Run, params: MaintenanceParams, judged: Health | None, problem: str = "") -> None:
+    """Keep the health of the table; what a dry run or another moment than now shows is not how it stands."""
+    if params.is_real:
+        health.record(run.ledger, judged, problem)
 
 
 def _plan(run: Run, params: MaintenanceParams, found: Found) -> Plan:
@@ -81,14 +101,13 @@ def _failures(done: Sequence[Done]) -> list[Check]:
     ]
 
 
-def _state_checks(run: Run, session: Session, params: MaintenanceParams, found: Found, after: Plan) -> list[Check]:
+def _state_checks(run: Run, params: MaintenanceParams, after: Plan) -> list[Check]:
     reach = f"a partition for every {run.spec.interval} up to {after.horizon.isoformat()}"
     return [
         _left("partitions_ahead", after, (Create,), reach, params.dry_run),
         _left("no_pending_detach", after, (Finalize,), "no interrupted detach", params.dry_run),
         _retention_check(run, params, after),
         _statistics_check(params, after),
-        _default_check(run, session, found),
     ]
 
 
@@ -123,25 +142,6 @@ def _statistics_check(params: MaintenanceParams, after: Plan) -> Check:
         return skipped("parent_analyzed", f"a dry run: {after.statistics_due}", expected=expected)
     actual = after.statistics_due or "as expected"
     return check("parent_analyzed", not after.statistics_due, expected=expected, actual=actual)
-
-
-def _default_check(run: Run, session: Session, found: Found) -> Check:
-    default = next((each for each in found.partitions if each.is_default), None)
-    if default is None:
-        return skipped("default_empty", "there is no default partition", expected="no rows")
-    parts = {"default": default.table.identifier, "partition_by": sql.Identifier(run.spec.partition_by)}
-    waiting = session.row("maintenance/find_default_rows", {"limit": COUNTED_ROWS}, **parts)
-    more = " or more" if waiting["rows"] == COUNTED_ROWS else ""
-    return check(
-        "default_empty",
-        waiting["rows"] == 0,
-        expected="no rows",
-        actual=f"{waiting['rows']}{more} rows from {waiting['oldest']} to {waiting['newest']}"
-        if waiting["rows"]
-        else "no rows",
-        remedy="No partition that the clock asks for takes them: correct the rows or create partitions by hand",
-        severity=Severity.WARNING,
-    )
 
 
 def _summary(run: Run, after: Plan, done: Sequence[Done], checks: Sequence[Check]) -> dict[str, Any]:

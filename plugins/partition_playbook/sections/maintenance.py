@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.sdk import Param, get_current_context, task, task_group
+from airflow.sdk import Asset, AssetAlias, Param, get_current_context, task, task_group
 
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
@@ -17,6 +17,13 @@ from partition_playbook.spec import load_spec, spec_names, validated
 log = logging.getLogger(__name__)
 
 MODE = "maintenance"
+# Each table's task adds an event of its own table's asset; outlets are those of all of them.
+MAINTAINED = AssetAlias("partition_playbook")
+
+
+def maintained_asset(table: str) -> Asset:
+    """Return the asset of a table spec: other DAGs can be scheduled on it."""
+    return Asset(f"partition_playbook/{table}")
 
 
 @task_group
@@ -32,12 +39,16 @@ def choose_tables() -> list[str]:
     return spec_names() if params.table == ALL_TABLES else [params.table]
 
 
-@task(map_index_template="{{ maintained_table }}", max_active_tis_per_dagrun=2)
+@task(map_index_template="{{ maintained_table }}", max_active_tis_per_dagrun=2, outlets=[MAINTAINED])
 def maintain_one(table: str) -> dict[str, Any]:
     """Create partitions ahead, move what waits in the default one, apply retention; return what was done."""
     context = get_current_context()
     context["maintained_table"] = table  # type: ignore[typeddict-unknown-key]
-    return maintain_table(context["run_id"], table, _params())
+    params = _params()
+    done = maintain_table(context["run_id"], table, params)
+    if params.is_real and "health" in done:
+        context["outlet_events"][MAINTAINED].add(maintained_asset(table), extra=done["health"])
+    return done
 
 
 def maintain_table(run_id: str, table: str, params: MaintenanceParams) -> dict[str, Any]:

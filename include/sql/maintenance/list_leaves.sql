@@ -1,0 +1,33 @@
+-- purpose: List the leaf partitions of a table: size, rows, age of the oldest transaction id, and the table's indexes that each lacks
+-- params: schema, name
+-- returns: rows
+-- lock: none
+-- transaction: one
+-- rerun: safe because it only reads
+WITH parent AS (
+    SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) AS oid
+), lacking AS (
+    SELECT i.inhrelid AS oid, array_agg(pc.relname::text ORDER BY pc.relname) AS indexes
+      FROM parent
+      JOIN pg_inherits i ON i.inhparent = parent.oid
+      JOIN pg_index px ON px.indrelid = parent.oid
+      JOIN pg_class pc ON pc.oid = px.indexrelid
+      LEFT JOIN (pg_inherits ii JOIN pg_index x ON x.indexrelid = ii.inhrelid AND x.indisvalid)
+             ON ii.inhparent = px.indexrelid AND x.indrelid = i.inhrelid
+     WHERE x.indexrelid IS NULL
+     GROUP BY i.inhrelid
+)
+SELECT n.nspname AS schema,
+       c.relname AS name,
+       pg_total_relation_size(c.oid) AS bytes,
+       greatest(c.reltuples, 0)::bigint AS estimated_rows,
+       greatest(age(c.relfrozenxid), age(t.relfrozenxid)) AS xid_age,
+       coalesce(lacking.indexes, '{{}}') AS lacking
+  FROM parent
+ CROSS JOIN pg_partition_tree(parent.oid) AS leaf
+  JOIN pg_class c ON c.oid = leaf.relid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+  LEFT JOIN lacking ON lacking.oid = c.oid
+ WHERE leaf.isleaf AND c.relkind = 'r'
+ ORDER BY 1, 2
