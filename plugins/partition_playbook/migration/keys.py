@@ -84,14 +84,23 @@ def release(run: Run) -> None:
     """Drop the foreign keys of the table that is no longer live, and validate those of the live one and those to it."""
     with run.database.session() as session:
         now = sides(session, run)
-        referring = [each for each in dependents.find(session, run.table) if each.kind is Kind.FOREIGN_KEY]
     for key in now.other.foreign_keys:
         _drop(run, now.other.table_name, key)
+    validate_live(run)
+
+
+def validate_live(run: Run) -> None:
+    """Validate the keys that a swap left unchecked, of the live table and to it, but none that never was valid."""
     recorded = run.ledger.measurements("migration")
-    definitions = recorded["foreign_keys"]["detail"]["definitions"] if "foreign_keys" in recorded else {}
-    for key in now.live.foreign_keys:
+    if "foreign_keys" not in recorded:
+        return  # nothing was ever swapped
+    with run.database.session() as session:
+        live = catalog.require(session, run.table)
+        referring = [each for each in dependents.find(session, run.table) if each.kind is Kind.FOREIGN_KEY]
+    definitions = recorded["foreign_keys"]["detail"]["definitions"]
+    for key in live.foreign_keys:
         if not definitions.get(key.name, "").endswith((UNCHECKED, UNENFORCED)):
-            _validate(run, now.live.table_name, key)
+            _validate(run, live.table_name, key)
     originals = recorded["surface"]["detail"]["facts"] if "surface" in recorded else {}
     for each in referring:
         if f"{UNCHECKED} " not in originals.get(f"dependent {each}", "") and not each.definition.endswith(UNENFORCED):

@@ -12,7 +12,7 @@ from partition_playbook import catalog
 from partition_playbook.database import Limits, Session, with_lock_retry
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.ledger import Phase
-from partition_playbook.migration import capture, dependents, materialized, reconcile, verify
+from partition_playbook.migration import capture, dependents, keys, materialized, reconcile, verify
 from partition_playbook.migration.cutover import Swapped, swap
 from partition_playbook.migration.dependents import Kind
 from partition_playbook.migration.run import Direction, Run, sides
@@ -54,6 +54,7 @@ def abandon(run: Run) -> None:
         leftovers = _leftovers(run, session)
     if live.is_partitioned:
         raise PreconditionFailed("the partitioned table is live", where=str(run.table), remedy="Roll back first")
+    keys.validate_live(run)  # a rollback that died after its swap has not
     _drop_capture(run)
     for table in leftovers:
         _drop(run, table)
@@ -85,13 +86,12 @@ def finalize(run: Run) -> None:
         )
     if now.standby is not None:
         _require_disposable(run, now.standby)
-        _drop_capture(run)
         with run.database.session() as session:
             twins = materialized.find(session, run.table.retired)
         for each in (*twins, run.table.retired):
             _drop(run, each)
-    else:
-        _drop_capture(run)
+    # Only now: without it a retired table that still stood could not be compared any more, had this process died.
+    _drop_capture(run)
     _end(run, Phase.FINALIZED)
 
 
