@@ -48,7 +48,7 @@ histories = st.builds(
 
 
 @pytest.mark.timeout(0)
-@settings(max_examples=settings().max_examples // 8)
+@settings(max_examples=settings().max_examples // 10)
 @given(shape=shapes, history=histories)
 def test_forward_back_and_forward_again(
     connection: Connection,

@@ -20,6 +20,8 @@ class Node:
     rows: float
     buffers: int
     subplans_removed: int
+    operation: str | None = None
+    output: tuple[str, ...] = ()
 
     @property
     def never_executed(self) -> bool:
@@ -81,6 +83,8 @@ def _node(content: Mapping[str, Any]) -> Node:
         rows=float(content.get("Actual Rows", 0)),
         buffers=_shared(content),
         subplans_removed=int(content.get("Subplans Removed", 0)),
+        operation=content.get("Operation"),
+        output=tuple(content.get("Output", ())),
     )
 
 

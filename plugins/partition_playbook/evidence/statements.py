@@ -138,8 +138,10 @@ class Script:
 
     @cached_property
     def tokens(self) -> list[Token]:
-        """Return the tokens; of a cursor's declaration those of its query."""
-        words = [each.word for each in self._all[:12]]
+        """Return the tokens; of a cursor's declaration and of COPY (query) those of the query."""
+        words = [each.word or each.text for each in self._all[:12]]
+        if words[:2] == ["copy", "("]:
+            return [*_to_parenthesis(self._all[2:]), self._all[-1]]
         return self._all[words.index("for") + 1 :] if words[0] == "declare" and "for" in words else self._all
 
     @cached_property
@@ -176,6 +178,30 @@ class Script:
     def naming(self, table: TableName) -> list[Reference]:
         """Return the references that may mean the table: those with its schema, and those without any."""
         return [each for each in self.references if each.name == table.name and each.schema in (None, table.schema)]
+
+    def copies(self, table: TableName) -> str:
+        """Return which way a COPY of the table itself goes, ``to`` or ``from``; nothing where the text is none."""
+        copied = any(each.verb == "copy" for each in self.naming(table))
+        return next((each.word for each in self.tokens if copied and each.word in ("to", "from")), "")
+
+    def may_be_first_copy(self, table: TableName) -> bool:
+        """Tell whether a logical replica may have sent it, which asks a partitioned table by a query."""
+        qualified = any(each.schema for each in self.naming(table))
+        return qualified and self.copies(table) == "to" and any(each.word == "stdout" for each in self.tokens)
+
+    def refusal(self, table: TableName) -> str:
+        """Say what goes wrong on a partitioned table that no planner complains of; nothing where nothing does."""
+        names, places = {each.name for each in self.tokens}, self.naming(table)
+        if self.copies(table) == "to":
+            return "COPY … TO does not take a partitioned table"
+        if self.copies(table) == "from":
+            return "COPY … FREEZE does not take a partitioned table" if "freeze" in names else ""
+        if any(each.only for each in places):
+            return "ONLY finds no row in a partitioned table"
+        changes = any(each.verb in ("update", "delete", "merge") for each in places)
+        if changes and "ctid" in names and "tableoid" not in names:
+            return "rows of two partitions have the same ctid: without tableoid it changes others too"
+        return ""
 
     def hides(self, table: TableName) -> bool:
         """Tell whether a common table expression bears the table's name."""

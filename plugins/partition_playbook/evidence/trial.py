@@ -23,7 +23,7 @@ from partition_playbook.evidence import plans
 from partition_playbook.evidence.plans import Plan
 from partition_playbook.evidence.statement_statistics import Sent
 from partition_playbook.evidence.statements import Script
-from partition_playbook.evidence.tokens import Kind
+from partition_playbook.evidence.tokens import Kind, tokens
 from partition_playbook.migration.run import Sides
 from partition_playbook.names import clip
 from partition_playbook.sql import statement
@@ -31,6 +31,7 @@ from partition_playbook.sql import statement
 LIMITS = Limits(lock_timeout=1_000, statement_timeout=5_000)
 PATIENCE_SECONDS = 300.0
 PREPARED = "partition_playbook_workload"
+LACKED = {"xmin", "xmax", "cmin", "cmax"}
 INFERRED, TEXT = 0, 25  # a parameter's type, as PostgreSQL's protocol has it
 
 
@@ -71,10 +72,11 @@ class Trial:
     def _try(self, sent: Sent) -> Tried:
         if problem := self._unfit(sent):
             return Tried(sent, Ending.UNKNOWN, problem)
+        if reason := sent.script.refusal(self._live.table_name):
+            return Tried(sent, Ending.FAILS, reason)
+        if sent.script.copies(self._live.table_name):
+            return Tried(sent, Ending.PRUNES)
         live = sent.script.mended()
-        places = live.naming(self._live.table_name)
-        if any(each.only for each in places):
-            return Tried(sent, Ending.FAILS, "ONLY finds no row in a partitioned table")
         try:
             plan = self._plan(live.redirected(self._live.table_name, self._shadow.table_name, self._constraints), sent)
         except psycopg.Error as error:
@@ -84,8 +86,10 @@ class Trial:
     def _unfit(self, sent: Sent) -> str:
         """Say why a statement is not tried; nothing where it is."""
         script, table = sent.script, self._live.table_name
-        if script.problem:
+        if script.problem and not script.copies(table):
             return script.problem
+        if self._live.publications and script.may_be_first_copy(table):
+            return "a replica's first copy, which asks a partitioned table otherwise, or an export that it refuses"
         if script.hides(table):
             return f"WITH gives another thing the name {table.name}"
         bare = any(each.schema is None for each in script.naming(table))
@@ -122,8 +126,16 @@ class Trial:
         scans = {(each.schema, each.relation) for each in plan.nodes() if each.relation}
         if (self._live.schema, self._live.name) in scans:
             return Ending.UNKNOWN, "it names the table where it was not expected"
+        if lacked := ", ".join(sorted(self._lacked(plan))):
+            return Ending.FAILS, f"RETURNING has no {lacked} of a row that is inserted into a partitioned table"
         every = len(self._partitions) > 1 and scans >= self._partitions
         return (Ending.SCANS_ALL if every else Ending.PRUNES), ""
+
+    def _lacked(self, plan: Plan) -> set[str]:
+        """Return the system columns that are asked of rows which a partition takes: the planner does not mind."""
+        inserts = [each for each in plan.nodes() if each.operation in ("Insert", "Merge")]
+        returned = [text for each in inserts if each.relation == self._shadow.name for text in each.output]
+        return LACKED & {token.name for text in returned for token in tokens(text) if token.name}
 
     def _plan(self, script: Script, sent: Sent) -> Plan:
         """Prepare a statement and read its generic plan; whatever came of it is forgotten."""
