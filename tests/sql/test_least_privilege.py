@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from partition_playbook.checks import Check, Outcome
 from partition_playbook.database import Database
-from partition_playbook.evidence import application, backup, preflight, pruning, snapshot, validation
+from partition_playbook.evidence import application, backup, data_preparation, preflight, pruning, snapshot, validation
 from partition_playbook.ledger import Ledger
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.upkeep import maintain
@@ -189,6 +189,11 @@ LOST: dict[str, tuple[str, list[str]]] = {
         "ALTER TABLE sensor_readings ADD CHECK (plausible(temperature))",
         ["EXECUTE on function public.plausible(numeric)"],
     ),
+    "a schema for the twin of a materialized view": (
+        "CREATE MATERIALIZED VIEW latest AS SELECT max(recorded_at) FROM sensor_readings; "
+        f"ALTER MATERIALIZED VIEW latest OWNER TO {OWNER}",
+        ["CREATE on database {database} for the twins of materialized views: latest"],
+    ),
     "a place for the ledger": (
         "DROP SCHEMA partition_playbook CASCADE",
         ["CREATE on database {database} for the ledger"],
@@ -215,6 +220,7 @@ LOST: dict[str, tuple[str, list[str]]] = {
         ["every row for the dump of public.payroll, which have row security"],
     ),
 }
+TABLESPACES = ("playbook_slow", "playbook_fast", "playbook_free")
 FORMERLY = (f"ALTER ROLE {ROLE} NOINHERIT",)
 SINCE_16 = (f"GRANT {OWNER} TO {ROLE} WITH INHERIT FALSE", f"GRANT {OWNER} TO {ROLE} WITH SET FALSE")
 
@@ -240,6 +246,61 @@ def test_what_is_lost_is_named_and_its_remedy_heals_it(documented: Run, administ
     assert not privileges(documented).blocks, privileges(documented)
     documented.ledger.open(documented.table, "rehearse", {}, {})
     documented.ledger.tell("The ledger can be written to")
+
+
+@pytest.fixture
+def tablespaces(administrator: Connection) -> Iterator[None]:
+    """Let the table and two of its indexes lie in tablespaces of somebody else, one of them open to all."""
+    administrator.execute("SET allow_in_place_tablespaces = on")
+    for name in TABLESPACES:
+        administrator.execute(f"CREATE TABLESPACE {name} LOCATION ''")  # type: ignore[call-overload]
+    administrator.execute(
+        """
+        ALTER TABLE sensor_readings SET TABLESPACE playbook_slow;
+        CREATE INDEX fast ON sensor_readings (battery) TABLESPACE playbook_fast;
+        CREATE INDEX free ON sensor_readings (humidity) TABLESPACE playbook_free;
+        GRANT CREATE ON TABLESPACE playbook_free TO PUBLIC
+        """
+    )
+    yield
+    administrator.execute("DROP TABLE IF EXISTS sensor_readings CASCADE")
+    for name in TABLESPACES:
+        administrator.execute(f"DROP TABLESPACE {name}")  # type: ignore[call-overload]
+
+
+@pytest.mark.since(15)  # tablespaces without a folder of their own
+def test_tablespaces_that_partitions_must_go_to_are_named(
+    administrator: Connection, tablespaces: None, documented: Run
+) -> None:
+    found = privileges(documented)
+    assert found.evidence["missing"] == ["CREATE on tablespace playbook_fast", "CREATE on tablespace playbook_slow"]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="tablespace playbook_slow"):
+        build(documented)
+    for remedy in remedies(found):
+        administrator.execute(remedy)  # type: ignore[call-overload]
+    assert not privileges(documented).blocks
+    build(documented)
+    rollback.abandon(documented)
+
+
+def test_sequences_of_others_are_named_where_rows_are_generated(documented: Run, administrator: Connection) -> None:
+    administrator.execute(
+        """
+        CREATE SCHEMA numbers;
+        CREATE SEQUENCE numbers.batch;
+        ALTER TABLE sensor_readings ADD batch bigint DEFAULT nextval('numbers.batch')
+        """
+    )
+    assert not privileges(documented).blocks, "a copy of a row takes no number"
+    params = PARAMS.model_copy(update={"synthetic_rows": 10, "allow_existing_rows": True})
+    found = {each.name: each for each in preflight.checks(documented, params)}["privileges"]
+    assert found.evidence.get("missing") == ["USAGE on sequence numbers.batch"], found
+    for remedy in remedies(found):
+        administrator.execute(remedy)  # type: ignore[call-overload]
+    go(preflight.checks(documented, params))
+    assert sum(
+        data_preparation.generate(documented, params, each) for each in data_preparation.slices(documented, params)
+    )
 
 
 def test_membership_must_bring_the_owners_rights(documented: Run, administrator: Connection) -> None:

@@ -1,5 +1,5 @@
 -- purpose: List the grants that the connection's role lacks on a table and on everything that its rows and keys use
--- params: schema, name
+-- params: schema, name, inserts
 -- returns: rows
 -- lock: none
 -- transaction: one
@@ -23,6 +23,28 @@ WITH source AS (
                                                    UNION ALL
                                                    SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i WHERE i.indrelid = c.oid)
       JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+), sequences AS MATERIALIZED (
+    -- Only what makes new rows takes numbers: a copy names every column. Nothing else than a sequence may be asked for its rights.
+    SELECT s.oid
+      FROM source c
+      JOIN pg_attrdef a ON a.adrelid = c.oid
+      JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+      JOIN pg_class s ON d.refclassid = 'pg_class'::regclass AND s.oid = d.refobjid AND s.relkind = 'S'
+     WHERE %(inserts)s
+), heaps AS (
+    SELECT oid FROM source
+    UNION
+    SELECT r.ev_class
+      FROM source c
+      JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
+      JOIN pg_rewrite r ON r.oid = d.objid
+      JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'm'
+), tablespaces AS (
+    -- The database's own needs no grant, and is 0 in the catalog.
+    SELECT DISTINCT t.oid, t.spcname
+      FROM heaps h
+      JOIN pg_class c ON c.oid = h.oid OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = h.oid)
+      JOIN pg_tablespace t ON t.oid = c.reltablespace
 )
 SELECT 1 AS place, p AS privilege, 'TABLE' AS kind, c.oid::regclass::text AS name
   FROM source c CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'DELETE', 'TRIGGER']) AS p
@@ -46,4 +68,8 @@ SELECT 5, 'USAGE', 'SCHEMA', quote_ident(n.nspname)
    AND NOT has_schema_privilege(n.oid, 'USAGE')
 UNION
 SELECT 6, 'CREATE', 'SCHEMA', quote_ident(%(schema)s) FROM source c WHERE NOT has_schema_privilege(c.relnamespace, 'CREATE')
+UNION
+SELECT 7, 'USAGE', 'SEQUENCE', s.oid::regclass::text FROM sequences s WHERE NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE')
+UNION
+SELECT 8, 'CREATE', 'TABLESPACE', quote_ident(t.spcname) FROM tablespaces t WHERE NOT has_tablespace_privilege(t.oid, 'CREATE')
  ORDER BY 1, 4, 2

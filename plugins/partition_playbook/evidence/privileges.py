@@ -62,7 +62,8 @@ def _as_owner(look: Look, found: Row) -> Iterator[Lack]:
 
 
 def _grants(look: Look, found: Row) -> Iterator[Lack]:
-    for row in look.session.rows("preflight/list_missing_grants", look.name):
+    inserts = {"inserts": look.params.synthetic_rows > 0}
+    for row in look.session.rows("preflight/list_missing_grants", look.name | inserts):
         remedy = f"GRANT {row['privilege']} ON {row['kind']} {row['name']} TO {_quoted(found['role'])}"
         yield f"{row['privilege']} on {row['kind'].lower()} {row['name']}", remedy
 
@@ -74,9 +75,14 @@ def _on_schemas(look: Look, found: Row) -> Iterator[Lack]:
             f"CREATE on schema {schema} for the owner {owner}",
             f"GRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(owner)}",
         )
+    database = look.session.connection.info.dbname
+    views = ", ".join(row["name"] for row in look.session.rows("catalog/list_materialized_views", look.name))
+    if views and not found["creates_schemas"]:
+        remedy = f"GRANT CREATE ON DATABASE {_quoted(database)} TO {role}"
+        yield f"CREATE on database {database} for the twins of materialized views: {views}", remedy
     if not found["ledger_exists"] and not found["creates_schemas"]:
         remedy = f"CREATE SCHEMA {LEDGER_SCHEMA} AUTHORIZATION {role}"
-        yield f"CREATE on database {look.session.connection.info.dbname} for the ledger", remedy
+        yield f"CREATE on database {database} for the ledger", remedy
     if found["ledger_exists"] and not (found["uses_ledger"] and found["writes_ledger"]):
         remedy = (
             f"GRANT USAGE, CREATE ON SCHEMA {LEDGER_SCHEMA} TO {role}; "
