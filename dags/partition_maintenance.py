@@ -7,7 +7,9 @@ For each table it reads the partitions' real bounds from the catalog, never thei
 
 1. completes a detach that was interrupted;
 2. **creates** the current partition, those `premake` intervals ahead, and those that are missing in between, each like
-   its siblings. Rows that wait for one in the default partition move into it in the same transaction;
+   its siblings. Rows that wait for one in the default partition move into it in the same transaction where they are
+   few. Else the default partition is **split**: copies are made while the application goes on, and take its place in
+   one short transaction;
 3. applies **retention**: detaches and drops the partitions that lie wholly before the cutoff. Never the last, never one
    that the spec would not have made, never while a migration of the table can still be rolled back;
 4. **analyzes** the table, which autovacuum never does.
@@ -23,7 +25,7 @@ A table that is not partitioned yet is passed over.
 | `retention` | `apply`, `dry_run` (only name what would go), `off` |
 | `keep` | dry runs of retention: another period than the spec's, such as `12 months` |
 | `as_of` | plan for another moment than the server's clock; nothing is retired for one that has not come |
-| `max_moved_rows` | the most rows that are moved while the table is locked |
+| `max_moved_rows` | the most rows that are moved while the table is locked; more are split off without that |
 
 A task that could not get a lock names who held it and tries again; clear it to run it again at any time. What was
 done is in the task's log, its XCom and the ledger (`partition_playbook.runs`, mode `maintenance`).

@@ -304,13 +304,21 @@ class Partition:
         """Return lower and upper bound in ``timezone``; None for a bound that is not one range over one column."""
         return bound_ends(self.bound, timezone)
 
+    @property
+    def edges(self) -> tuple[str, str] | None:
+        """Return both ends as PostgreSQL writes them; None for a bound that is not one range over one column."""
+        return _edges(self.bound)
+
 
 def bound_ends(bound: str, timezone: str) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
     """Read the two ends of a partition's bound in ``timezone``; None for one that is not one range over one column."""
+    edges = _edges(bound)
+    return (_bound(edges[0], timezone), _bound(edges[1], timezone)) if edges else None
+
+
+def _edges(bound: str) -> tuple[str, str] | None:
     match = _BOUND.match(bound)
-    if not match or "," in bound:
-        return None
-    return _bound(match["lower"], timezone), _bound(match["upper"], timezone)
+    return (match["lower"], match["upper"]) if match and "," not in bound else None
 
 
 def _bound(text: str, timezone: str) -> pendulum.DateTime | None:

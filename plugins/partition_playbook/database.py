@@ -55,11 +55,25 @@ class Executed:
 
 
 @dataclass
+class LockTimes:
+    """The longest that a lock which stops the application was waited for, and was held, in milliseconds."""
+
+    waited_ms: float = 0.0
+    held_ms: float = 0.0
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.waited_ms = self.held_ms = 0.0
+
+
+@dataclass
 class Session:
     """One connection and the journal of what it changed since the last commit."""
 
     connection: psycopg.Connection[Row]
     journal: list[Executed] = field(default_factory=list)
+    locks: LockTimes = field(default_factory=LockTimes)
+    locked_at: float = 0.0
 
     def rows(self, name: str, params: Params | None = None, /, **parts: Any) -> list[Row]:
         """Run a read from ``include/sql`` and return its rows."""
@@ -79,6 +93,21 @@ class Session:
         found: Statement = statement(name)
         composed = self._compose(name, params, parts)
         return self.execute(composed, params, purpose=found.purpose, lock=found.lock)
+
+    def lock(self, table: TableName) -> None:
+        """Lock a table against everybody; how long that is waited for, and held, is recorded."""
+        asked = time.perf_counter()
+        try:
+            self.run("migration/lock_exclusively", table=table.identifier)
+            self.locked_at = self.locked_at or time.perf_counter()
+        finally:
+            self.locks.waited_ms = max(self.locks.waited_ms, 1000 * (time.perf_counter() - asked))
+
+    def unlocked(self) -> None:
+        """Record that the transaction has ended, and its locks with it."""
+        if self.locked_at:
+            self.locks.held_ms = max(self.locks.held_ms, 1000 * (time.perf_counter() - self.locked_at))
+        self.locked_at = 0.0
 
     def _compose(self, name: str, params: Params | None, parts: dict[str, Any]) -> sql.Composed:
         """Fill a statement's braces; a percent sign in a name is no placeholder of the driver."""
@@ -155,6 +184,7 @@ class Database:
         self._sink = sink
         self._idle: list[psycopg.Connection[Row]] = []
         self._origin: Database | None = None
+        self.locks = LockTimes()
         weakref.finalize(self, _close_all, self._idle)
 
     def with_sink(self, sink: Sink) -> Database:
@@ -197,13 +227,13 @@ class Database:
             "search_path": search_path,
         }
         while self._idle:
-            session = Session(self._idle.pop())
+            session = Session(self._idle.pop(), locks=self.locks)
             try:
                 session.rows("ledger/set_session", settings)
                 return session
             except psycopg.OperationalError:
                 session.connection.close()
-        session = Session(_prepared(self._connect()))
+        session = Session(_prepared(self._connect()), locks=self.locks)
         session.rows("ledger/set_session", settings)
         return session
 
@@ -222,6 +252,7 @@ class Database:
                 yield session
                 self._flush(session)
         finally:
+            session.unlocked()
             session.journal.clear()  # what was rolled back was never done
 
     @contextmanager

@@ -4,11 +4,13 @@ PlaybookError
 ├── InvalidSpec              a table spec or a param is wrong; nothing was touched
 ├── PreconditionFailed       the database is not in the state that a step needs
 │   ├── NotEnoughPrivilege
+│   ├── RowsWait             rows in the default partition that may not be moved under a lock
 │   └── ToolMissing          pg_dump or pg_restore is absent or older than the server
 ├── SourceChanged            the source changed shape after the shadow was made
 ├── Diverged                 two tables that must be equal are not
 └── TryAgain                 nothing is wrong but time: a retry or a resume can help
     ├── LockNotGranted
+    ├── SplitUnderWay
     └── CatchUpTooSlow
 """
 
@@ -43,6 +45,10 @@ class NotEnoughPrivilege(PreconditionFailed):
     """Refuse a step that the connection's role may not take."""
 
 
+class RowsWait(PreconditionFailed):
+    """Refuse to move rows out of the default partition while the table is locked."""
+
+
 class ToolMissing(PreconditionFailed):
     """Refuse a step whose command-line tool is absent or too old."""
 
@@ -70,6 +76,10 @@ class LockNotGranted(TryAgain):
             where=table,
             remedy="Let the sessions named end, or end them yourself, then clear this task to go on",
         )
+
+
+class SplitUnderWay(TryAgain):
+    """Leave a default partition alone that another run splits."""
 
 
 class CatchUpTooSlow(TryAgain):

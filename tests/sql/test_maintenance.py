@@ -220,10 +220,11 @@ def test_rows_in_the_default_partition_move_into_their_partition(
     assert done.summary["failed"] == []
 
 
-def test_more_waiting_rows_than_may_be_moved_are_an_error_that_stops_no_other_month(
+def test_more_waiting_rows_than_may_be_moved_without_a_key_are_an_error_that_stops_no_other_month(
     connection: psycopg.Connection[Any], connect: Connect
 ) -> None:
     make_table(connection, ahead=0)
+    connection.execute('ALTER TABLE "Plant A"."Sensor Readings" DROP CONSTRAINT "Sensor Readings_pkey"')
     coming, last = months(5, 2)[-2:]
     insert(connection, coming[1], rows=11)
     done = maintain(mixed_run(connect), MaintenanceParams(max_moved_rows=10, retention=RetentionMode.OFF))

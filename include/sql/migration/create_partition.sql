@@ -6,4 +6,4 @@
 -- rerun: safe because the caller looks whether it is there first
 CREATE TABLE {partition} (LIKE {shadow} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE
                           INCLUDING COMPRESSION INCLUDING COMMENTS INCLUDING STATISTICS,
-    CONSTRAINT partition_playbook_bounds CHECK ({partition_by} IS NOT NULL AND {partition_by} >= {lower} AND {partition_by} < {upper})) {options}
+    CONSTRAINT partition_playbook_bounds CHECK ({bounds})) {options}

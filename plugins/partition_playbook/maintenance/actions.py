@@ -27,6 +27,34 @@ class Create:
 
 
 @dataclass(frozen=True)
+class Split:
+    """Create partitions together with the rows that wait for them, however many, in the default ``partition``."""
+
+    partition: TableName
+    creates: tuple[Create, ...]
+    reason: str
+
+    @property
+    def lock(self) -> str:
+        """Return the locks that the action takes."""
+        capture = statement("maintenance/create_row_capture_triggers").lock
+        return f"{capture}; at the end for a moment ACCESS EXCLUSIVE on the table, on it, and on those it refers to"
+
+
+@dataclass(frozen=True)
+class Abandon:
+    """Remove what a split of the default ``partition`` left that did not end."""
+
+    partition: TableName
+    reason: str
+
+    @property
+    def lock(self) -> str:
+        """Return the lock that the action takes."""
+        return "ACCESS EXCLUSIVE on the default partition"
+
+
+@dataclass(frozen=True)
 class Finalize:
     """Complete a detach that was interrupted."""
 
@@ -91,7 +119,7 @@ class Analyze:
         return statement("migration/analyze_parent").lock
 
 
-Action = Create | Finalize | Detach | Drop | Analyze
+Action = Create | Split | Abandon | Finalize | Detach | Drop | Analyze
 
 
 def describe(action: Action) -> str:

@@ -8,11 +8,23 @@ from enum import StrEnum
 
 import psycopg
 
-from partition_playbook.errors import PlaybookError, TryAgain
-from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize, describe
-from partition_playbook.maintenance.create import MOVE_LIMIT, create
+from partition_playbook.errors import PlaybookError, RowsWait, TryAgain
+from partition_playbook.maintenance.actions import (
+    Abandon,
+    Action,
+    Analyze,
+    Create,
+    Detach,
+    Drop,
+    Finalize,
+    Split,
+    describe,
+)
+from partition_playbook.maintenance.create import create
 from partition_playbook.maintenance.plan import Plan
 from partition_playbook.maintenance.retire import PATIENCE, detach, drop, finalize
+from partition_playbook.maintenance.split import abandon, split
+from partition_playbook.maintenance.waiting import MOVE_LIMIT
 from partition_playbook.migration import settle
 from partition_playbook.migration.run import Run
 
@@ -74,8 +86,13 @@ def _attempt(run: Run, action: Action, move_limit: int) -> Done:
 def _do(run: Run, action: Action, move_limit: int) -> Done:
     match action:
         case Create():
-            moved = create(run, action, move_limit)
+            moved = _create(run, action, move_limit)
             return _done(action, moved is not None, moved or 0)
+        case Split():
+            moved = split(run, action.creates)
+            return _done(action, moved is not None, moved or 0)
+        case Abandon():
+            return _done(action, abandon(run))
         case Detach():
             return _done(action, detach(run, action))
         case Finalize():
@@ -88,6 +105,14 @@ def _do(run: Run, action: Action, move_limit: int) -> Done:
 
 def _done(action: Action, changed: bool, moved_rows: int = 0) -> Done:
     return Done(action, Ending.DONE if changed else Ending.NOT_NEEDED, moved_rows=moved_rows)
+
+
+def _create(run: Run, action: Create, move_limit: int) -> int | None:
+    try:
+        return create(run, action, move_limit)
+    except RowsWait as refused:
+        log.info("%s", refused)
+        return split(run, (action,))
 
 
 def _analyze(run: Run) -> bool:

@@ -8,19 +8,19 @@ from functools import partial
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.catalog import Partition, Table
+from partition_playbook.catalog import Table
 from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
-from partition_playbook.errors import PreconditionFailed
+from partition_playbook.errors import PreconditionFailed, RowsWait
+from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Create
 from partition_playbook.maintenance.observe import require_ours
 from partition_playbook.maintenance.ranges import own, ranges
+from partition_playbook.maintenance.waiting import MOVE_LIMIT, unmovable
 from partition_playbook.migration import shadow, surface
 from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
 from partition_playbook.sql import columns
 
-# Rows are moved while the table is locked: about 100 ms for so many.
-MOVE_LIMIT = 10_000
 LONGEST_STATEMENT_MS = 10_000
 
 
@@ -40,7 +40,7 @@ def create(run: Run, action: Create, move_limit: int = MOVE_LIMIT, retry: LockRe
     def attempt(lock_timeout: int, exclusive: bool) -> int | None:
         limits = Limits(lock_timeout=lock_timeout, statement_timeout=LONGEST_STATEMENT_MS)
         with run.database.transaction(limits) as session:
-            return _create(run, session, action, move_limit if exclusive else 0)
+            return _create(run, session, action, move_limit if exclusive else 0, lock_timeout)
 
     try:
         return with_lock_retry(run.database, run.table, partial(attempt, exclusive=False), retry)
@@ -48,23 +48,23 @@ def create(run: Run, action: Create, move_limit: int = MOVE_LIMIT, retry: LockRe
         return with_lock_retry(run.database, run.table, partial(attempt, exclusive=True), retry)
 
 
-def _create(run: Run, session: Session, action: Create, move_limit: int) -> int | None:
-    lock = "migration/lock_exclusively" if move_limit else "maintenance/lock_parent"
-    session.run(lock, table=run.table.identifier)
+def _create(run: Run, session: Session, action: Create, move_limit: int, lock_timeout: int) -> int | None:
+    default = _default(run, session)
+    locks.keep_off(session, run.table, default)
     parent = catalog.require(session, run.table)
     require_ours(run, parent)
     partitions = catalog.partitions(session, run.table)
     ranged = ranges(run.spec, partitions)
     if any(each.touches(action.bounds) for each in ranged):
         return None
-    default = next((each for each in partitions if each.is_default), None)
     if default and not (action.coming or move_limit):
         raise _RowsDue
-    _require_free(session, action.partition)
-    siblings = [each.table for _, _, each in own(ranged)]
-    like = catalog.require(session, siblings[-1]) if siblings else parent
+    require_free(session, action.partition)
+    like = sibling(run, session, parent)
+    locks.stop(session, [*([run.table] if move_limit else []), *([default] if default else [])], lock_timeout)
     shadow.create_partition(session, run.table, action.partition, like, run.spec.partition_by, action.bounds)
     surface.grant(session, like, action.partition)
+    surface.create_policies(session, like, action.partition)
     lower, upper = action.bounds.literals(parent.column(run.spec.partition_by).type)
     moved = _move(run, session, action, default, (lower, upper), move_limit) if default else 0
     session.run(
@@ -79,7 +79,18 @@ def _create(run: Run, session: Session, action: Create, move_limit: int) -> int 
     return moved
 
 
-def _require_free(session: Session, name: TableName) -> None:
+def _default(run: Run, session: Session) -> TableName | None:
+    return next((each.table for each in catalog.partitions(session, run.table) if each.is_default), None)
+
+
+def sibling(run: Run, session: Session, parent: Table) -> Table:
+    """Return the table that a new partition is like: the last one that the spec would have made, else the parent."""
+    siblings = [each.table for _, _, each in own(ranges(run.spec, catalog.partitions(session, run.table)))]
+    return catalog.require(session, siblings[-1]) if siblings else parent
+
+
+def require_free(session: Session, name: TableName) -> None:
+    """Stop where a name is taken."""
     if catalog.describe(session, name):
         raise PreconditionFailed(
             "the name is taken by a table that is not a partition for this range",
@@ -89,12 +100,11 @@ def _require_free(session: Session, name: TableName) -> None:
 
 
 def _move(
-    run: Run, session: Session, action: Create, default: Partition, ends: tuple[date, date], move_limit: int
+    run: Run, session: Session, action: Create, default: TableName, ends: tuple[date, date], move_limit: int
 ) -> int:
     """Move the rows of the range out of the default partition, which is locked against new ones."""
-    session.run("migration/lock_exclusively", table=default.table.identifier)
     parts: dict[str, sql.Composable] = {
-        "default": default.table.identifier,
+        "default": default.identifier,
         "partition_by": sql.Identifier(run.spec.partition_by),
     }
     values = {"lower": ends[0], "upper": ends[1]}
@@ -103,7 +113,7 @@ def _move(
         return 0
     if not move_limit:
         raise _RowsDue
-    table = catalog.require(session, default.table)
+    table = catalog.require(session, default)
     _require_movable(table, catalog.require(session, run.table), waiting, move_limit)
     parts |= {"partition": action.partition.identifier, "columns": columns(table.writable)}
     return session.run("maintenance/move_waiting_rows", values, **parts)
@@ -111,19 +121,12 @@ def _move(
 
 def _require_movable(default: Table, parent: Table, waiting: int, move_limit: int) -> None:
     """Stop where a trigger, a referring table or a subscriber would see a delete, or the move would take long."""
-    # Server 14 calls the table's own triggers internal where they hang on a partition.
-    triggers = [each.name for table in (default, parent) for each in table.user_triggers if each.each_row]
-    reasons = [f"the row trigger {name} would fire" for name in dict.fromkeys(triggers)]
-    reasons += [f"{key} refers to the rows" for key in parent.inbound_keys]
-    reasons += [
-        f"subscribers of {name} would see a delete"
-        for name in {each.name for each in (*default.publications, *parent.publications)}
-    ]
+    reasons = list(unmovable(parent, default))
     if waiting > move_limit:
         reasons.append(f"more than {move_limit} rows would be moved while the table is locked")
     if reasons:
-        raise PreconditionFailed(
+        raise RowsWait(
             f"rows of a missing partition wait in it and are not moved: {'; '.join(reasons)}",
             where=str(default.table_name),
-            remedy="Move them by hand in a quiet hour, or raise `max_moved_rows` where the number alone is the reason",
+            remedy="Split the partition instead",
         )

@@ -12,6 +12,7 @@ from partition_playbook.checks import Check, check
 from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
+from partition_playbook.maintenance import waiting
 from partition_playbook.maintenance.plan import Found
 from partition_playbook.migration.run import Run
 from partition_playbook.names import CAPTURE_PREFIX, TableName
@@ -25,13 +26,17 @@ def observe(run: Run, session: Session) -> Found:
     values = {"schema": run.table.schema, "name": run.table.name, "retired": retired.name, "prefix": CAPTURE_PREFIX}
     state = session.row("maintenance/find_state", values)
     begun = detachments(run, session)
+    partitions = catalog.partitions(session, run.table)
+    default = next((each for each in partitions if each.is_default), None)
     return Found(
-        partitions=tuple(catalog.partitions(session, run.table)),
+        partitions=tuple(partitions),
         clock=in_zone(state["clock"], run.spec.timezone),
         analyzed_at=in_zone(state["analyzed_at"], run.spec.timezone) if state["analyzed_at"] else None,
         detached=tuple(_names(each for each in begun if each["detached"] and not each["attached"])),
         intended=tuple(_names(each for each in begun if not each["detached"])),
         deferral=_deferral(run, state),
+        waiting=waiting.find(run, session, default) if default else waiting.NOTHING,
+        unfinished=tuple(waiting.unfinished_splits(run, session)),
     )
 
 

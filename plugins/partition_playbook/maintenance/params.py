@@ -57,8 +57,8 @@ class MaintenanceParams(BaseModel):
         ge=1,
         le=1_000_000,
         title="Most rows moved",
-        description="Rows of a new partition that wait in the default one are moved while the table is locked: "
-        "about 100 ms for 10,000. With more of them waiting the partition is not created and the run fails.",
+        description="So few rows of a new partition that wait in the default one are moved while the table is locked: "
+        "about 100 ms for 10,000. More are copied while the application goes on, and the lock takes milliseconds.",
     )
 
     @property

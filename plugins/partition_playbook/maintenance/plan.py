@@ -11,8 +11,9 @@ from partition_playbook.catalog import Partition
 from partition_playbook.checks import Check
 from partition_playbook.intervals import Bounds, between, in_zone
 from partition_playbook.maintenance import findings
-from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize
+from partition_playbook.maintenance.actions import Abandon, Action, Analyze, Create, Detach, Drop, Finalize, Split
 from partition_playbook.maintenance.ranges import Ranged, own, ranges, touching
+from partition_playbook.maintenance.waiting import MOVE_LIMIT, NOTHING, Waiting
 from partition_playbook.names import TableName
 from partition_playbook.spec import Retention, TableSpec
 
@@ -24,7 +25,7 @@ class Found:
     """What catalog, ledger and the server's clock say of a table.
 
     Retention has ``detached`` these tables and must drop them still; it has begun to detach the ``intended`` ones.
-    ``deferral`` is why retention has to wait.
+    ``deferral`` is why retention has to wait. The ``unfinished`` splits of a default partition left something behind.
     """
 
     partitions: Sequence[Partition]
@@ -33,6 +34,8 @@ class Found:
     detached: tuple[TableName, ...] = ()
     intended: tuple[TableName, ...] = ()
     deferral: str = ""
+    waiting: Waiting = NOTHING
+    unfinished: tuple[TableName, ...] = ()
 
     @property
     def pending(self) -> list[Partition]:
@@ -63,6 +66,7 @@ def plan(
     premake: int | None = None,
     retention: Retention | None = None,
     propose: bool = False,
+    move_limit: int = MOVE_LIMIT,
 ) -> Plan:
     """Plan one table as it should be at ``now``; without ``retention`` everything is kept.
 
@@ -84,7 +88,8 @@ def plan(
     changes: list[Action] = [
         Finalize(each, "its detach was interrupted, so its range is refused") for each in found.pending
     ]
-    changes += creates
+    changes += [Abandon(each, "a split of it did not end") for each in found.unfinished]
+    changes += _split(found, creates, move_limit)
     changes += () if propose else retired
     checks = [
         findings.amount_check(len(missing)),
@@ -126,6 +131,25 @@ def _create(spec: TableSpec, bounds: Bounds, due: DateTime, ahead: int) -> Creat
     else:
         reason = "a gap between partitions"
     return Create(spec.name.partition(bounds.suffix), bounds, reason, coming=bounds.lower > due)
+
+
+def _split(found: Found, creates: Sequence[Create], move_limit: int) -> Iterator[Action]:
+    """Yield what creates the partitions: a split for those whose rows must not be moved under a lock."""
+    rows = {each: found.waiting.rows.get(each.bounds, 0) for each in creates}
+    default = next((each.table for each in found.partitions if each.is_default), None)
+    many = max(rows.values(), default=0) > move_limit
+    must = many or (found.waiting.unmovable and any(rows.values()))
+    if not default or not must or found.waiting.unsplittable:
+        yield from creates
+        return
+    chosen = tuple(each for each in creates if rows[each] or not each.coming)
+    why = f"more than {move_limit} for one partition" if many else "; ".join(found.waiting.unmovable)
+    yield Split(default, chosen, f"{sum(rows.values())} rows wait for {_listed(chosen)}: {why}")
+    yield from (each for each in creates if each not in chosen)
+
+
+def _listed(creates: Sequence[Create]) -> str:
+    return ", ".join(each.partition.name for each in creates)
 
 
 def _retire(found: Found, ranged: Sequence[Ranged], cutoff: DateTime, *, keep_last: bool) -> Iterator[Action]:

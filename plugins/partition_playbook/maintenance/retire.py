@@ -9,6 +9,7 @@ from partition_playbook import catalog
 from partition_playbook.catalog import Partition
 from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
 from partition_playbook.errors import PreconditionFailed
+from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Detach, Drop, Finalize
 from partition_playbook.maintenance.observe import detachments
 from partition_playbook.maintenance.ranges import own, ranges
@@ -28,7 +29,7 @@ def detach(run: Run, action: Detach) -> bool:
 
 def _at_once(run: Run, partition: Partition, lock_timeout: int) -> bool:
     with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
-        session.run("migration/lock_exclusively", table=run.table.identifier)
+        locks.stop(session, (run.table,), lock_timeout)
         if not _still(run, session, partition):
             return False
         _note(run, session, "retention detached", partition)
@@ -81,7 +82,7 @@ def drop(run: Run, action: Drop) -> bool:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
             if not _ours(run, session, action.partition):
                 return False
-            session.run("migration/lock_exclusively", table=action.partition.identifier)
+            locks.stop(session, (action.partition,), lock_timeout)
             if not _ours(run, session, action.partition):
                 return False
             session.run("maintenance/drop_partition", partition=action.partition.identifier)

@@ -10,9 +10,18 @@ from typing import Any
 import psycopg
 
 from partition_playbook import catalog
-from partition_playbook.checks import Check, check, skipped
+from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.maintenance import health
-from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize
+from partition_playbook.maintenance.actions import (
+    Abandon,
+    Action,
+    Analyze,
+    Create,
+    Detach,
+    Drop,
+    Finalize,
+    Split,
+)
 from partition_playbook.maintenance.apply import Done, Ending, apply
 from partition_playbook.maintenance.health import Health
 from partition_playbook.maintenance.observe import clock_check, observe, require_ours
@@ -20,8 +29,11 @@ from partition_playbook.maintenance.params import MaintenanceParams, RetentionMo
 from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Found, Plan, plan
 from partition_playbook.migration.run import Run
 
+LONGEST_LOCK_MS = 1_000
 WORDS: dict[type[Action], tuple[str, str]] = {
     Create: ("created", "would_create"),
+    Split: ("split", "would_split"),
+    Abandon: ("abandoned", "would_abandon"),
     Finalize: ("finalized", "would_finalize"),
     Detach: ("detached", "would_detach"),
     Drop: ("dropped", "would_drop"),
@@ -60,6 +72,7 @@ def _maintain(run: Run, params: MaintenanceParams) -> Maintained:
         _record(run, params, None, clock.name)
         return Maintained((clock,), {"table": run.spec.table, "failed": [clock.name]})
     before = after = _plan(run, params, found)
+    run.database.locks.reset()
     done = apply(run, before, dry_run=params.dry_run, move_limit=params.max_moved_rows)
     with run.database.session() as session:
         if any(each.ending is not Ending.SHOWN for each in done):
@@ -83,7 +96,13 @@ def _plan(run: Run, params: MaintenanceParams, found: Found) -> Plan:
     retention = None if params.retention is RetentionMode.OFF else params.kept or run.spec.retention
     propose = params.retention is RetentionMode.DRY_RUN
     return plan(
-        run.spec, found, params.moment or found.clock, premake=params.premake, retention=retention, propose=propose
+        run.spec,
+        found,
+        params.moment or found.clock,
+        premake=params.premake,
+        retention=retention,
+        propose=propose,
+        move_limit=params.max_moved_rows,
     )
 
 
@@ -104,10 +123,11 @@ def _failures(done: Sequence[Done]) -> list[Check]:
 def _state_checks(run: Run, params: MaintenanceParams, after: Plan) -> list[Check]:
     reach = f"a partition for every {run.spec.interval} up to {after.horizon.isoformat()}"
     return [
-        _left("partitions_ahead", after, (Create,), reach, params.dry_run),
+        _left("partitions_ahead", after, (Create, Split), reach, params.dry_run),
         _left("no_pending_detach", after, (Finalize,), "no interrupted detach", params.dry_run),
         _retention_check(run, params, after),
         _statistics_check(params, after),
+        _lock_check(run),
     ]
 
 
@@ -144,6 +164,21 @@ def _statistics_check(params: MaintenanceParams, after: Plan) -> Check:
     return check("parent_analyzed", not after.statistics_due, expected=expected, actual=actual)
 
 
+def _lock_check(run: Run) -> Check:
+    """Return the check that no lock stopped the application for long, and record the longest."""
+    locks = run.database.locks
+    for name in ("waited_ms", "held_ms"):
+        run.ledger.measure("maintenance", f"longest_lock_{name}", getattr(locks, name), "ms")
+    return check(
+        "locks_were_short",
+        max(locks.waited_ms, locks.held_ms) <= LONGEST_LOCK_MS,
+        expected=f"no lock that stops the application waited for or held longer than {LONGEST_LOCK_MS} ms",
+        actual=f"longest wait {locks.waited_ms:.1f} ms, longest hold {locks.held_ms:.1f} ms",
+        remedy="Look in the ledger's events for the statements that took long; lower `max_moved_rows` if rows moved",
+        severity=Severity.WARNING,
+    )
+
+
 def _summary(run: Run, after: Plan, done: Sequence[Done], checks: Sequence[Check]) -> dict[str, Any]:
     """Return what was done as plain values: an XCom, and what the lifecycle section looks at."""
     summary: dict[str, Any] = {
@@ -152,9 +187,13 @@ def _summary(run: Run, after: Plan, done: Sequence[Done], checks: Sequence[Check
         "cutoff": after.cutoff.isoformat() if after.cutoff else None,
         "deferred": after.deferral,
         "moved_rows": sum(each.moved_rows for each in done),
+        "longest_lock_wait_ms": round(run.database.locks.waited_ms, 1),
+        "longest_lock_hold_ms": round(run.database.locks.held_ms, 1),
     }
     for kind, (did, would) in WORDS.items():
         of_kind = [each for each in done if isinstance(each.action, kind)]
         summary[did] = [each.action.partition.name for each in of_kind if each.ending is Ending.DONE]
         summary[would] = [each.action.partition.name for each in of_kind if each.ending is Ending.SHOWN]
+    splits = [each.action for each in done if isinstance(each.action, Split) and each.ending is Ending.DONE]
+    summary["created"] = [each.partition.name for one in splits for each in one.creates] + summary["created"]
     return summary | {"failed": [each.name for each in checks if each.blocks]}

@@ -130,7 +130,7 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
         readers = dependents.find(session, run.table)
         surface_before = dependents.surface_of(session, run.table, run.spec.partition_by)
         swapping = script(run, session, before, direction, readers)
-        _catch_up(run, session, before)
+        catch_up(run, session, before)
         with run.database.block(session):
             live, standby = before.live.table_name, before.other.table_name
             session.rows("migration/set_lock_timeout", {"lock_timeout": PATIENCE})
@@ -138,7 +138,7 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
             session.rows("migration/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
             asked = time.perf_counter()
             granted = _lock_all(session, live, readers)
-            reconciled = _finish(run, session, before, expected)
+            reconciled = finish(run, session, before, expected)
             session.execute(swapping, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already")
             _remember_publications(run, session, before, direction)
             _require_same(run, session, surface_before)
@@ -201,7 +201,7 @@ def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> Non
         run.ledger.measure_with(session, "migration", f"{occasion}_{name}", getattr(swapped, name), "ms", **detail)
 
 
-def _catch_up(run: Run, session: Session, now: Sides) -> None:
+def catch_up(run: Run, session: Session, now: Sides) -> None:
     """Reconcile until so little waits that the lock will be held for milliseconds."""
     waiting = capture.count(session, run)
     for _ in range(CATCH_UP_PASSES):
@@ -214,7 +214,7 @@ def _catch_up(run: Run, session: Session, now: Sides) -> None:
     raise CatchUpTooSlow(str(run.table), waiting, STEADY_BACKLOG)
 
 
-def _finish(run: Run, session: Session, before: Sides, expected: str) -> int:
+def finish(run: Run, session: Session, before: Sides, expected: str) -> int:
     """Apply what is left under the lock and make sure that nothing is; raise where the swap must not happen."""
     waiting = capture.count(session, run)
     if waiting > BACKLOG_UNDER_LOCK:
@@ -243,8 +243,8 @@ def script(
         sql.SQL("SET CONSTRAINTS ALL IMMEDIATE"),  # a key that is deferred has yet to look at what was reconciled
         statement("migration/drop_capture_triggers").compose(table=live.table_name.identifier),
         *_rename_all(live, standby, direction),
-        _rename("TABLE", live.table_name, retired.name),
-        _rename("TABLE", standby.table_name, run.table.name),
+        rename("TABLE", live.table_name, retired.name),
+        rename("TABLE", standby.table_name, run.table.name),
         *_move_sequences(run, session, before, direction),
         *materialized.rename(session, before),
         *dependents.settle_triggers(live, standby, run.table, retired),
@@ -273,7 +273,8 @@ def _bind_policies(live: Table, name: TableName) -> Iterator[sql.Composed]:
         )
 
 
-def _rename(kind: str, name: TableName, new: str) -> sql.Composed:
+def rename(kind: str, name: TableName, new: str) -> sql.Composed:
+    """Compose the statement that gives a table or another relation a new name."""
     return sql.SQL("ALTER {} {} RENAME TO {}").format(sql.SQL(kind), name.identifier, sql.Identifier(new))
 
 
@@ -282,8 +283,8 @@ def _rename_all(live: Table, standby: Table, direction: Direction) -> Iterator[s
     indexes = [("INDEX", live.schema, each.name) for each in live.indexes]
     statistics = [("STATISTICS", each.schema, each.name) for each in live.extended_statistics]
     for kind, schema, name in (*indexes, *statistics):
-        yield _rename(kind, TableName(schema, name), clip(name, direction.retired_suffix))
-        yield _rename(kind, TableName(schema, clip(name, direction.standby_suffix)), name)
+        yield rename(kind, TableName(schema, name), clip(name, direction.retired_suffix))
+        yield rename(kind, TableName(schema, clip(name, direction.standby_suffix)), name)
 
 
 def _move_sequences(run: Run, session: Session, before: Sides, direction: Direction) -> Iterator[sql.Composed]:
@@ -297,5 +298,5 @@ def _move_sequences(run: Run, session: Session, before: Sides, direction: Direct
         stands_by = TableName(name.schema, clip(name.name, direction.standby_suffix))
         target = sql.Literal(stands_by.identifier.as_string(None))
         yield statement("migration/copy_sequence").compose(target=target, source=name.identifier)
-        yield _rename("SEQUENCE", name, clip(name.name, direction.retired_suffix))
-        yield _rename("SEQUENCE", stands_by, name.name)
+        yield rename("SEQUENCE", name, clip(name.name, direction.retired_suffix))
+        yield rename("SEQUENCE", stands_by, name.name)

@@ -45,12 +45,12 @@ def prepare(run: Run, direction: Direction) -> None:
         return
     _remember(run, now)
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(partial(_constrain, run, keys=keys), partitions))
+        list(pool.map(partial(constrain, run, keys=keys), partitions))
     for key in keys:
         _add_to_parent(run, now, key)
 
 
-def _constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> None:
+def constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> None:
     """Add keys to a partition and validate them.
 
     Its rows may still refer to what the application deleted a moment ago: then its deletes are reconciled first.

@@ -17,7 +17,7 @@ from partition_playbook.catalog import Table
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.migration import surface
-from partition_playbook.migration.run import Run, Sides, sides
+from partition_playbook.migration.run import Run, sides
 from partition_playbook.migration.shadow import bounds_of
 from partition_playbook.names import TableName
 from partition_playbook.sql import columns
@@ -106,7 +106,7 @@ def _load(run: Run, load: Row, workers: int) -> None:
         session.rows("migration/tune_load", settings | {"memory": LOAD_MEMORY})
         lower, upper = bounds_of(load, run.spec).literals(source.column(run.spec.partition_by).type)
         rows = copy_rows(run, session, source, partition, (lower, upper))
-        create_indexes(session, now, partition)
+        create_indexes(session, source.partitioned_by(now.partition_by), partition)
         size = session.value("migration/find_size", {"schema": partition.schema, "name": partition.name})
         done = {"run_id": run.ledger.run_id, "partition_name": partition.name, "rows": rows, "bytes": size}
         session.note("ledger/end_load", done)
@@ -124,9 +124,8 @@ def copy_rows(run: Run, session: Session, source: Table, partition: TableName, e
     )
 
 
-def create_indexes(session: Session, now: Sides, partition: TableName) -> None:
-    """Give a loaded partition the keys, the indexes and the checks that bind new rows only."""
-    source = now.live.partitioned_by(now.partition_by)
+def create_indexes(session: Session, source: Table, partition: TableName) -> None:
+    """Give a loaded partition the keys, indexes and unvalidated checks that another table has."""
     surface.add_keys(session, source, partition)
     for index in source.indexes:
         if not index.constraint and index.valid:

@@ -62,7 +62,7 @@ def _record(run: Run, session: DrySession, before: Sides) -> None:
     for each, partition in zip(bounds, partitions, strict=True):
         load.empty(session, partition)
         load.copy_rows(run, session, before.live, partition, each.literals(kind))
-        load.create_indexes(session, before, partition)
+        load.create_indexes(session, before.live.partitioned_by(before.partition_by), partition)
     for each, partition in zip(bounds, partitions, strict=True):
         shadow.attach_one(run, session, built, partition, each)
     if run.spec.default_partition is DefaultPartition.KEEP:

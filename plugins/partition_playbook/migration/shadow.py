@@ -133,14 +133,20 @@ def create_partition(
 ) -> None:
     """Create a plain table that can become a partition of ``parent``, like another in all but its indexes."""
     lower, upper = bounds.literals(like.column(by).type)
+    check = sql.SQL("{0} IS NOT NULL AND {0} >= {1} AND {0} < {2}").format(sql.Identifier(by), lower, upper)
+    create_detached(session, parent, partition, like, check)
+
+
+def create_detached(
+    session: Session, parent: TableName, partition: TableName, like: Table, check: sql.Composable
+) -> None:
+    """Create a plain table that can become a partition of ``parent``; ``check`` proves that its rows belong there."""
     surface.place(session, like)
     session.run(
         "migration/create_partition",
         partition=partition.identifier,
         shadow=parent.identifier,
-        partition_by=sql.Identifier(by),
-        lower=sql.Literal(lower),
-        upper=sql.Literal(upper),
+        bounds=check,
         options=surface.storage_options(like),
     )
     _complete_partition(session, partition, like)

@@ -94,7 +94,7 @@ def _contents(run: Run, shared: str, now: Sides, edges: sql.Composed, table: Tab
             log=run.table.change_log.identifier,
             partition_by=sql.Identifier(run.spec.partition_by),
             bounds=edges,
-            row=hashed_row(table.columns),
+            row=hashed_row([table.column(each.name) for each in now.live.columns]),
             key=columns(now.logged, "k"),
             match=now.match("k", "t"),
         )

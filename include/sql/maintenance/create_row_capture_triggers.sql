@@ -1,0 +1,14 @@
+-- purpose: Start the capture on one partition, whichever way a row gets there; after commit, every write to it is either visible already or in the change log
+-- params: none
+-- returns: none
+-- lock: SHARE ROW EXCLUSIVE on the default partition
+-- transaction: one
+-- rerun: safe because the caller looks whether they are there first
+CREATE TRIGGER partition_playbook_insert AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE TRIGGER partition_playbook_update AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE TRIGGER partition_playbook_delete AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE TRIGGER partition_playbook_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_insert;
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_update;
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_delete;
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_truncate
