@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fixtures.migration",
     "tests.fixtures.profiles",
     "tests.fixtures.scenario",
+    "tests.fixtures.stages",
 ]

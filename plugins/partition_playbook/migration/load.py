@@ -99,6 +99,7 @@ def _load(run: Run, load: Row, workers: int) -> None:
     partition = TableName(run.table.schema, load["partition_name"])
     with run.database.transaction() as session:
         now = sides(session, run)
+        now.require_same_columns()
         source = now.live
         ordered = correlation(session, run) >= ORDERED
         # Loads that run side by side fill the cores by themselves.

@@ -33,6 +33,7 @@ def catch_up(run: Run, *, until: int = 0, passes: int = 200) -> int:
     def attempt(lock_timeout: int) -> int:
         with reconciler(run) as session:
             now = sides(session, run)
+            now.require_same_columns()
             for _ in range(passes):
                 if not reconcile_batch(run, session, now):
                     break

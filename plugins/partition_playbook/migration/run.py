@@ -10,7 +10,7 @@ from psycopg import sql
 from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.database import Database, Session
-from partition_playbook.errors import PreconditionFailed
+from partition_playbook.errors import PreconditionFailed, SourceChanged
 from partition_playbook.ledger import Ledger
 from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
@@ -86,6 +86,20 @@ class Sides:
     def logged(self) -> tuple[str, ...]:
         """Return the columns of the change log: the key, and the partition column that prunes."""
         return self.key if self.partition_by in self.key else (*self.key, self.partition_by)
+
+    def require_same_columns(self) -> None:
+        """Stop with SourceChanged where a column of one table is not one of the other, by name and type."""
+        live, other = ({each.name: each.type for each in table.columns} for table in (self.live, self.other))
+        changed = [name for name in live | other if live.get(name) != other.get(name)]
+        if changed:
+            raise SourceChanged(
+                "; ".join(
+                    f"column {name} is {live.get(name, 'not')} there and {other.get(name, 'not')} in {self.other.name}"
+                    for name in changed
+                ),
+                where=str(self.live.table_name),
+                remedy="Undo the change, or trigger partition_rollback and begin again; nothing else was touched",
+            )
 
     def match(self, left: str, right: str, names: tuple[str, ...] = ()) -> sql.Composed:
         """Return the condition that a row of ``left`` and one of ``right`` are the same, or share some columns."""

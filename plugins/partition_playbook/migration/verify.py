@@ -53,6 +53,7 @@ def compare(run: Run) -> tuple[list[Compared], int]:
     """
     with run.database.snapshot(Limits(idle_in_transaction=0)) as session:
         now = sides(session, run)
+        now.require_same_columns()
         names, edges = partition_edges(session, run, now.partitioned)
         waiting = capture.count(session, run)
         shared = session.value("ledger/export_snapshot")
