@@ -123,6 +123,12 @@ class Session:
         }
         return statement(name).compose(**escaped)
 
+    @contextmanager
+    def copy(self, name: str, /, **parts: Any) -> Iterator[psycopg.Copy]:
+        """Run a COPY from ``include/sql`` and yield the stream of its rows."""
+        with self.connection.cursor() as cursor, cursor.copy(_marked(statement(name).compose(**parts))) as stream:
+            yield stream
+
     def note(self, name: str, params: Params, /) -> None:
         """Write to the ledger; that is not part of the journal."""
         self.connection.execute(_marked(statement(name).compose()), params)

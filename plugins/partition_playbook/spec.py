@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -139,18 +140,75 @@ class Monitoring(_Value):
     endpoints: dict[str, str] = {}
 
 
-class Retention(_Value):
-    """How much history is kept."""
+class Retire(StrEnum):
+    """What becomes of a partition that is too old, after it was detached."""
 
-    keep: Annotated[str, Field(pattern=r"^\d+ (day|week|month|quarter|year)s?$")]
+    DROP = "drop"
+    DETACH = "detach"
+    ARCHIVE = "archive"
+
+
+class Hold(_Value):
+    """Days whose partitions are never retired, both ends included; an absent end is open."""
+
+    since: date | None = None
+    until: date | None = None
+    reason: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.since and self.until and self.until < self.since:
+            raise ValueError("until lies before since")
+        return self
+
+    def covers(self, lower: pendulum.DateTime, upper: pendulum.DateTime) -> bool:
+        """Tell whether any day of ``[lower, upper)`` is held, in the zone of these bounds."""
+        last = upper.subtract(microseconds=1).date()
+        return (self.since or last) <= last and (self.until is None or self.until >= lower.date())
+
+
+Period = Annotated[str, Field(pattern=r"^\d+ (day|week|month|quarter|year)s?$")]
+
+
+class Retention(_Value):
+    """How much history is kept, and what becomes of the rest."""
+
+    keep: Period
+    action: Retire = Retire.DROP
+    grace: Period = "7 days"
+    archive_to: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")] | None = None
+    max_share: Annotated[float, Field(ge=0, le=1)] = 0.25
+    hold: tuple[Hold, ...] = ()
+
+    @model_validator(mode="after")
+    def _an_archive_has_a_place(self) -> Self:
+        if self.action is Retire.ARCHIVE and not self.archive_to:
+            raise ValueError(
+                "action archive needs archive_to, an object-storage URL such as s3://aws_default@bucket/path"
+            )
+        if self.action is not Retire.ARCHIVE and self.archive_to:
+            raise ValueError(f"archive_to is for action archive, not {self.action}")
+        return self
 
     def cutoff(self, now: pendulum.DateTime) -> pendulum.DateTime:
         """Return the moment before which whole partitions may go."""
-        count, unit = self.keep.split()
-        unit = unit.rstrip("s")
-        if unit == "quarter":
-            return now.subtract(months=3 * int(count))
-        return now.subtract(**{f"{unit}s": int(count)})
+        return _back(now, self.keep)
+
+    def grace_is_over(self, since: pendulum.DateTime, now: pendulum.DateTime) -> bool:
+        """Tell whether what was detached then has stood long enough to be dropped."""
+        return since <= _back(now, self.grace)
+
+    def holds(self, lower: pendulum.DateTime, upper: pendulum.DateTime) -> list[Hold]:
+        """Return what holds any moment of a partition."""
+        return [each for each in self.hold if each.covers(lower, upper)]
+
+
+def _back(now: pendulum.DateTime, period: str) -> pendulum.DateTime:
+    count, unit = period.split()
+    unit = unit.rstrip("s")
+    if unit == "quarter":
+        return now.subtract(months=3 * int(count))
+    return now.subtract(**{f"{unit}s": int(count)})
 
 
 DEFAULT_QUERIES = (

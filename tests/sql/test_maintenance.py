@@ -39,7 +39,8 @@ THIS_MONTH = NOW.start_of("month")
 
 
 def mixed_spec(**values: object) -> TableSpec:
-    base = {"table": str(MIXED), "partition_by": "Recorded At", "retention": "3 months", "premake": 2}
+    retention = {"keep": "3 months", "grace": "0 days", "max_share": 1}
+    base = {"table": str(MIXED), "partition_by": "Recorded At", "retention": retention, "premake": 2}
     return TableSpec.model_validate(base | values)
 
 
@@ -643,7 +644,7 @@ def test_an_interrupted_detach_is_finalized_and_ended(connection: psycopg.Connec
     with connect() as reader:
         reader.execute('SELECT count(*) FROM "Plant A"."Sensor Readings"')
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            retire._concurrently(run, partition, 200)
+            retire._concurrently(run, Detach(partition, True, "too old"), 200)
         reader.rollback()
     assert connection.execute("SELECT 1 FROM pg_inherits WHERE inhdetachpending").fetchall()
     done = maintain(run, DEFAULTS)

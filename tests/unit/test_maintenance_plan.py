@@ -5,18 +5,29 @@ from datetime import timedelta
 
 import pendulum
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pendulum import DateTime
 
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Outcome, Severity
-from partition_playbook.intervals import Interval, between
-from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize, describe
-from partition_playbook.maintenance.plan import Found, Plan, plan
+from partition_playbook.intervals import Interval, between, bounds_at, in_zone
+from partition_playbook.maintenance.actions import Action, Analyze, Archive, Create, Detach, Drop, Finalize, describe
+from partition_playbook.maintenance.found import Detached, Found
+from partition_playbook.maintenance.params import MaintenanceParams
+from partition_playbook.maintenance.plan import Plan, plan
 from partition_playbook.names import TableName
 from partition_playbook.spec import Retention, TableSpec
 
 MICROSECOND = timedelta(microseconds=1)
-TWO_YEARS = Retention(keep="24 months")
+
+
+def keeping(keep: str, **values: object) -> Retention:
+    """Return a retention that drops at once and as much as there is."""
+    return Retention.model_validate({"keep": keep, "grace": "0 days", "max_share": 1, **values})
+
+
+TWO_YEARS = keeping("24 months")
 
 
 def spec(**values: object) -> TableSpec:
@@ -38,6 +49,11 @@ def ranged(name: str, lower: str, upper: str, *, kind: str = "r", pending: bool 
 
 
 DEFAULT = partition("Readings_default", "DEFAULT")
+
+
+def standing(name: str, since: str = "2026-01-01", lower: str = "2020-01-01", **values: bool) -> Detached:
+    """Return a table that retention detached, which held the month from ``lower`` on."""
+    return Detached(TableName("public", name), at(since), (at(lower), at(lower).add(months=1)), **values)
 
 
 def own(table: TableSpec, first: str, last: str) -> list[Partition]:
@@ -175,7 +191,7 @@ def test_a_partition_of_another_width_is_reported_and_never_touched() -> None:
 def test_foreign_bounds_are_never_retired(lower: str, upper: str) -> None:
     table = spec()
     there = [ranged("odd", lower, upper), *own(table, "2026-01-01", "2026-05-01")]
-    planned = made(table, there, at("2026-02-14"), retention=Retention(keep="1 month"))
+    planned = made(table, there, at("2026-02-14"), retention=keeping("1 month"))
     assert names(planned, Detach, Drop) == []
     assert "own_partitions" in failed(planned)
 
@@ -266,7 +282,7 @@ def test_the_last_partition_goes_only_where_another_one_comes() -> None:
 def test_the_current_partition_stays_when_nothing_is_to_be_kept() -> None:
     table = spec()
     there = own(table, "2026-01-01", "2026-05-01")
-    planned = made(table, there, at("2026-02-14"), retention=Retention(keep="0 days"))
+    planned = made(table, there, at("2026-02-14"), retention=keeping("0 days"))
     assert names(planned, Drop) == ["p_y2026m01"]
 
 
@@ -274,7 +290,7 @@ def test_a_cutoff_in_the_future_is_refused() -> None:
     table = spec()
     there = own(table, "2024-01-01", "2026-05-01")
     clock = at("2026-02-14")
-    month = Retention(keep="1 month")
+    month = keeping("1 month")
     refused = made(table, there, clock.add(months=1) + MICROSECOND, clock=clock, retention=month)
     assert (names(refused, Detach, Drop), failed(refused)) == ([], ["cutoff_in_the_past"])
 
@@ -324,7 +340,7 @@ def test_an_interrupted_detach_is_finalized_first_and_its_range_not_created_agai
     table = spec()
     there = own(table, "2026-01-01", "2026-05-01")
     pending = ranged("p_pending", "'2025-12-01 00:00:00+00'", "'2026-01-01 00:00:00+00'", pending=True)
-    planned = made(table, [pending, *there], at("2026-02-14"), retention=Retention(keep="1 month"))
+    planned = made(table, [pending, *there], at("2026-02-14"), retention=keeping("1 month"))
     assert isinstance(planned.actions[0], Finalize)
     assert names(planned, Finalize, Create, Detach, Drop) == ["p_pending"]
 
@@ -341,8 +357,10 @@ def test_an_interrupted_detach_that_retention_began_is_dropped_too() -> None:
 def test_what_was_detached_in_an_earlier_run_is_dropped_and_what_is_unclear_is_reported() -> None:
     table = spec()
     there = own(table, "2026-01-01", "2026-05-01")
-    left, unclear = TableName("public", "left"), TableName("public", "unclear")
-    planned = made(table, there, at("2026-02-14"), retention=TWO_YEARS, detached=(left,), intended=(unclear,))
+    unclear = TableName("public", "unclear")
+    planned = made(
+        table, there, at("2026-02-14"), retention=TWO_YEARS, detached=(standing("left"),), intended=(unclear,)
+    )
     assert names(planned, Drop) == ["left"]
     assert failed(planned) == ["no_stranded_partition"]
 
@@ -373,3 +391,277 @@ def test_every_action_says_why_and_under_which_lock() -> None:
         assert action.reason
         assert action.reason in describe(action)
         assert "EXCLUSIVE" in action.lock
+
+
+NOW = at("2026-02-14")
+ARCHIVE = keeping("24 months", action="archive", archive_to="memory://archive")
+
+
+def retired(rules: Retention, partitions: Sequence[Partition], **values: object) -> Plan:
+    return made(spec(), partitions, NOW, retention=rules, **values)  # type: ignore[arg-type]
+
+
+def test_a_partition_is_dropped_only_after_it_stood_detached_through_its_grace_period() -> None:
+    there = own(spec(), "2024-01-01", "2026-05-01")
+    rules = keeping("24 months", grace="7 days")
+    assert names(retired(rules, there), Detach, Drop) == ["p_y2024m01"]
+    week = NOW.subtract(days=7)
+    for since, dropped in ((week, ["old"]), (week + MICROSECOND, [])):
+        planned = retired(rules, there[1:], detached=(standing("old", since.to_iso8601_string()),))
+        assert names(planned, Drop) == dropped
+
+
+def test_grace_goes_by_the_servers_clock_where_a_later_moment_is_asked_for() -> None:
+    rules = keeping("24 months", grace="7 days")
+    old = standing("old", NOW.subtract(days=1).to_iso8601_string())
+    planned = made(spec(), own(spec(), "2026-01-01", "2026-08-01"), NOW.add(days=60), clock=NOW, retention=rules)
+    assert failed(planned) == []
+    asked = {"clock": NOW, "retention": rules, "detached": (old,)}
+    assert names(made(spec(), own(spec(), "2026-01-01", "2026-08-01"), NOW.add(days=60), **asked), Drop) == []
+
+
+def test_what_is_detached_to_be_kept_is_never_dropped() -> None:
+    there = own(spec(), "2024-01-01", "2026-05-01")
+    planned = retired(keeping("24 months", action="detach"), there, detached=(standing("old"),))
+    assert [(each.partition.name, each.kept) for each in planned.actions if isinstance(each, Detach)] == [
+        ("p_y2024m01", True)
+    ]
+    assert names(planned, Archive, Drop) == []
+    assert names(retired(TWO_YEARS, there[1:], detached=(standing("old", kept=True),)), Archive, Drop) == []
+
+
+def test_an_archive_comes_before_the_drop_and_is_looked_at_again_when_it_is_due() -> None:
+    there = own(spec(), "2024-01-01", "2026-05-01")
+    planned = retired(ARCHIVE, there)
+    assert [type(each) for each in planned.actions] == [Detach, Archive, Drop, Analyze]
+    assert all(each.archived for each in planned.actions if isinstance(each, Drop))
+    waits = ARCHIVE.model_copy(update={"grace": "7 days"})
+    assert [type(each) for each in retired(waits, there).actions] == [Detach, Archive, Analyze]
+    recent, due = NOW.subtract(days=1).to_iso8601_string(), NOW.subtract(days=8).to_iso8601_string()
+    kinds = {
+        (since, archived): [
+            type(each)
+            for each in retired(waits, there[1:], detached=(standing("old", since, archived=archived),)).actions
+            if each.partition.name == "old"
+        ]
+        for since in (recent, due)
+        for archived in (False, True)
+    }
+    assert kinds == {
+        (recent, False): [Archive],
+        (recent, True): [],
+        (due, False): [Archive, Drop],
+        (due, True): [Archive, Drop],
+    }
+
+
+def test_a_detached_table_that_is_to_be_kept_again_is_not_dropped() -> None:
+    there = own(spec(), "2026-01-01", "2026-05-01")
+    young = standing("young", "2020-01-01", "2024-02-01")
+    unknown = Detached(TableName("public", "unknown"), at("2020-01-01"), None)
+    assert names(retired(TWO_YEARS, there, detached=(young, unknown)), Drop) == []
+    assert names(retired(keeping("23 months"), there, detached=(young, unknown)), Drop) == ["young"]
+
+
+def test_more_than_its_share_is_not_retired_until_a_person_approves_it() -> None:
+    there = own(spec(), "2023-11-01", "2026-06-01")
+    rules = keeping("24 months", max_share=0.09)
+    planned = retired(rules, there, detached=(standing("old"),))
+    assert (names(planned, Detach, Archive, Drop), failed(planned)) == ([], ["retired_share"])
+    (share,) = [each for each in planned.findings if each.name == "retired_share"]
+    assert share.blocks
+    assert "3 of 32" in share.actual
+    assert "`approve_share` 0.1 " in share.remedy
+    assert planned.stops == ("retired_share",)
+    approved = MaintenanceParams(table="t", approve_share=0.1).applied(rules)
+    assert names(retired(approved, there), Drop) == ["p_y2023m11", "p_y2023m12", "p_y2024m01"]
+    assert MaintenanceParams(table="t", approve_share=0.01).applied(rules) == rules
+
+
+def test_one_partition_may_always_go() -> None:
+    there = own(spec(), "2024-01-01", "2026-05-01")
+    assert names(retired(keeping("24 months", max_share=0), there), Drop) == ["p_y2024m01"]
+
+
+def test_the_share_to_approve_is_enough() -> None:
+    for count in range(2, 12):
+        there = own(spec(), "2022-01-01", "2026-05-01")[24 - count :]
+        (share,) = [
+            each for each in retired(keeping("24 months", max_share=0), there).findings if each.name == "retired_share"
+        ]
+        needed = float(share.remedy.split("`approve_share` ")[1].split()[0])
+        assert failed(retired(keeping("24 months", max_share=needed), there)) == []
+
+
+def test_a_proposal_shows_more_than_its_share_and_warns() -> None:
+    there = own(spec(), "2023-01-01", "2026-05-01")
+    planned = retired(keeping("24 months", max_share=0), there, propose=True)
+    assert len(planned.proposed) == 2 * 13
+    assert [each.name for each in planned.findings if each.outcome is Outcome.FAILED and not each.blocks] == [
+        "retired_share"
+    ]
+
+
+HOLD = {"since": "2020-02-10", "until": "2020-03-01", "reason": "case 4711"}
+
+
+def test_what_is_on_hold_stays_whether_attached_or_detached_and_the_reason_is_told() -> None:
+    there = [*own(spec(), "2020-01-01", "2020-04-01"), *own(spec(), "2026-01-01", "2026-05-01")]
+    rules = keeping("24 months", hold=[HOLD])
+    old = (standing("held", lower="2020-02-01"), standing("free", lower="2019-02-01"))
+    planned = retired(rules, there, detached=old)
+    assert names(planned, Drop) == ["p_y2020m01", "p_y2020m04", "free"]
+    (hold,) = [each for each in planned.findings if each.name == "hold"]
+    assert hold.outcome is Outcome.SKIPPED
+    for name in ("p_y2020m02", "p_y2020m03", "held"):
+        assert f"public.{name} stays: case 4711" in hold.actual
+
+
+@pytest.mark.parametrize(
+    ("hold", "held"),
+    [
+        ({"until": "2019-12-31"}, []),
+        ({"until": "2020-01-01"}, ["p_y2020m01"]),
+        ({"since": "2020-01-31", "until": "2020-01-31"}, ["p_y2020m01"]),
+        ({"since": "2020-02-01", "until": "2020-02-01"}, ["p_y2020m02"]),
+        ({"since": "2020-02-01"}, ["p_y2020m02"]),
+        ({}, ["p_y2020m01", "p_y2020m02"]),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+def test_a_hold_is_of_whole_days_in_the_zone_of_the_spec(zone: str, hold: dict[str, str], held: list[str]) -> None:
+    table = spec(timezone=zone)
+    there = [*own(table, "2020-01-01", "2020-02-01"), *own(table, "2026-01-01", "2026-05-01")]
+    rules = keeping("24 months", hold=[hold | {"reason": "case"}])
+    gone = names(made(table, there, NOW, retention=rules), Drop)
+    assert gone == [each for each in ("p_y2020m01", "p_y2020m02") if each not in held]
+
+
+def test_a_key_that_refers_to_a_partition_keeps_it() -> None:
+    there = [*own(spec(), "2020-01-01", "2020-02-01"), *own(spec(), "2026-01-01", "2026-05-01")]
+    referred = {there[0].table: ("k on notes",), there[-1].table: ("k on notes",)}
+    planned = retired(TWO_YEARS, there, references=referred)
+    assert (names(planned, Detach), failed(planned)) == (["p_y2020m02"], ["not_referenced"])
+    (check,) = [each for each in planned.findings if each.name == "not_referenced"]
+    assert check.actual == "k on notes refers to public.p_y2020m01"
+
+
+def test_a_cutoff_beyond_the_newest_row_stops_retention() -> None:
+    there = own(spec(), "2024-01-01", "2026-05-01")
+    cutoff = NOW.subtract(months=24)
+    old = standing("old")
+    stopped = retired(TWO_YEARS, there, newest=cutoff - MICROSECOND, detached=(old,))
+    assert (names(stopped, Detach, Drop), failed(stopped)) == ([], ["rows_after_the_cutoff"])
+    assert names(retired(TWO_YEARS, there, newest=cutoff), Drop) == ["p_y2024m01"]
+    assert failed(retired(TWO_YEARS, there[2:], newest=cutoff - MICROSECOND)) == [], "nothing would go"
+
+
+def test_a_clock_that_was_set_back_stops_retention() -> None:
+    there = own(spec(), "2024-01-01", "2026-05-01")
+    late = NOW.add(hours=1)
+    stopped = retired(TWO_YEARS, there, last_event=late + MICROSECOND, detached=(standing("old"),))
+    assert (names(stopped, Detach, Drop), failed(stopped)) == ([], ["time_went_on"])
+    assert names(retired(TWO_YEARS, there, last_event=late), Drop) == ["p_y2024m01"]
+    shown = retired(TWO_YEARS, there, last_event=late + MICROSECOND, propose=True)
+    assert (shown.proposed, failed(shown)) == ((), ["time_went_on"])
+
+
+def test_a_standing_migration_makes_no_error_of_what_would_be_stopped() -> None:
+    there = own(spec(), "2020-01-01", "2026-05-01")
+    rules = keeping("24 months", max_share=0.1)
+    planned = retired(rules, there, deferral="a migration stands", newest=at("2021-01-01"))
+    assert names(planned, Detach, Drop) == []
+    assert [each.name for each in planned.findings if each.blocks] == []
+
+
+days = st.integers(-1500, 400)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    interval=st.sampled_from(["day", "week", "month", "quarter"]),
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
+    starts=st.lists(days, max_size=12),
+    default=st.booleans(),
+    keep=st.integers(0, 30),
+    unit=st.sampled_from(["days", "weeks", "months"]),
+    share=st.floats(0, 1),
+    action=st.sampled_from(["drop", "detach", "archive"]),
+    held=st.lists(st.tuples(days, st.integers(0, 90)), max_size=2),
+    asked=st.integers(-100, 100),
+    newest=st.none() | days,
+    last_event=st.none() | st.integers(-50, 2),
+    detached=st.lists(st.tuples(days, st.integers(0, 30), st.booleans()), max_size=3),
+    grace=st.integers(0, 20),
+    premake=st.integers(0, 2),
+)
+def test_whatever_there_is_retention_takes_only_what_may_go(
+    interval: str,
+    zone: str,
+    starts: list[int],
+    default: bool,
+    keep: int,
+    unit: str,
+    share: float,
+    action: str,
+    held: list[tuple[int, int]],
+    asked: int,
+    newest: int | None,
+    last_event: int | None,
+    detached: list[tuple[int, int, bool]],
+    grace: int,
+    premake: int,
+) -> None:
+    table = spec(interval=interval, timezone=zone)
+    clock = in_zone(NOW, zone)
+    bounds = {each.lower: each for each in (bounds_at(table.interval, clock.add(days=day)) for day in starts)}
+    there = [ranged(f"p_{each.suffix}", f"'{each.lower}'", f"'{each.upper}'") for each in bounds.values()]
+    spans = {f"p_{each.suffix}": each for each in bounds.values()}
+    apart = {
+        f"d{number}": (bounds_at(table.interval, clock.add(days=day)), clock.subtract(days=since), kept)
+        for number, (day, since, kept) in enumerate(detached)
+    }
+    holds = [(clock.add(days=day).date(), clock.add(days=day + length).date()) for day, length in held]
+    rules = keeping(
+        f"{keep} {unit}",
+        grace=f"{grace} days",
+        max_share=share,
+        action=action,
+        archive_to="memory://a" if action == "archive" else None,
+        hold=[{"since": since, "until": until, "reason": "case"} for since, until in holds],
+    )
+    now = clock.add(days=asked)
+    planned = made(
+        table,
+        [*there, *([DEFAULT] if default else [])],
+        now,
+        clock=clock,
+        premake=premake,
+        retention=rules,
+        newest=None if newest is None else clock.add(days=newest),
+        last_event=None if last_event is None else clock.add(days=last_event),
+        detached=tuple(
+            Detached(TableName("public", name), since, (each.lower, each.upper), kept)
+            for name, (each, since, kept) in apart.items()
+        ),
+    )
+    gone = [spans[name] for name in names(planned, Detach)]
+    dropped, archived = names(planned, Drop), names(planned, Archive)
+    cutoff = now.subtract(**{unit: keep})
+    assert DEFAULT.table.name not in (*dropped, *names(planned, Detach))
+    assert len(gone) <= max(1, share * len(there))
+    assert len(gone) < len(there) or not there or names(planned, Create), "the last"
+    for each in (*gone, *(apart[name][0] for name in (*dropped, *archived) if name in apart)):
+        assert each.upper <= cutoff, "younger than the cutoff"
+        assert each.upper <= clock, "current"
+        assert not any(since < each.upper.date() and until >= each.lower.date() for since, until in holds), "held"
+    if gone:
+        assert newest is None or cutoff <= clock.add(days=newest)
+    if gone or dropped:
+        assert last_event is None or clock.add(days=last_event) <= clock.add(hours=1)
+    for name in dropped:
+        assert action != "detach"
+        assert action != "archive" or archived.index(name) >= 0
+        since, kept = apart[name][1:] if name in apart else (min(now, clock), False)
+        assert not kept
+        assert since.add(days=grace) <= clock

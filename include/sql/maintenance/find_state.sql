@@ -1,7 +1,7 @@
--- purpose: Read the server's clock, when a table was analyzed last, and what of a migration still hangs on it
+-- purpose: Read the server's clock, when a table was analyzed last, what of a migration still hangs on it, and when the ledger wrote of it last
 -- params: schema, name, retired, prefix
 -- returns: row
--- lock: none
+-- lock: ACCESS SHARE on runs and events
 -- transaction: one
 -- rerun: safe because it only reads
 WITH table_ AS (
@@ -11,5 +11,9 @@ SELECT clock_timestamp() AS clock,
        (SELECT greatest(s.last_analyze, s.last_autoanalyze) FROM pg_stat_all_tables s WHERE s.relid = table_.oid) AS analyzed_at,
        to_regclass(format('%%I.%%I', %(schema)s::text, %(retired)s::text)) IS NOT NULL AS retired,
        EXISTS (SELECT FROM pg_trigger t
-                WHERE t.tgrelid = table_.oid AND NOT t.tgisinternal AND starts_with(t.tgname, %(prefix)s)) AS captured
+                WHERE t.tgrelid = table_.oid AND NOT t.tgisinternal AND starts_with(t.tgname, %(prefix)s)) AS captured,
+       (SELECT max(e.happened_at)
+          FROM partition_playbook.runs r
+          JOIN partition_playbook.events e USING (run_id)
+         WHERE r.table_schema = %(schema)s AND r.table_name = %(name)s) AS last_event
   FROM table_

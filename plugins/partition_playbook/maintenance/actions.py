@@ -74,11 +74,12 @@ class Finalize:
 
 @dataclass(frozen=True)
 class Detach:
-    """Take a partition off the table; its rows stay in a table of their own."""
+    """Take a partition off the table; its rows stay in a table of their own, for ever where it is ``kept``."""
 
     found: Partition
     concurrently: bool
     reason: str
+    kept: bool = False
 
     @property
     def partition(self) -> TableName:
@@ -94,11 +95,25 @@ class Detach:
 
 
 @dataclass(frozen=True)
-class Drop:
-    """Drop a table that retention has detached."""
+class Archive:
+    """Write a table that retention has detached to the object store, and read it back."""
 
     partition: TableName
     reason: str
+
+    @property
+    def lock(self) -> str:
+        """Return the lock that the action takes."""
+        return statement("maintenance/lock_rows").lock
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Drop a table that retention has detached; an ``archived`` one only where its archive equals it."""
+
+    partition: TableName
+    reason: str
+    archived: bool = False
 
     @property
     def lock(self) -> str:
@@ -119,7 +134,7 @@ class Analyze:
         return statement("migration/analyze_parent").lock
 
 
-Action = Create | Split | Abandon | Finalize | Detach | Drop | Analyze
+Action = Create | Split | Abandon | Finalize | Detach | Archive | Drop | Analyze
 
 
 def describe(action: Action) -> str:

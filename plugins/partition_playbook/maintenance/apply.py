@@ -13,6 +13,7 @@ from partition_playbook.maintenance.actions import (
     Abandon,
     Action,
     Analyze,
+    Archive,
     Create,
     Detach,
     Drop,
@@ -20,6 +21,7 @@ from partition_playbook.maintenance.actions import (
     Split,
     describe,
 )
+from partition_playbook.maintenance.archive import Place, archive
 from partition_playbook.maintenance.create import create
 from partition_playbook.maintenance.plan import Plan
 from partition_playbook.maintenance.retire import PATIENCE, detach, drop, finalize
@@ -61,21 +63,23 @@ class Done:
     moved_rows: int = 0
 
 
-def apply(run: Run, plan: Plan, *, dry_run: bool = False, move_limit: int = MOVE_LIMIT) -> list[Done]:
+def apply(
+    run: Run, plan: Plan, *, dry_run: bool = False, move_limit: int = MOVE_LIMIT, store: Place | None = None
+) -> list[Done]:
     """Do what the plan says, in its order; a dry run only logs it. Raises TryAgain where time alone can help."""
     done = []
     for action in plan.actions:
         log.info("%s%s", "would " if dry_run else "", describe(action))
-        done.append(Done(action, Ending.SHOWN) if dry_run else _attempt(run, action, move_limit))
+        done.append(Done(action, Ending.SHOWN) if dry_run else _attempt(run, action, move_limit, store))
     for action in plan.proposed:
         log.info("would %s", describe(action))
         done.append(Done(action, Ending.SHOWN))
     return done
 
 
-def _attempt(run: Run, action: Action, move_limit: int) -> Done:
+def _attempt(run: Run, action: Action, move_limit: int, store: Place | None) -> Done:
     try:
-        return _do(run, action, move_limit)
+        return _do(run, action, move_limit, store)
     except TryAgain:
         raise
     except ITS_OWN as error:
@@ -83,7 +87,7 @@ def _attempt(run: Run, action: Action, move_limit: int) -> Done:
         return Done(action, Ending.FAILED, str(error).strip())
 
 
-def _do(run: Run, action: Action, move_limit: int) -> Done:
+def _do(run: Run, action: Action, move_limit: int, store: Place | None) -> Done:
     match action:
         case Create():
             moved = _create(run, action, move_limit)
@@ -97,8 +101,10 @@ def _do(run: Run, action: Action, move_limit: int) -> Done:
             return _done(action, detach(run, action))
         case Finalize():
             return _done(action, finalize(run, action))
+        case Archive():
+            return _done(action, archive(run, action, store))
         case Drop():
-            return _done(action, drop(run, action))
+            return _done(action, drop(run, action, store))
         case Analyze():
             return _done(action, _analyze(run))
 

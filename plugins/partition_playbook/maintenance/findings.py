@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from math import ceil
 
 from pendulum import DateTime
 
-from partition_playbook.checks import Check, Severity, check
+from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.intervals import Bounds
 from partition_playbook.maintenance.ranges import Ranged
 from partition_playbook.names import TableName
-from partition_playbook.spec import TableSpec
+from partition_playbook.spec import Retention, TableSpec
 
 # No mistake of a clock or of a spec may cost more DDL than this in one run.
 MOST_CREATED = 400
+# Clocks are set back by moments all the time; this much is a wrong one.
+MOST_SET_BACK = timedelta(hours=1)
 
 
 def amount_check(count: int) -> Check:
@@ -81,3 +85,62 @@ def cutoff_check(cutoff: DateTime, clock: DateTime) -> Check:
         actual=cutoff.isoformat(timespec="seconds"),
         remedy="Nothing was detached or dropped. Correct the clock, or the moment that was asked for",
     )
+
+
+def time_check(last_event: DateTime | None, clock: DateTime) -> Check:
+    """Return the check that the server's clock was not set back since the ledger's last event of the table."""
+    return check(
+        "time_went_on",
+        last_event is None or last_event - MOST_SET_BACK <= clock,
+        expected="the server's clock after the ledger's last event of this table",
+        actual=f"clock {clock.isoformat(timespec='seconds')}, last event "
+        f"{last_event.isoformat(timespec='seconds') if last_event else 'none'}",
+        remedy="Nothing was detached or dropped. Correct the clock, or, where it was ahead when that event was "
+        "written, the event's `happened_at` in partition_playbook.events",
+    )
+
+
+def newest_check(cutoff: DateTime, newest: DateTime | None, going: int, severity: Severity) -> Check:
+    """Return the check that rows came after the cutoff: no more than the clock says that this much time has gone by."""
+    return check(
+        "rows_after_the_cutoff",
+        not going or newest is None or cutoff <= newest,
+        expected=f"a row at or after the cutoff, {cutoff.isoformat(timespec='seconds')}",
+        actual=f"the newest row is of {newest.isoformat(timespec='seconds')}" if newest else "no rows",
+        remedy="Nothing was detached or dropped. The clock is wrong, or nothing has arrived since: correct the clock, "
+        "mend what writes, or retire a table that is no longer written by hand",
+        severity=severity,
+    )
+
+
+def share_check(rules: Retention, going: int, attached: int, severity: Severity) -> Check:
+    """Return the check that retention takes no more than its share of the partitions; one may always go."""
+    return check(
+        "retired_share",
+        going <= 1 or going / attached <= rules.max_share,
+        expected=f"at most {rules.max_share:g} of the partitions in one run",
+        actual=f"{going} of {attached} would go",
+        remedy="Nothing was detached or dropped. Where that is right, trigger partition_maintenance by hand with "
+        f"`approve_share` {ceil(100 * going / max(attached, 1)) / 100:g} or more",
+        severity=severity,
+    )
+
+
+def references_check(referred: Mapping[TableName, Sequence[str]]) -> Check:
+    """Return the check that no foreign key refers to a partition that is to go."""
+    return check(
+        "not_referenced",
+        not referred,
+        expected="no foreign key refers to a partition that is too old",
+        actual="; ".join(f"{', '.join(found)} refers to {table}" for table, found in referred.items()) or "none does",
+        remedy="These stay attached: drop the foreign keys named, or let them refer to the partitioned table",
+    )
+
+
+def hold_checks(rules: Retention, old: Sequence[tuple[TableName, DateTime, DateTime]]) -> list[Check]:
+    """Return the check that tells what a hold keeps from going, and why; none where there is no hold."""
+    held = [f"{table} stays: {each.reason}" for table, lower, upper in old for each in rules.holds(lower, upper)]
+    expected = "no partition that is too old is on hold"
+    if held:
+        return [skipped("hold", "; ".join(held), expected=expected)]
+    return [check("hold", True, expected=expected, actual="none is")] if rules.hold else []

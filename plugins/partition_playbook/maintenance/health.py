@@ -16,7 +16,7 @@ from partition_playbook.database import Row, Session
 from partition_playbook.disk import Disk, find_disk
 from partition_playbook.intervals import between
 from partition_playbook.ledger import Ledger
-from partition_playbook.maintenance.plan import Found
+from partition_playbook.maintenance.found import Found
 from partition_playbook.maintenance.ranges import own, ranges, touching
 from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from datetime import date, datetime
 
 import pendulum
+from pendulum import DateTime
+from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.catalog import Table
+from partition_playbook.catalog import Partition, Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
 from partition_playbook.maintenance import waiting
-from partition_playbook.maintenance.plan import Found
+from partition_playbook.maintenance.found import Detached, Found
+from partition_playbook.maintenance.ranges import ranges
 from partition_playbook.migration.run import Run
 from partition_playbook.names import CAPTURE_PREFIX, TableName
 
@@ -32,11 +36,14 @@ def observe(run: Run, session: Session) -> Found:
         partitions=tuple(partitions),
         clock=in_zone(state["clock"], run.spec.timezone),
         analyzed_at=in_zone(state["analyzed_at"], run.spec.timezone) if state["analyzed_at"] else None,
-        detached=tuple(_names(each for each in begun if each["detached"] and not each["attached"])),
-        intended=tuple(_names(each for each in begun if not each["detached"])),
+        detached=tuple(_detached(run, each) for each in begun if each["detached"] and not each["attached"]),
+        intended=tuple(TableName(each["schema"], each["name"]) for each in begun if not each["detached"]),
         deferral=_deferral(run, state),
         waiting=waiting.find(run, session, default) if default else waiting.NOTHING,
         unfinished=tuple(waiting.unfinished_splits(run, session)),
+        newest=_newest(run, session, partitions, state["clock"]),
+        last_event=in_zone(state["last_event"], run.spec.timezone) if state["last_event"] else None,
+        references=references(run, session),
     )
 
 
@@ -45,8 +52,34 @@ def detachments(run: Run, session: Session) -> list[Row]:
     return session.rows("maintenance/list_detachments", {"parent": str(run.table)})
 
 
-def _names(rows: Iterable[Row]) -> Iterator[TableName]:
-    return (TableName(row["schema"], row["name"]) for row in rows)
+def references(run: Run, session: Session) -> dict[TableName, list[str]]:
+    """Return the foreign keys that refer to one partition itself, not to the table."""
+    found: dict[TableName, list[str]] = {}
+    for row in session.rows("maintenance/list_references", {"schema": run.table.schema, "name": run.table.name}):
+        found.setdefault(TableName(row["schema"], row["name"]), []).append(row["key"])
+    return found
+
+
+def _detached(run: Run, row: Row) -> Detached:
+    lower, upper = catalog.bound_ends(row["bound"], run.spec.timezone) or (None, None)
+    ends = (lower, upper) if lower and upper else None
+    since = in_zone(row["since"], run.spec.timezone)
+    return Detached(TableName(row["schema"], row["name"]), since, ends, row["kept"], row["archive"] is not None)
+
+
+def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: datetime) -> DateTime | None:
+    """Read the newest row's partition value: from the newest partition that has rows, or from the default one."""
+    ancient = pendulum.datetime(1, 1, 1)
+    ranged = sorted(ranges(run.spec, partitions), key=lambda each: each.lower or ancient, reverse=True)
+    defaults = [each for each in partitions if each.is_default]
+
+    def newest(partition: Partition) -> datetime | date | None:
+        parts = {"partition": partition.table.identifier, "partition_by": sql.Identifier(run.spec.partition_by)}
+        found: datetime | date | None = session.value("maintenance/find_newest", {"clock": clock}, **parts)
+        return found
+
+    firsts = [next(filter(None, map(newest, each)), None) for each in ([each.partition for each in ranged], defaults)]
+    return max((in_zone(each, run.spec.timezone) for each in firsts if each), default=None)
 
 
 def _deferral(run: Run, state: Row) -> str:

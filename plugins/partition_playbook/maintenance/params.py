@@ -38,7 +38,8 @@ class MaintenanceParams(BaseModel):
     retention: RetentionMode = Field(
         RetentionMode.APPLY,
         title="Retention",
-        description="**apply**: detach and drop what is too old. **dry_run**: only name it. **off**: keep all.",
+        description="**apply**: detach what is too old, and after its grace period drop it as the spec says, or "
+        "archive and drop it. **dry_run**: only name it. **off**: keep all.",
     )
     keep: str | None = Field(
         None,
@@ -52,6 +53,14 @@ class MaintenanceParams(BaseModel):
         description="Plan as if it were then, such as `2027-01-01T00:00:00Z`; empty for the server's clock. For a "
         "moment that has not come, partitions are created and none is retired.",
     )
+    approve_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        title="Approved share",
+        description="Only for a person's manual run. Retention stops where it would detach more of the partitions at "
+        "once than the spec's `max_share`; `0.5` lets this run detach half of them.",
+    )
     max_moved_rows: int = Field(
         10_000,
         ge=1,
@@ -61,10 +70,16 @@ class MaintenanceParams(BaseModel):
         "about 100 ms for 10,000. More are copied while the application goes on, and the lock takes milliseconds.",
     )
 
-    @property
-    def kept(self) -> Retention | None:
-        """Return the period to try instead of the spec's."""
-        return Retention(keep=self.keep) if self.keep else None
+    def applied(self, retention: Retention | None) -> Retention | None:
+        """Return the retention of this run: the spec's, with the period to try and the share that was approved."""
+        if self.retention is RetentionMode.OFF:
+            return None
+        if self.keep:
+            retention = (retention or Retention(keep=self.keep)).model_copy(update={"keep": self.keep})
+        if retention and self.approve_share is not None:
+            share = max(retention.max_share, self.approve_share)
+            retention = retention.model_copy(update={"max_share": share})
+        return retention
 
     @property
     def moment(self) -> DateTime | None:
@@ -77,7 +92,9 @@ class MaintenanceParams(BaseModel):
         return not self.dry_run and self.as_of is None
 
     @model_validator(mode="after")
-    def _another_period_is_only_tried(self) -> Self:
+    def _what_is_risky_is_asked_for_by_name(self) -> Self:
         if self.keep and self.retention is RetentionMode.APPLY and not self.dry_run:
             raise ValueError("keep is for dry runs of retention only; change `retention` in the spec to apply it")
+        if self.approve_share is not None and self.table == ALL_TABLES:
+            raise ValueError("approve_share is for one table; name it in `table`")
         return self

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from pendulum import DateTime
 
-from partition_playbook.catalog import Partition
 from partition_playbook.checks import Check
 from partition_playbook.intervals import Bounds, between, in_zone
 from partition_playbook.maintenance import findings
-from partition_playbook.maintenance.actions import Abandon, Action, Analyze, Create, Detach, Drop, Finalize, Split
+from partition_playbook.maintenance.actions import Abandon, Action, Analyze, Create, Finalize, Split
+from partition_playbook.maintenance.found import Found
 from partition_playbook.maintenance.ranges import Ranged, own, ranges, touching
-from partition_playbook.maintenance.waiting import MOVE_LIMIT, NOTHING, Waiting
+from partition_playbook.maintenance.retention import Retirement, retire
+from partition_playbook.maintenance.waiting import MOVE_LIMIT
 from partition_playbook.names import TableName
 from partition_playbook.spec import Retention, TableSpec
 
@@ -21,31 +22,11 @@ ANALYZE_AFTER_DAYS = 7
 
 
 @dataclass(frozen=True)
-class Found:
-    """What catalog, ledger and the server's clock say of a table.
-
-    Retention has ``detached`` these tables and must drop them still; it has begun to detach the ``intended`` ones.
-    ``deferral`` is why retention has to wait. The ``unfinished`` splits of a default partition left something behind.
-    """
-
-    partitions: Sequence[Partition]
-    clock: DateTime
-    analyzed_at: DateTime | None = None
-    detached: tuple[TableName, ...] = ()
-    intended: tuple[TableName, ...] = ()
-    deferral: str = ""
-    waiting: Waiting = NOTHING
-    unfinished: tuple[TableName, ...] = ()
-
-    @property
-    def pending(self) -> list[Partition]:
-        """Return the partitions whose detach was interrupted."""
-        return [each for each in self.partitions if each.detach_pending]
-
-
-@dataclass(frozen=True)
 class Plan:
-    """What to do, what retention would do besides, what needs a person; partitions must reach the ``horizon``."""
+    """What to do, what retention would do besides, what needs a person; partitions must reach the ``horizon``.
+
+    ``stops`` are the names of the findings for which retention does nothing.
+    """
 
     table: TableName
     now: DateTime
@@ -55,6 +36,7 @@ class Plan:
     proposed: tuple[Action, ...]
     findings: tuple[Check, ...]
     deferral: str
+    stops: tuple[str, ...]
     statistics_due: str
 
 
@@ -83,26 +65,38 @@ def plan(
     due = max(now, found.clock)
     creates = [_create(spec, each, due, ahead) for each in missing] if len(missing) <= findings.MOST_CREATED else []
     deferral = (found.deferral or _ahead_of_time(now, found.clock)) if cutoff else ""
-    may = cutoff is not None and cutoff <= found.clock and (propose or not deferral)
-    retired = tuple(_retire(found, ranged, cutoff, keep_last=not creates)) if cutoff and may else ()
+    retired = Retirement()
+    if retention:
+        shown = propose or bool(deferral)
+        retired = retire(found, ranged, retention, now, keep_last=not creates, shown=shown)
     changes: list[Action] = [
         Finalize(each, "its detach was interrupted, so its range is refused") for each in found.pending
     ]
     changes += [Abandon(each, "a split of it did not end") for each in found.unfinished]
     changes += _split(found, creates, move_limit)
-    changes += () if propose else retired
+    changes += () if propose or deferral else retired.actions
     checks = [
         findings.amount_check(len(missing)),
         findings.foreign_check(spec, ranged),
         findings.overlap_check(spec, held, now),
         findings.stranded_check(_stranded(found)),
-        *([findings.cutoff_check(cutoff, found.clock)] if cutoff else []),
+        *retired.findings,
     ]
     statistics_due = _statistics_due(found, now)
     if changes or statistics_due:
         changes.append(Analyze(spec.name, statistics_due or "its partitions change"))
-    proposed = retired if propose else ()
-    return Plan(spec.name, now, horizon, cutoff, tuple(changes), proposed, tuple(checks), deferral, statistics_due)
+    return Plan(
+        spec.name,
+        now,
+        horizon,
+        cutoff,
+        tuple(changes),
+        retired.actions if propose else (),
+        tuple(checks),
+        deferral,
+        retired.stops,
+        statistics_due,
+    )
 
 
 def _wanted(
@@ -150,20 +144,6 @@ def _split(found: Found, creates: Sequence[Create], move_limit: int) -> Iterator
 
 def _listed(creates: Sequence[Create]) -> str:
     return ", ".join(each.partition.name for each in creates)
-
-
-def _retire(found: Found, ranged: Sequence[Ranged], cutoff: DateTime, *, keep_last: bool) -> Iterator[Action]:
-    """Detach and drop what lies wholly before the cutoff; drop what was detached before."""
-    concurrently = not any(each.is_default for each in found.partitions)
-    attached = [each for each in own(ranged) if not each[2].detach_pending]
-    for lower, upper, partition in attached[:-1] if keep_last else attached:
-        if upper <= cutoff:
-            reason = f"[{lower.isoformat()}, {upper.isoformat()}) lies before {cutoff.isoformat(timespec='seconds')}"
-            yield Detach(partition, concurrently, reason)
-            yield Drop(partition.table, reason)
-    begun = [each.table for each in found.pending if each.table in found.intended]
-    for table in (*begun, *found.detached):
-        yield Drop(table, "retention detached it in a run that did not end")
 
 
 def _stranded(found: Found) -> list[TableName]:

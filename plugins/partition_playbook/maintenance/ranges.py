@@ -16,6 +16,7 @@ from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 
 UNREADABLE = "its bounds cannot be read as one range of time"
+Own = tuple[DateTime, DateTime, Partition]
 KINDS = {"p": "it is partitioned itself", "f": "it is a foreign table"}
 
 
@@ -77,7 +78,7 @@ def _foreign(interval: Interval, timezone: str, kind: str, lower: DateTime | Non
     return ""
 
 
-def own(ranged: Sequence[Ranged]) -> list[tuple[DateTime, DateTime, Partition]]:
+def own(ranged: Sequence[Ranged]) -> list[Own]:
     """Return the partitions that the spec would have made, by their ranges, the oldest first."""
     found = [
         (each.lower, each.upper, each.partition) for each in ranged if not each.foreign and each.lower and each.upper

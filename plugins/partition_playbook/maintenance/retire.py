@@ -11,7 +11,8 @@ from partition_playbook.database import Limits, LockRetry, Session, with_lock_re
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Detach, Drop, Finalize
-from partition_playbook.maintenance.observe import detachments
+from partition_playbook.maintenance.archive import Place, detached, require_same, require_stored, shelf_of
+from partition_playbook.maintenance.observe import detachments, references
 from partition_playbook.maintenance.ranges import own, ranges
 from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
@@ -23,27 +24,29 @@ PATIENCE = LockRetry(first_ms=20_000, longest_ms=60_000, tries=4)
 def detach(run: Run, action: Detach) -> bool:
     """Detach a partition; tell whether there was something to do."""
     if action.concurrently:
-        return with_lock_retry(run.database, run.table, lambda limit: _concurrently(run, action.found, limit), PATIENCE)
-    return with_lock_retry(run.database, run.table, lambda limit: _at_once(run, action.found, limit))
+        return with_lock_retry(run.database, run.table, lambda limit: _concurrently(run, action, limit), PATIENCE)
+    return with_lock_retry(run.database, run.table, lambda limit: _at_once(run, action, limit))
 
 
-def _at_once(run: Run, partition: Partition, lock_timeout: int) -> bool:
+def _at_once(run: Run, action: Detach, lock_timeout: int) -> bool:
+    partition = action.found
     with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
         locks.stop(session, (run.table,), lock_timeout)
         if not _still(run, session, partition):
             return False
-        _note(run, session, "retention detached", partition)
+        _note(run, session, "retention detached", partition, kept=action.kept)
         _run(session, "maintenance/detach_partition", run, partition.table)
         return True
 
 
-def _concurrently(run: Run, partition: Partition, lock_timeout: int) -> bool:
+def _concurrently(run: Run, action: Detach, lock_timeout: int) -> bool:
+    partition = action.found
     with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
         if _pending(run, session, partition.table):
             return _finalize(run, session, partition)
         if not _still(run, session, partition):
             return False
-        _note(run, session, "retention detaches", partition)
+        _note(run, session, "retention detaches", partition, kept=action.kept)
         oid = _oid(session, partition.table)
         _run(session, "maintenance/detach_concurrently", run, partition.table)
         if _oid(session, partition.table) == oid:
@@ -72,29 +75,33 @@ def _finalize(run: Run, session: Session, partition: Partition) -> bool:
         return True
 
 
-def drop(run: Run, action: Drop) -> bool:
-    """Drop a table that retention has detached; tell whether there was one."""
+def drop(run: Run, action: Drop, store: Place | None = None) -> bool:
+    """Drop a table that retention has detached; tell whether there was one.
+
+    One that is archived is read again under its lock, so that no row goes that came after the archive.
+    """
+    shelf = shelf_of(run, store, action.partition) if action.archived else None
     with run.database.session() as session:
         found = catalog.describe(session, action.partition)
+        if shelf:
+            require_stored(run, session, shelf)
     referenced = [key.referenced for key in found.foreign_keys] if found else []
 
     def attempt(lock_timeout: int) -> bool:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
-            if not _ours(run, session, action.partition):
+            if not detached(run, session, action.partition):
                 return False
+            if shelf:
+                session.run("maintenance/lock_rows", table=action.partition.identifier)
+                require_same(run, session, shelf)
             locks.stop(session, (action.partition,), lock_timeout)
-            if not _ours(run, session, action.partition):
+            if not detached(run, session, action.partition):
                 return False
             session.run("maintenance/drop_partition", partition=action.partition.identifier)
             run.ledger.note(session, "retention dropped", parent=str(run.table), partition=str(action.partition))
             return True
 
     return with_lock_retry(run.database, (referenced or [action.partition])[0], attempt)
-
-
-def _ours(run: Run, session: Session, name: TableName) -> bool:
-    done = [row for row in detachments(run, session) if row["detached"] and not row["attached"]]
-    return name in [TableName(row["schema"], row["name"]) for row in done]
 
 
 def _still(run: Run, session: Session, planned: Partition) -> bool:
@@ -110,6 +117,8 @@ def _still(run: Run, session: Session, planned: Partition) -> bool:
     attached = [each for _, _, each in own(ranges(run.spec, current)) if not each.detach_pending]
     if len(attached) < 2:
         raise PreconditionFailed("the last partition is never detached", where=str(found.table))
+    if keys := references(run, session).get(found.table):
+        raise PreconditionFailed(f"{', '.join(keys)} refers to it", where=str(found.table), remedy="Run again")
     return True
 
 
@@ -126,8 +135,8 @@ def _oid(session: Session, name: TableName) -> int | None:
     return found
 
 
-def _note(run: Run, session: Session, message: str, partition: Partition) -> None:
+def _note(run: Run, session: Session, message: str, partition: Partition, **more: bool) -> None:
     size = session.value("migration/find_size", {"schema": partition.table.schema, "name": partition.table.name})
-    detail = {"bound": partition.bound, "estimated_rows": partition.estimated_rows, "bytes": size}
+    detail = {"bound": partition.bound, "estimated_rows": partition.estimated_rows, "bytes": size, **more}
     names = {"parent": str(run.table), "partition": str(partition.table)}
     run.ledger.note(session, message, oid=_oid(session, partition.table), **names, **detail)

@@ -16,6 +16,7 @@ from partition_playbook.maintenance.actions import (
     Abandon,
     Action,
     Analyze,
+    Archive,
     Create,
     Detach,
     Drop,
@@ -23,10 +24,12 @@ from partition_playbook.maintenance.actions import (
     Split,
 )
 from partition_playbook.maintenance.apply import Done, Ending, apply
+from partition_playbook.maintenance.archive import Place
+from partition_playbook.maintenance.found import Found
 from partition_playbook.maintenance.health import Health
 from partition_playbook.maintenance.observe import clock_check, observe, require_ours
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
-from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Found, Plan, plan
+from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Plan, plan
 from partition_playbook.migration.run import Run
 
 LONGEST_LOCK_MS = 1_000
@@ -36,9 +39,11 @@ WORDS: dict[type[Action], tuple[str, str]] = {
     Abandon: ("abandoned", "would_abandon"),
     Finalize: ("finalized", "would_finalize"),
     Detach: ("detached", "would_detach"),
+    Archive: ("archived", "would_archive"),
     Drop: ("dropped", "would_drop"),
     Analyze: ("analyzed", "would_analyze"),
 }
+RETIRING: dict[type[Action], str] = {Detach: "detach", Archive: "archive", Drop: "drop"}
 
 
 @dataclass(frozen=True)
@@ -49,17 +54,20 @@ class Maintained:
     summary: dict[str, Any]
 
 
-def maintain(run: Run, params: MaintenanceParams) -> Maintained:
-    """Keep one table in order, as of the server's clock; one that is not partitioned yet is passed over."""
+def maintain(run: Run, params: MaintenanceParams, store: Place | None = None) -> Maintained:
+    """Keep one table in order, as of the server's clock; one that is not partitioned yet is passed over.
+
+    Archives go to the ``store``.
+    """
     try:
-        return _maintain(run, params)
+        return _maintain(run, params, store)
     except Exception as error:
         with suppress(psycopg.Error):  # the ledger's database may be what is lost
             _record(run, params, None, str(error))
         raise
 
 
-def _maintain(run: Run, params: MaintenanceParams) -> Maintained:
+def _maintain(run: Run, params: MaintenanceParams, store: Place | None) -> Maintained:
     with run.database.session() as session:
         parent = catalog.require(session, run.table)
         if not parent.is_partitioned:
@@ -73,7 +81,7 @@ def _maintain(run: Run, params: MaintenanceParams) -> Maintained:
         return Maintained((clock,), {"table": run.spec.table, "failed": [clock.name]})
     before = after = _plan(run, params, found)
     run.database.locks.reset()
-    done = apply(run, before, dry_run=params.dry_run, move_limit=params.max_moved_rows)
+    done = apply(run, before, dry_run=params.dry_run, move_limit=params.max_moved_rows, store=store)
     with run.database.session() as session:
         if any(each.ending is not Ending.SHOWN for each in done):
             found = observe(run, session)
@@ -93,7 +101,7 @@ def _record(run: Run, params: MaintenanceParams, judged: Health | None, problem:
 
 
 def _plan(run: Run, params: MaintenanceParams, found: Found) -> Plan:
-    retention = None if params.retention is RetentionMode.OFF else params.kept or run.spec.retention
+    retention = params.applied(run.spec.retention)
     propose = params.retention is RetentionMode.DRY_RUN
     return plan(
         run.spec,
@@ -146,14 +154,17 @@ def _listed(actions: Sequence[Action]) -> str:
 def _retention_check(run: Run, params: MaintenanceParams, after: Plan) -> Check:
     if after.cutoff is None:
         return skipped("retention", "retention is off" if run.spec.retention else "the spec keeps everything")
-    expected = f"no partition that lies wholly before {after.cutoff.isoformat(timespec='seconds')}"
+    expected = f"no partition wholly before {after.cutoff.isoformat(timespec='seconds')} that is free to go"
     waits = f"deferred: {after.deferral}" if after.deferral else ""
     if params.retention is RetentionMode.DRY_RUN:
-        dropped = _listed([each for each in after.proposed if isinstance(each, Drop)]) or "nothing"
-        return skipped("retention", f"a dry run, it would drop {dropped}. {waits}".rstrip(". "), expected=expected)
+        kinds = {did: [each for each in after.proposed if isinstance(each, kind)] for kind, did in RETIRING.items()}
+        would = ", ".join(f"{did} {_listed(each)}" for did, each in kinds.items() if each) or "do nothing"
+        return skipped("retention", f"a dry run, it would {would}. {waits}".rstrip(". "), expected=expected)
     if waits:
         return skipped("retention", waits, expected=expected)
-    return _left("retention", after, (Detach, Drop), expected, params.dry_run)
+    if after.stops:
+        return skipped("retention", f"stopped by {', '.join(after.stops)}", expected=expected)
+    return _left("retention", after, tuple(RETIRING), expected, params.dry_run)
 
 
 def _statistics_check(params: MaintenanceParams, after: Plan) -> Check:
