@@ -158,7 +158,7 @@ def _retention_check(run: Run, params: MaintenanceParams, after: Plan) -> Check:
     waits = f"deferred: {after.deferral}" if after.deferral else ""
     if params.retention is RetentionMode.DRY_RUN:
         kinds = {did: [each for each in after.proposed if isinstance(each, kind)] for kind, did in RETIRING.items()}
-        would = ", ".join(f"{did} {_listed(each)}" for did, each in kinds.items() if each) or "do nothing"
+        would = "; ".join(f"{did} {_listed(each)}" for did, each in kinds.items() if each) or "do nothing"
         return skipped("retention", f"a dry run, it would {would}. {waits}".rstrip(". "), expected=expected)
     if waits:
         return skipped("retention", waits, expected=expected)
