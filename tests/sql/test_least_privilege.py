@@ -91,11 +91,11 @@ def build(run: Run) -> None:
     reconcile.catch_up(run, until=100)
 
 
-def maintained(run: Run, **changes: Any) -> dict[str, Any]:
+def maintained(run: Run, store: Path | None = None, **changes: Any) -> dict[str, Any]:
     """Maintain the table as the run's role does, with another spec; return what was done."""
     spec = TableSpec.model_validate(run.spec.model_dump() | changes)
     other = open_run(run.database._connect, spec, f"maintenance-{changes}", "maintenance")
-    done = maintain(other, MaintenanceParams(table=spec.table))
+    done = maintain(other, MaintenanceParams(table=spec.table), store)
     go(list(done.checks))
     return done.summary
 
@@ -127,7 +127,15 @@ def test_the_documented_role_can_do_all_of_it(
         assert writers.compare().exact
         assert writers.errors == ()
         rollback.finalize(run)
-        assert maintained(run, retention="3 months", default_partition="none")["dropped"]
+        retention = {
+            "keep": "3 months",
+            "grace": "0 days",
+            "max_share": 1,
+            "action": "archive",
+            "archive_to": "file:///x",
+        }
+        retired = maintained(run, tmp_path, retention=retention, default_partition="none")
+        assert retired["archived"] == retired["dropped"] != []
     assert owners(administrator) == {ROLE if variant == "as the owner itself" else OWNER}
 
 
