@@ -69,8 +69,10 @@ def _detached(run: Run, row: Row) -> Detached:
 
 def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: datetime) -> DateTime | None:
     """Read the newest row's partition value: from the newest partition that has rows, or from the default one."""
-    ancient = pendulum.datetime(1, 1, 1)
-    ranged = sorted(ranges(run.spec, partitions), key=lambda each: each.lower or ancient, reverse=True)
+    begun = [
+        (each.lower, each.partition) for each in ranges(run.spec, partitions) if each.lower and each.lower <= clock
+    ]
+    newest_first = [partition for _, partition in sorted(begun, key=lambda each: each[0], reverse=True)]
     defaults = [each for each in partitions if each.is_default]
 
     def newest(partition: Partition) -> datetime | date | None:
@@ -78,7 +80,7 @@ def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: 
         found: datetime | date | None = session.value("maintenance/find_newest", {"clock": clock}, **parts)
         return found
 
-    firsts = [next(filter(None, map(newest, each)), None) for each in ([each.partition for each in ranged], defaults)]
+    firsts = [next(filter(None, map(newest, each)), None) for each in (newest_first, defaults)]
     return max((in_zone(each, run.spec.timezone) for each in firsts if each), default=None)
 
 
