@@ -38,6 +38,7 @@ MISSED = {4, 9, 10, *range(14, 20)}  # nobody ran the maintenance, once until no
 BURST = 12  # a month whose rows wait in the default partition by the hundred, as after an import
 WRITERS = 2
 ROWS_A_MONTH = 20
+MOVED = 30  # of more rows the default partition is split
 CRASHES = 3  # a month
 QUIET_SECONDS = 1.0
 SEED = 20_24
@@ -144,7 +145,7 @@ def simulate(
     """Run the maintenance month by month, crash it, run it again; return the writers and the last run's findings."""
     chance = random.Random(SEED)
     writers = Writers(connect, strays=spec.default_partition is DefaultPartition.KEEP)
-    clean, crashes = 60, 0
+    clean, crashes, split = 60, 0, []
     done = None
     for back in (2, 0):
         _month(dsn, spec, START.subtract(months=back), f"first-{back}", 10**9)
@@ -167,9 +168,11 @@ def simulate(
             done = _month(dsn, spec, writers.clock, str(month), 10**9)
             clean = Doomed.executed
             assert done.summary["failed"] == [], done.checks
+            split += done.summary["split"]
             assert_nothing_lost(connection, writers, writers.clock)
     assert done
     assert crashes > months
+    assert bool(split) is writers.strays
     return writers, done
 
 
@@ -177,7 +180,7 @@ def _month(dsn: str, spec: TableSpec, clock: DateTime, run_id: str, statements: 
     """Run the maintenance as of a moment, in a worker that dies after so many statements."""
     Doomed.left, Doomed.executed = statements, 0
     run = open_run(lambda: Doomed.connect(dsn), spec, run_id, "maintenance")
-    return maintain(run, MaintenanceParams.model_validate({"as_of": clock, "max_moved_rows": 1_000}))
+    return maintain(run, MaintenanceParams.model_validate({"as_of": clock, "max_moved_rows": MOVED}))
 
 
 def oldest_kept(clock: DateTime) -> DateTime:
@@ -204,6 +207,10 @@ ATTACHED = (
 )
 STANDING = "SELECT relname FROM pg_class WHERE relname LIKE 'readings\\_%' AND relkind = 'r'"
 
+LOGS = (
+    "SELECT relname FROM pg_class WHERE relname LIKE '%changes%' AND relnamespace = 'partition_playbook'::regnamespace"
+)
+
 
 def spec_of(default: str) -> TableSpec:
     values = {"table": "readings", "partition_by": "at", "premake": PREMAKE, "default_partition": default}
@@ -229,6 +236,7 @@ def test_two_years_of_months_with_writers_and_crashes(
     # A worker that died between a concurrent detach and its note leaves a table that only a person may drop.
     stranded = next(each for each in last.checks if each.name == "no_stranded_partition")
     assert {name for name in tables(connection, STANDING) - names if name not in stranded.actual} == set()
+    assert tables(connection, LOGS) == set()
     assert len(writers.committed) > 500
     slowest = max(writers.seconds) / max(writers.quiet)
     record_property("slowest_write_over_slowest_without_maintenance", round(slowest, 1))
