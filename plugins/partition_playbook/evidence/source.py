@@ -120,9 +120,14 @@ def uniqueness(look: Look) -> Check:
 
 
 def inbound_keys(look: Look) -> Check:
-    """Refuse keys of other tables that could not refer to a partitioned one, and those of the table to itself."""
+    """Refuse keys of other tables that could not refer to a partitioned one, and those of the table to itself.
+
+    Before PostgreSQL 15 those that cascade or set to NULL would do so where a row only moves to another partition.
+    """
     rows = look.session.rows("preflight/list_inbound_keys", look.name)
     found = [row["name"] for row in rows if row["own"] or look.partition_by not in row["columns"]]
+    moved = "takes a row that moves to another partition for a deleted one, before PostgreSQL 15"
+    found += [f"{row['name']} {moved}" for row in rows if row["acts_on_moves"]]
     return check(
         "inbound_keys",
         not found,
