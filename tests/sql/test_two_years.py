@@ -212,32 +212,45 @@ LOGS = (
 )
 
 
-def spec_of(default: str) -> TableSpec:
+def spec_of(default: str, grace: str) -> TableSpec:
     values = {"table": "readings", "partition_by": "at", "premake": PREMAKE, "default_partition": default}
-    return TableSpec.model_validate(values | {"retention": {"keep": f"{KEEP} months"}})
+    retention = {"keep": f"{KEEP} months", "grace": grace, "max_share": 1}
+    return TableSpec.model_validate(values | {"retention": retention})
 
 
-@pytest.mark.parametrize(("default", "months"), [("keep", MONTHS), ("none", 12)])
+@pytest.mark.parametrize(("default", "grace", "months"), [("keep", "0 days", MONTHS), ("none", "7 days", 12)])
 def test_two_years_of_months_with_writers_and_crashes(
-    connection: Connection, connect: Connect, dsn: str, default: str, months: int, record_property: Any
+    connection: Connection,
+    connect: Connect,
+    dsn: str,
+    default: str,
+    grace: str,
+    months: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
     connection.execute(TABLE)
     if default == "keep":
         connection.execute(DEFAULT)
-    spec = spec_of(default)
+    spec = spec_of(default, grace)
     writers, last = simulate(connection, connect, dsn, spec, months)
     clock = START.add(months=months)
     assert_nothing_lost(connection, writers, clock)
 
-    wanted = between(spec.interval, oldest_kept(clock), clock.start_of("month").add(months=PREMAKE))
-    names = {spec.name.partition(each.suffix).name for each in wanted}
-    names |= {"readings_default"} if default == "keep" else set()
-    assert tables(connection, ATTACHED) == names
+    kept = oldest_kept(clock)
+    wanted = partition_names(spec, kept, clock.start_of("month").add(months=PREMAKE))
+    wanted |= {"readings_default"} if default == "keep" else set()
+    assert tables(connection, ATTACHED) == wanted
     # A worker that died between a concurrent detach and its note leaves a table that only a person may drop.
-    stranded = next(each for each in last.checks if each.name == "no_stranded_partition")
-    assert {name for name in tables(connection, STANDING) - names if name not in stranded.actual} == set()
+    stranded = next(each for each in last.checks if each.name == "no_stranded_partition").actual
+    standing = {name for name in tables(connection, STANDING) - wanted if name not in stranded}
+    waiting = partition_names(spec, START.subtract(months=2), kept.subtract(months=1)) if grace != "0 days" else set()
+    assert standing == {name for name in waiting if name not in stranded}
     assert tables(connection, LOGS) == set()
     assert len(writers.committed) > 500
     slowest = max(writers.seconds) / max(writers.quiet)
     record_property("slowest_write_over_slowest_without_maintenance", round(slowest, 1))
     assert median(writers.seconds) < 5 * median(writers.quiet)
+
+
+def partition_names(spec: TableSpec, first: DateTime, last: DateTime) -> set[str]:
+    return {spec.name.partition(each.suffix).name for each in between(spec.interval, first, last)}

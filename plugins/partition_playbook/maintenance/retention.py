@@ -58,7 +58,7 @@ def _failed(checks: Iterable[Check]) -> tuple[str, ...]:
 def _actions(
     found: Found, ranged: Sequence[Ranged], free: Sequence[Own], rules: Retention, now: DateTime
 ) -> Iterator[Action]:
-    cutoff, today = rules.cutoff(now), min(now, found.clock)
+    cutoff, today = rules.cutoff(now), found.clock
     concurrently = not any(each.is_default for each in found.partitions)
     for lower, upper, partition in free:
         reason = f"[{lower.isoformat()}, {upper.isoformat()}) lies before {cutoff.isoformat(timespec='seconds')}"
