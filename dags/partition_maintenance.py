@@ -10,8 +10,10 @@ For each table it reads the partitions' real bounds from the catalog, never thei
    its siblings. Rows that wait for one in the default partition move into it in the same transaction where they are
    few. Else the default partition is **split**: copies are made while the application goes on, and take its place in
    one short transaction;
-3. applies **retention**: detaches and drops the partitions that lie wholly before the cutoff. Never the last, never one
-   that the spec would not have made, never while a migration of the table can still be rolled back;
+3. applies **retention**: detaches the partitions that lie wholly before the cutoff and, after a grace period, drops
+   them, or archives and drops them. Never the last, never one on hold, never one that the spec would not have made,
+   never while a migration of the table can still be rolled back, and nothing at all where a clock is implausible or
+   more than a share of the partitions would go: `docs/retention.md`;
 4. **analyzes** the table, which autovacuum never does.
 
 It looks again afterwards: what is still missing fails that table's task, and no other's. A table in order costs no DDL.
@@ -23,6 +25,7 @@ A table that is not partitioned yet is passed over.
 | `dry_run` | log every action with its reason and its lock; do nothing |
 | `premake` | partitions ahead; empty for the spec's |
 | `retention` | `apply`, `dry_run` (only name what would go), `off` |
+| `approve_share` | let this run detach so much of one table's partitions: `0.5` is half of them |
 | `keep` | dry runs of retention: another period than the spec's, such as `12 months` |
 | `as_of` | plan for another moment than the server's clock; nothing is retired for one that has not come |
 | `max_moved_rows` | the most rows that are moved while the table is locked; more are split off without that |

@@ -95,7 +95,7 @@ def maintained(run: Run, store: Path | None = None, **changes: Any) -> dict[str,
     """Maintain the table as the run's role does, with another spec; return what was done."""
     spec = TableSpec.model_validate(run.spec.model_dump() | changes)
     other = open_run(run.database._connect, spec, f"maintenance-{changes}", "maintenance")
-    done = maintain(other, MaintenanceParams(table=spec.table), store)
+    done = maintain(other, MaintenanceParams(table=spec.table), lambda url: store)
     go(list(done.checks))
     return done.summary
 

@@ -38,6 +38,18 @@ def test_two_keys_are_enough(tables: Path) -> None:
         ("table: t\npartition_by: at\ntimezone: Mars/Olympus\n", "'timezone'"),
         ("table: t\npartition_by: at\nretention: 90\n", "retention"),
         ("table: t\npartition_by: at\nretention: '90'\n", "retention"),
+        ("table: t\npartition_by: at\nretention: {keep: 1 day, action: shred}\n", "retention.action"),
+        ("table: t\npartition_by: at\nretention: {keep: 1 day, grace: soon}\n", "retention.grace"),
+        ("table: t\npartition_by: at\nretention: {keep: 1 day, action: archive}\n", "needs archive_to"),
+        ("table: t\npartition_by: at\nretention: {keep: 1 day, archive_to: s3://b/p}\n", "is for action archive"),
+        ("table: t\npartition_by: at\nretention: {keep: 1 day, action: archive, archive_to: /tmp}\n", "archive_to"),
+        ("table: t\npartition_by: at\nretention: {keep: 1 day, max_share: 25}\n", "retention.max_share"),
+        ("table: t\npartition_by: at\nretention: {keep: 1 day, hold: [{since: 2024-01-01}]}\n", "reason"),
+        (
+            "table: t\npartition_by: at\nretention: {keep: 1 day, hold: "
+            "[{since: 2024-01-02, until: 2024-01-01, reason: x}]}\n",
+            "until lies before since",
+        ),
         (f"table: {'x' * 64}\npartition_by: at\n", "63 bytes"),
         ("table: t\npartition_by: at\nqueries: [{name: a, sql: x}, {name: a, sql: y}]\n", "same name"),
         ("table: [\n", "not YAML"),
@@ -92,4 +104,21 @@ def test_retention_counts_back_from_now(keep: str, cutoff: str) -> None:
 
 def test_a_spec_survives_the_ledger() -> None:
     spec = load_spec("sensor_readings")
+    assert validated(TableSpec, spec.model_dump(mode="json"), where="ledger") == spec
+
+
+def test_a_period_alone_is_a_whole_retention(tables: Path) -> None:
+    (tables / "t.yaml").write_text("table: t\npartition_by: at\nretention: 12 months\n")
+    found = load_spec("t").retention
+    assert found == Retention(keep="12 months", action="drop", grace="7 days", max_share=0.25)
+
+
+def test_a_retention_with_everything_survives_the_ledger(tables: Path) -> None:
+    (tables / "t.yaml").write_text(
+        "table: t\npartition_by: at\nretention:\n  keep: 2 years\n  action: archive\n  grace: 1 month\n"
+        "  archive_to: s3://aws_default@bucket/path\n  max_share: 0.1\n"
+        "  hold:\n    - {since: 2024-01-01, until: 2024-03-31, reason: case 1}\n"
+        "    - {until: 2020-01-01, reason: case 2}\n"
+    )
+    spec = load_spec("t")
     assert validated(TableSpec, spec.model_dump(mode="json"), where="ledger") == spec

@@ -21,7 +21,7 @@ from partition_playbook.maintenance.actions import (
     Split,
     describe,
 )
-from partition_playbook.maintenance.archive import Place, archive
+from partition_playbook.maintenance.archive import Store, archive
 from partition_playbook.maintenance.create import create
 from partition_playbook.maintenance.plan import Plan
 from partition_playbook.maintenance.retire import PATIENCE, detach, drop, finalize
@@ -64,7 +64,7 @@ class Done:
 
 
 def apply(
-    run: Run, plan: Plan, *, dry_run: bool = False, move_limit: int = MOVE_LIMIT, store: Place | None = None
+    run: Run, plan: Plan, *, dry_run: bool = False, move_limit: int = MOVE_LIMIT, store: Store | None = None
 ) -> list[Done]:
     """Do what the plan says, in its order; a dry run only logs it. Raises TryAgain where time alone can help."""
     done = []
@@ -77,7 +77,7 @@ def apply(
     return done
 
 
-def _attempt(run: Run, action: Action, move_limit: int, store: Place | None) -> Done:
+def _attempt(run: Run, action: Action, move_limit: int, store: Store | None) -> Done:
     try:
         return _do(run, action, move_limit, store)
     except TryAgain:
@@ -87,7 +87,7 @@ def _attempt(run: Run, action: Action, move_limit: int, store: Place | None) -> 
         return Done(action, Ending.FAILED, str(error).strip())
 
 
-def _do(run: Run, action: Action, move_limit: int, store: Place | None) -> Done:
+def _do(run: Run, action: Action, move_limit: int, store: Store | None) -> Done:
     match action:
         case Create():
             moved = _create(run, action, move_limit)

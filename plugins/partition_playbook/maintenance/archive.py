@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -53,6 +53,9 @@ class Place(Protocol):
 
     def unlink(self, *, missing_ok: bool) -> None:
         """Remove the object."""
+
+
+Store = Callable[[str], Place]
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Shelf:
         return found.hexdigest()
 
 
-def archive(run: Run, action: Archive, store: Place | None) -> bool:
+def archive(run: Run, action: Archive, store: Store | None) -> bool:
     """Write a detached table to the store and read it back; tell whether its archive was not good already."""
     shelf = shelf_of(run, store, action.partition)
     with run.database.session() as session:
@@ -130,7 +133,7 @@ def archive(run: Run, action: Archive, store: Place | None) -> bool:
             return False
         table = catalog.require(session, action.partition)
         origin = session.row("maintenance/find_origin")
-    with _asking(shelf):
+    with _asking(shelf.object):
         if shelf.is_as_noted(found["archive"]) and _content(run, table) == _noted_content(found):
             return False
         shelf.folder.mkdir(parents=True, exist_ok=True)
@@ -142,12 +145,14 @@ def archive(run: Run, action: Archive, store: Place | None) -> bool:
     return True
 
 
-def shelf_of(run: Run, store: Place | None, partition: TableName) -> Shelf:
-    """Return where the archive of a table is; PreconditionFailed where no object store was given."""
-    if store is None:
+def shelf_of(run: Run, store: Store | None, partition: TableName) -> Shelf:
+    """Return where the archive of a table is; PreconditionFailed where the spec names no object store that there is."""
+    url = run.spec.retention.archive_to if run.spec.retention else None
+    if not (store and url):
         remedy = "Set `archive_to` in the spec's retention"
         raise PreconditionFailed("there is no object store to archive to", where=str(run.table), remedy=remedy)
-    return Shelf(store / quote(str(run.table), safe=""), partition)
+    with _asking(url):
+        return Shelf(store(url) / quote(str(run.table), safe=""), partition)
 
 
 def detached(run: Run, session: Session, name: TableName) -> Row | None:
@@ -159,7 +164,7 @@ def detached(run: Run, session: Session, name: TableName) -> Row | None:
 def require_stored(run: Run, session: Session, shelf: Shelf) -> None:
     """Stop where the object store does not hold what the ledger noted of a table."""
     found = detached(run, session, shelf.partition)
-    with _asking(shelf):
+    with _asking(shelf.object):
         if found and not shelf.is_as_noted(found["archive"]):
             raise PreconditionFailed("it has no good archive", where=str(shelf.partition), remedy=AGAIN)
 
@@ -169,7 +174,7 @@ def require_same(run: Run, session: Session, shelf: Shelf) -> None:
     found = detached(run, session, shelf.partition)
     if found is None:
         return
-    with _asking(shelf):
+    with _asking(shelf.object):
         there = shelf.object.exists() and shelf.manifest.exists()
     if not there or not found["archive"]:
         raise PreconditionFailed("it has no good archive", where=str(shelf.partition), remedy=AGAIN)
@@ -180,14 +185,14 @@ def require_same(run: Run, session: Session, shelf: Shelf) -> None:
 
 
 @contextmanager
-def _asking(shelf: Shelf) -> Iterator[None]:
-    """Say of which archive it was that the object store did not do what it was asked."""
+def _asking(place: object) -> Iterator[None]:
+    """Say where it was that the object store did not do what it was asked."""
     try:
         yield
     except (OSError, ValueError, ImportError, zlib.error, psycopg.DataError) as error:
         raise PreconditionFailed(
             f"{type(error).__name__}: {error}".strip(),
-            where=str(shelf.object),
+            where=str(place),
             remedy="The table stands. Mend the object store, or what it holds, and run again",
         ) from error
 

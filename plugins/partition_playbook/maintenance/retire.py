@@ -11,7 +11,7 @@ from partition_playbook.database import Limits, LockRetry, Session, with_lock_re
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Detach, Drop, Finalize
-from partition_playbook.maintenance.archive import Place, detached, require_same, require_stored, shelf_of
+from partition_playbook.maintenance.archive import Store, detached, require_same, require_stored, shelf_of
 from partition_playbook.maintenance.observe import detachments, references
 from partition_playbook.maintenance.ranges import own, ranges
 from partition_playbook.migration.run import Run
@@ -75,7 +75,7 @@ def _finalize(run: Run, session: Session, partition: Partition) -> bool:
         return True
 
 
-def drop(run: Run, action: Drop, store: Place | None = None) -> bool:
+def drop(run: Run, action: Drop, store: Store | None = None) -> bool:
     """Drop a table that retention has detached; tell whether there was one.
 
     One that is archived is read again under its lock, so that no row goes that came after the archive.

@@ -24,7 +24,7 @@ from partition_playbook.maintenance.actions import (
     Split,
 )
 from partition_playbook.maintenance.apply import Done, Ending, apply
-from partition_playbook.maintenance.archive import Place
+from partition_playbook.maintenance.archive import Store
 from partition_playbook.maintenance.found import Found
 from partition_playbook.maintenance.health import Health
 from partition_playbook.maintenance.observe import clock_check, observe, require_ours
@@ -54,10 +54,10 @@ class Maintained:
     summary: dict[str, Any]
 
 
-def maintain(run: Run, params: MaintenanceParams, store: Place | None = None) -> Maintained:
+def maintain(run: Run, params: MaintenanceParams, store: Store | None = None) -> Maintained:
     """Keep one table in order, as of the server's clock; one that is not partitioned yet is passed over.
 
-    Archives go to the ``store``.
+    The ``store`` opens the URL that archives go to.
     """
     try:
         return _maintain(run, params, store)
@@ -67,7 +67,7 @@ def maintain(run: Run, params: MaintenanceParams, store: Place | None = None) ->
         raise
 
 
-def _maintain(run: Run, params: MaintenanceParams, store: Place | None) -> Maintained:
+def _maintain(run: Run, params: MaintenanceParams, store: Store | None) -> Maintained:
     with run.database.session() as session:
         parent = catalog.require(session, run.table)
         if not parent.is_partitioned:

@@ -12,7 +12,7 @@ from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
 from partition_playbook.maintenance.upkeep import maintain
 from partition_playbook.migration.run import Run
 from partition_playbook.operators import attach_run, form
-from partition_playbook.spec import TableSpec, load_spec, spec_names, validated
+from partition_playbook.spec import load_spec, spec_names, validated
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def maintain_one(table: str) -> dict[str, Any]:
 def maintain_table(run_id: str, table: str, params: MaintenanceParams) -> dict[str, Any]:
     """Maintain one table as a run of its own in the ledger; PreconditionFailed where it is not in order afterwards."""
     run = _open(f"{run_id}/{table}", table, params)
-    done = maintain(run, params, _store(run.spec))
+    done = maintain(run, params, ObjectStoragePath)
     verdict = run.ledger.record(done.checks)
     for each in verdict.checks:
         log.info("%s", each)
@@ -70,11 +70,6 @@ def _open(run_id: str, table: str, params: MaintenanceParams) -> Run:
     run = attach_run(spec, run_id, MODE)
     run.ledger.open(spec.name, MODE, spec.model_dump(mode="json"), params.model_dump(mode="json"))
     return run
-
-
-def _store(spec: TableSpec) -> ObjectStoragePath | None:
-    """Return where the archives of a table go; the URL may name an Airflow connection: s3://aws_default@bucket/path."""
-    return ObjectStoragePath(spec.retention.archive_to) if spec.retention and spec.retention.archive_to else None
 
 
 def _params() -> MaintenanceParams:
