@@ -104,7 +104,7 @@ class Session:
             self.locks.waited_ms = max(self.locks.waited_ms, 1000 * (time.perf_counter() - asked))
 
     def unlocked(self) -> None:
-        """Record that the transaction has ended, and its locks with it."""
+        """Record that the transaction ends, and its locks with it."""
         if self.locked_at:
             self.locks.held_ms = max(self.locks.held_ms, 1000 * (time.perf_counter() - self.locked_at))
         self.locked_at = 0.0
@@ -257,6 +257,7 @@ class Database:
             with session.connection.transaction():
                 yield session
                 self._flush(session)
+                session.unlocked()  # what a commit takes longer than that, it removes files without a lock
         finally:
             session.unlocked()
             session.journal.clear()  # what was rolled back was never done

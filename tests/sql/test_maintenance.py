@@ -165,25 +165,72 @@ def test_missing_partitions_are_created_and_a_second_run_executes_nothing(
     assert second.summary["created"] == second.summary["analyzed"] == second.summary["failed"] == []
 
 
-def test_a_created_partition_is_like_its_siblings(connection: psycopg.Connection[Any], connect: Connect) -> None:
-    make_table(connection)
-    sibling = months(5, 2)[-1][0]
+SIBLINGS = """
+    CREATE STATISTICS "Plant A".s (ndistinct) ON "order", "Value" FROM "Plant A"."Sensor Readings";
+    COMMENT ON COLUMN "Plant A"."Sensor Readings"."Value" IS 'what was measured';
+    CREATE FUNCTION "Plant A".f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;
+    CREATE TRIGGER audit AFTER INSERT ON "Plant A"."Sensor Readings" FOR EACH ROW EXECUTE FUNCTION "Plant A".f()
+"""
+EACH_SIBLING = (
+    "GRANT SELECT ON {0} TO playbook_reader WITH GRANT OPTION",
+    'GRANT UPDATE ("Value") ON {0} TO playbook_reader',
+    "ALTER TABLE {0} REPLICA IDENTITY FULL",
+    'ALTER TABLE {0} ALTER "Value" SET STATISTICS 500',
+    'ALTER TABLE {0} ALTER "Value" SET (n_distinct = 12)',
+    'ALTER TABLE {0} ALTER "Value" SET STORAGE EXTERNAL',
+    "ALTER TABLE {0} SET (autovacuum_vacuum_scale_factor = 0.01, toast.autovacuum_enabled = off)",
+    "ALTER TABLE {0} ENABLE ROW LEVEL SECURITY",
+    'CREATE POLICY p ON {0} FOR SELECT USING ("order" > 0)',
+    "COMMENT ON TABLE {0} IS 'readings of one month'",
+    "COMMENT ON COLUMN {0}.\"Value\" IS 'what was measured'",
+    'CREATE STATISTICS "Plant A".{1} (ndistinct) ON "order", "Value" FROM {0}',
+    'ALTER STATISTICS "Plant A".{1} SET STATISTICS 77',
+)
+
+
+@pytest.fixture
+def reader(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Provide a role to grant to."""
     connection.execute("DROP ROLE IF EXISTS playbook_reader; CREATE ROLE playbook_reader")
-    connection.execute(sql.SQL("GRANT SELECT ON {} TO playbook_reader").format(sibling.identifier))
-    connection.execute(sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(sibling.identifier))
-    connection.execute(sql.SQL('ALTER TABLE {} ALTER "Value" SET STATISTICS 500').format(sibling.identifier))
-    run = mixed_run(connect)
-    (created,) = maintain(run, MaintenanceParams(premake=3, retention=RetentionMode.OFF)).summary["created"]
-    with run.database.session() as session:
-        new = catalog.require(session, TableName(MIXED.schema, created))
-        old = catalog.require(session, sibling)
-    for field in ("owner", "options", "replica_identity", "grants", "row_security", "tablespace", "columns"):
-        assert getattr(new, field) == getattr(old, field), field
-    assert [(each.kind, each.definition, each.validated) for each in new.constraints if each.kind != "p"] == [
-        (each.kind, each.definition, each.validated) for each in old.constraints if each.kind != "p"
-    ]
-    assert sorted(each.tail for each in new.indexes) == sorted(each.tail for each in old.indexes)
+    yield
     connection.execute("DROP OWNED BY playbook_reader; DROP ROLE playbook_reader")
+
+
+def of_siblings(table: catalog.Table) -> dict[str, Any]:
+    """Return all that is known of a partition but its identity, its bounds and the names that PostgreSQL chose."""
+    found = {key: value for key, value in vars(table).items() if key not in ("oid", "name")}
+    found["constraints"] = sorted((each.kind, each.definition, each.validated) for each in table.constraints)
+    found["indexes"] = sorted((each.tail, each.unique, each.primary, each.valid) for each in table.indexes)
+    found["extended_statistics"] = sorted((each.tail, each.target) for each in table.extended_statistics)
+    found["triggers"] = sorted((each.name, each.enabled, each.tail) for each in table.triggers)
+    return found
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("waiting", [0, 20], ids=["created", "split off"])
+def test_a_new_partition_has_everything_that_its_siblings_share(
+    connection: psycopg.Connection[Any], connect: Connect, waiting: int
+) -> None:
+    make_table(connection, ahead=1)
+    connection.execute(SIBLINGS)  # type: ignore[arg-type]
+    siblings = [name for name, _, _ in months(1, 1)[-2:]]
+    for name in siblings:
+        for statement in EACH_SIBLING:
+            connection.execute(sql.SQL(statement).format(name.identifier, sql.Identifier(f"of {name.name}")))  # type: ignore[arg-type]
+    if waiting:
+        insert(connection, months(0, 2)[-1][1], rows=waiting)
+    run = mixed_run(connect)
+    params = MaintenanceParams(premake=2, retention=RetentionMode.OFF, max_moved_rows=10)
+    done = maintain(run, params)
+    assert bool(done.summary["split"]) == bool(waiting)
+    (created,) = done.summary["created"]
+    with run.database.session() as session:
+        first, last, new = (
+            of_siblings(catalog.require(session, name)) for name in (*siblings, TableName(MIXED.schema, created))
+        )
+    shared = {key for key in first if first[key] == last[key]}
+    assert shared == first.keys(), "the siblings differ, so that their likeness proves less"
+    assert {key: new[key] for key in shared if new[key] != last[key]} == {}
 
 
 def test_the_new_partition_takes_rows_and_enforces_the_key(
@@ -350,118 +397,6 @@ def test_a_write_on_its_way_while_its_partition_is_attached_is_not_refused(
     assert len(writers) == 3
     assert refused == []
     assert connection.execute(sql.SQL("SELECT count(*) FROM {}").format(current.identifier)).fetchone() == (3,)
-
-
-class Locks:
-    """What a connection's backend holds on some tables, as another connection sees it."""
-
-    def __init__(self, watcher: psycopg.Connection[Any], tables: dict[str, TableName]) -> None:
-        self.watcher = watcher
-        self.tables = {name: key for key, name in tables.items()}
-        self.seen: dict[str, set[str]] = {key: set() for key in tables}
-
-    def look(self, pid: int) -> None:
-        rows = self.watcher.execute(
-            "SELECT n.nspname, c.relname, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE l.pid = %s AND l.granted",
-            (pid,),
-        )
-        for schema, name, mode in rows.fetchall():
-            if key := self.tables.get(TableName(schema, name)):
-                self.seen[key].add(mode.removesuffix("Lock"))
-
-
-@pytest.fixture
-def locks(
-    connection: psycopg.Connection[Any], connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[dict[str, TableName]], Locks]]:
-    """Return a function that starts to look at the locks from a second connection, after each statement."""
-    watcher = connect()
-    watcher.autocommit = True
-    run = Session.execute
-
-    def start(tables: dict[str, TableName]) -> Locks:
-        found = Locks(watcher, tables)
-
-        def execute(self: Session, *args: Any, **kwargs: Any) -> int:
-            result = run(self, *args, **kwargs)
-            found.look(self.connection.info.backend_pid)
-            return result
-
-        monkeypatch.setattr(Session, "execute", execute)
-        return found
-
-    yield start
-    watcher.close()
-
-
-STRONG = {"ShareRowExclusive", "Exclusive", "AccessExclusive"}
-
-
-def test_attach_takes_only_share_update_exclusive_on_the_parent(
-    connection: psycopg.Connection[Any], connect: Connect, locks: Callable[[dict[str, TableName]], Locks]
-) -> None:
-    make_table(connection)
-    run = mixed_run(connect)
-    action = next_month(connection)
-    sibling, unit = months(0, 0)[0][0], TableName(MIXED.schema, "Unit")
-    tables = {"parent": MIXED, "sibling": sibling, "default": MIXED.default, "unit": unit}
-    seen = locks(tables).seen
-    create.create(run, action)
-    assert "ShareUpdateExclusive" in seen["parent"]
-    assert seen["parent"] & STRONG == set()
-    assert seen["sibling"] & STRONG == set()
-    assert "AccessExclusive" in seen["default"]
-    assert seen["unit"] & STRONG == {"ShareRowExclusive"}
-
-
-def test_a_move_locks_the_parent_so_that_no_reader_plans_around_it(
-    connection: psycopg.Connection[Any], connect: Connect, locks: Callable[[dict[str, TableName]], Locks]
-) -> None:
-    make_table(connection)
-    run = mixed_run(connect)
-    action = next_month(connection)
-    insert(connection, action.bounds.lower)
-    seen = locks({"parent": MIXED}).seen
-    assert create.create(run, action) == 1
-    assert "AccessExclusive" in seen["parent"]
-
-
-def test_a_concurrent_detach_takes_no_lock_that_stops_the_application(
-    connection: psycopg.Connection[Any], connect: Connect
-) -> None:
-    make_table(connection, default=False)
-    run = mixed_run(connect)
-    oldest = months(5, 2)[0][0]
-    reader = connect()
-    reader.execute('SELECT count(*) FROM "Plant A"."Sensor Readings"')
-    worker = threading.Thread(target=maintain, args=(run, DEFAULTS))
-    worker.start()
-    try:
-        modes = modes_until_the_detach_waits(connection)
-        insert(connection, THIS_MONTH)
-        assert len(contents(connection)) == 1
-    finally:
-        reader.rollback()
-        worker.join()
-        reader.close()
-    assert modes & STRONG == set()
-    assert not exists(connection, oldest)
-
-
-def modes_until_the_detach_waits(connection: psycopg.Connection[Any]) -> set[str]:
-    """Look until the detach waits for the reader; return the modes in which the engine held or wanted the table."""
-    query = """
-        SELECT l.mode FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-         WHERE a.application_name LIKE 'partition_playbook%' AND l.relation = '"Plant A"."Sensor Readings"'::regclass
-    """
-    modes: set[str] = set()
-    for _ in range(2_000):
-        modes |= {mode.removesuffix("Lock") for (mode,) in connection.execute(query).fetchall()}
-        if connection.execute("SELECT 1 FROM pg_inherits WHERE inhdetachpending").fetchall():
-            return modes
-        time.sleep(0.005)
-    raise AssertionError("the detach never waited")
 
 
 @contextmanager

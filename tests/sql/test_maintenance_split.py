@@ -312,7 +312,7 @@ def test_a_capture_that_misses_changes_is_found_out_and_nothing_is_replaced(
     assert leftovers(connection) == []
 
 
-BOUNDARIES = ["_capture", "_copy", "_verify", "_take_place", "_replace", "_rename"]
+BOUNDARIES = ["_capture", "_copy", "_verify", "_take_place", "_script"]
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

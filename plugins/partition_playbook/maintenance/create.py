@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import partial
 
@@ -63,8 +64,7 @@ def _create(run: Run, session: Session, action: Create, move_limit: int, lock_ti
     like = sibling(run, session, parent)
     locks.stop(session, [*([run.table] if move_limit else []), *([default] if default else [])], lock_timeout)
     shadow.create_partition(session, run.table, action.partition, like, run.spec.partition_by, action.bounds)
-    surface.grant(session, like, action.partition)
-    surface.create_policies(session, like, action.partition)
+    equip(session, like, action.partition)
     lower, upper = action.bounds.literals(parent.column(run.spec.partition_by).type)
     moved = _move(run, session, action, default, (lower, upper), move_limit) if default else 0
     session.run(
@@ -85,8 +85,20 @@ def _default(run: Run, session: Session) -> TableName | None:
 
 def sibling(run: Run, session: Session, parent: Table) -> Table:
     """Return the table that a new partition is like: the last one that the spec would have made, else the parent."""
-    siblings = [each.table for _, _, each in own(ranges(run.spec, catalog.partitions(session, run.table)))]
-    return catalog.require(session, siblings[-1]) if siblings else parent
+    names = [each.table for _, _, each in own(ranges(run.spec, catalog.partitions(session, run.table)))]
+    siblings = [catalog.require(session, each) for each in names[-2:]]
+    like = siblings[-1] if siblings else parent
+    # A comment that the siblings do not share says something of one of them.
+    shared = siblings and len({each.comment for each in siblings}) == 1
+    return like if shared else replace(like, comment="")
+
+
+def equip(session: Session, like: Table, partition: TableName) -> None:
+    """Give a new partition what LIKE and ATTACH leave out: storage, rights, policies and the comment."""
+    surface.store_columns(session, like, partition)
+    surface.grant(session, like, partition)
+    surface.create_policies(session, like, partition)
+    surface.comment(session, "TABLE", partition.identifier, like.comment)
 
 
 def require_free(session: Session, name: TableName) -> None:

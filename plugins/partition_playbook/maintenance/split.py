@@ -23,12 +23,12 @@ from partition_playbook.database import Limits, LockRetry, Session, with_lock_re
 from partition_playbook.errors import Diverged, PlaybookError, PreconditionFailed, SplitUnderWay
 from partition_playbook.maintenance import locks, waiting
 from partition_playbook.maintenance.actions import Create
-from partition_playbook.maintenance.create import require_free, sibling
+from partition_playbook.maintenance.create import equip, require_free, sibling
 from partition_playbook.maintenance.ranges import ranges
 from partition_playbook.migration import cutover, keys, load, reconcile, settle, shadow, surface, verify
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName
-from partition_playbook.sql import columns
+from partition_playbook.sql import columns, statement
 
 # 8 MB: some ten thousand rows, so that no transaction is long.
 SLICE_BLOCKS = 1_000
@@ -119,12 +119,10 @@ def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Cre
         shadow.create_partition(session, run.table, each.partition, like, run.spec.partition_by, each.bounds)
         lower, upper = each.bounds.literals(kind)
         _stage(session, parent, staging, each.partition, sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper))
-        surface.grant(session, like, each.partition)
+        equip(session, like, each.partition)
     shadow.create_detached(session, run.table, new_default, default, _outside(run, session, creates, kind))
     _stage(session, parent, staging, new_default, sql.SQL("DEFAULT"))
-    surface.grant(session, default, new_default)
-    surface.create_policies(session, default, new_default)
-    surface.comment(session, "TABLE", new_default.identifier, default.comment)
+    equip(session, default, new_default)
     now = sides(session, inner)
     parts = {"log": inner.table.change_log.identifier, "columns": columns(now.logged)}
     session.run("migration/create_change_log", source=inner.table.identifier, **parts)
@@ -212,44 +210,54 @@ def _take_place(run: Run, inner: Run, creates: Sequence[Create], retry: LockRetr
     def attempt(lock_timeout: int) -> None:
         with reconcile.reconciler(inner) as session:
             now = sides(session, inner)
+            parent = catalog.require(session, run.table)
+            replacing = _script(run, inner, session, now, parent, creates)
             cutover.catch_up(inner, session, now)
             with run.database.block(session):
                 locks.keep_off(session, run.table, inner.table)
-                parent = catalog.require(session, run.table)
                 referenced = sorted({each.referenced for each in parent.foreign_keys})
                 locks.stop(session, (run.table, inner.table, *referenced), lock_timeout)
                 cutover.finish(inner, session, now, expected)
-                _replace(run, inner, session, now, parent, creates)
+                purpose = f"Let the copies take the place of {inner.table.name}"
+                session.execute(replacing, purpose=purpose, lock="held already")
+                run.ledger.note(session, "split ended", parent=str(run.table), default=str(inner.table))
 
     with_lock_retry(run.database, run.table, attempt, retry)
 
 
-def _replace(run: Run, inner: Run, session: Session, now: Sides, parent: Table, creates: Sequence[Create]) -> None:
-    session.run("validation/check_keys_at_once")
-    session.run("maintenance/drop_partition", partition=inner.table.identifier)
-    staging, new_default = inner.table.shadow, inner.table.shadow.default
-    for name in (*(each.partition for each in creates), new_default):
-        session.run("maintenance/detach_partition", parent=staging.identifier, partition=name.identifier)
+def _script(
+    run: Run, inner: Run, session: Session, now: Sides, parent: Table, creates: Sequence[Create]
+) -> sql.Composed:
+    """Compose everything that must change in the same instant."""
+    table, staging, new_default = run.table.identifier, inner.table.shadow, inner.table.shadow.default
     kind = parent.column(run.spec.partition_by).type
-    for each in creates:
-        lower, upper = each.bounds.literals(kind)
-        ends = {"lower": sql.Literal(lower), "upper": sql.Literal(upper)}
-        parts = {"parent": run.table.identifier, "partition": each.partition.identifier}
-        session.run("maintenance/attach_partition", **parts, **ends)
-    session.run("maintenance/attach_default", parent=run.table.identifier, partition=new_default.identifier)
-    _rename(session, now.live, new_default)
-    _drop_tables(inner, session)
-    run.ledger.note(session, "split ended", parent=str(run.table), default=str(inner.table))
+    parts = [
+        statement("validation/check_keys_at_once").compose(),
+        statement("maintenance/drop_partition").compose(partition=inner.table.identifier),
+    ]
+    for create in creates:
+        name, (lower, upper) = create.partition.identifier, create.bounds.literals(kind)
+        parts += [
+            statement("maintenance/detach_partition").compose(parent=staging.identifier, partition=name),
+            statement("maintenance/attach_partition").compose(parent=table, partition=name, lower=lower, upper=upper),
+        ]
+    parts += [
+        statement("maintenance/detach_partition").compose(parent=staging.identifier, partition=new_default.identifier),
+        statement("maintenance/attach_default").compose(parent=table, partition=new_default.identifier),
+        *_renames(session, now.live, new_default),
+        _drop_staging(inner),
+        _drop_capture(inner),
+    ]
+    return sql.SQL(";\n").join(parts)
 
 
-def _rename(session: Session, old: Table, new: TableName) -> None:
-    """Give the new default partition and its indexes the old one's names."""
-    names = [(TableName(new.schema, each.name), each) for each in catalog.require(session, new).indexes]
-    wanted = {(each.tail, each.constraint != ""): each.name for each in old.indexes}
-    for name, index in names:
-        if known := wanted.pop((index.tail, index.constraint != ""), None):
-            session.execute(cutover.rename("INDEX", name, known), purpose=f"Name the index {known}")
-    session.execute(cutover.rename("TABLE", new, old.name), purpose=f"Name the new default partition {old.name}")
+def _renames(session: Session, old: Table, new: TableName) -> Iterator[sql.Composed]:
+    """Compose what gives the new default partition and its indexes the old one's names."""
+    names = {(each.tail, each.constraint != ""): each.name for each in old.indexes}
+    for each in catalog.require(session, new).indexes:
+        if name := names.pop((each.tail, each.constraint != ""), None):
+            yield cutover.rename("INDEX", TableName(new.schema, each.name), name)
+    yield cutover.rename("TABLE", new, old.name)
 
 
 def abandon_unfinished(run: Run) -> bool:
@@ -270,16 +278,20 @@ def _abandon(run: Run, default: TableName) -> None:
                 locks.keep_off(session, run.table, default)
                 locks.stop(session, (default,), lock_timeout)
                 session.run("migration/drop_capture_triggers", table=default.identifier)
-            _drop_tables(inner, session)
+            removing = sql.SQL(";\n").join([_drop_staging(inner), _drop_capture(inner)])
+            session.execute(removing, purpose="Remove what a split left that did not end")
             run.ledger.note(session, "split abandoned", parent=str(run.table), default=str(default))
 
     with_lock_retry(run.database, default, attempt)
 
 
-def _drop_tables(inner: Run, session: Session) -> None:
-    session.run("migration/drop_table", kind=sql.SQL("TABLE"), table=inner.table.shadow.identifier)
+def _drop_staging(inner: Run) -> sql.Composed:
+    return statement("migration/drop_table").compose(kind=sql.SQL("TABLE"), table=inner.table.shadow.identifier)
+
+
+def _drop_capture(inner: Run) -> sql.Composed:
     parts = {"log": inner.table.change_log.identifier, "function": inner.table.capture_function.identifier}
-    session.run("migration/drop_capture", **parts)
+    return statement("migration/drop_capture").compose(**parts)
 
 
 def _clean_up(run: Run) -> None:

@@ -13,6 +13,8 @@ from partition_playbook.database import Session
 from partition_playbook.names import TableName, clip
 
 DEFERRABLE = (" DEFERRABLE INITIALLY DEFERRED", " DEFERRABLE")
+STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"}
+COMPRESSION = {"": "DEFAULT", "p": "pglz", "l": "lz4"}
 FIRING = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA", "D": "DISABLE"}
 
 
@@ -67,6 +69,21 @@ def tune_columns(session: Session, source: Table, table: TableName) -> None:
         if column.options:
             options = sql.SQL("({})").format(catalog_text(", ".join(column.options)))
             session.execute(alter.format(table.identifier, name, options), purpose=f"Copy the options of {column.name}")
+
+
+def store_columns(session: Session, source: Table, table: TableName) -> None:
+    """Let columns be stored as in another table, where that is not how LIKE made them."""
+    created = catalog.require(session, table)
+    alter = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET {}")
+    for column in source.columns:
+        made, name = created.column(column.name), sql.Identifier(column.name)
+        if made.storage != column.storage:
+            storage = sql.SQL("STORAGE {}").format(sql.SQL(STORAGE[column.storage]))
+            session.execute(alter.format(table.identifier, name, storage), purpose=f"Copy the storage of {column.name}")
+        if made.compression != column.compression:
+            method = sql.SQL("COMPRESSION {}").format(sql.SQL(COMPRESSION[column.compression]))
+            purpose = f"Copy the compression of {column.name}"
+            session.execute(alter.format(table.identifier, name, method), purpose=purpose)
 
 
 def identify(session: Session, source: Table, table: TableName) -> None:
