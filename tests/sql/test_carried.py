@@ -134,6 +134,7 @@ CARRIED = {
 }
 SINCE = {
     "an access method": 15,
+    "an inbound key": 15,  # one that cascades, which fires on 14 where a row only moves
     "a foreign key that old rows may break": 18,
     "a virtual column": 18,
 }
