@@ -140,5 +140,5 @@ def _require_movable(default: Table, parent: Table, waiting: int, move_limit: in
         raise RowsWait(
             f"rows of a missing partition wait in it and are not moved: {'; '.join(reasons)}",
             where=str(default.table_name),
-            remedy="Split the partition instead",
+            remedy="The partition is split instead, where that can be done",
         )
