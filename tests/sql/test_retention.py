@@ -17,12 +17,14 @@ from pendulum import DateTime
 from psycopg import sql
 
 from partition_playbook import catalog
+from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, Outcome
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.intervals import between
+from partition_playbook.maintenance import archive as archiving
 from partition_playbook.maintenance import retire
 from partition_playbook.maintenance.actions import Archive, Detach, Drop
-from partition_playbook.maintenance.archive import Store, archive
+from partition_playbook.maintenance.archive import Shelf, Store, archive
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.upkeep import Maintained, maintain
 from partition_playbook.migration.run import Run
@@ -300,7 +302,7 @@ def flip(path: Path) -> None:
 
 
 def forge(path: Path) -> None:
-    path.write_bytes(gzip.compress(b"Id,At,Value\n"))
+    Path(path).write_bytes(gzip.compress(b"Id,At,Value\n"))
 
 
 def promise(path: Path) -> None:
@@ -356,6 +358,25 @@ def test_what_was_written_after_the_archive_is_not_lost(
     assert (b",7\n" in content) == (not change.startswith("DELETE"))
 
 
+def test_what_is_written_while_it_is_archived_makes_the_archive_fail(
+    connection: Connection, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = archiving._write
+
+    def meanwhile(run: Run, table: Table, shelf: Shelf) -> str:
+        digest = write(run, table, shelf)
+        execute(connection, 'UPDATE {} SET "Value" = 7', table.table_name)
+        return digest
+
+    run = opened(connect, **ARCHIVE)
+    monkeypatch.setattr(archiving, "_write", meanwhile)
+    assert maintain(run, DEFAULTS, at(tmp_path)).summary["dropped"] == []
+    assert list(tmp_path.rglob("*.json")) == []
+    monkeypatch.undo()
+    assert maintain(run, DEFAULTS, at(tmp_path)).summary["dropped"] == [OLDEST.name, SECOND.name]
+    assert gzip.decompress(object_of(tmp_path).read_bytes()).endswith(b",7\n")
+
+
 def test_an_object_store_that_is_missing_keeps_the_table(connection: Connection, connect: Connect) -> None:
     done = maintain(opened(connect, **ARCHIVE), DEFAULTS)
     assert done.summary["dropped"] == []
@@ -391,6 +412,15 @@ class SpoiltWrite:
         return len(content)
 
 
+class Forgetful(type(Path())):  # type: ignore[misc]
+    """A path whose objects are whole when they are read, and hold no rows."""
+
+    def open(self, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if self.name.endswith(".gz") and "r" in mode:
+            forge(self)
+        return super().open(mode, *args, **kwargs)
+
+
 class Full(type(Path())):  # type: ignore[misc]
     """A path in a store that has no room for objects."""
 
@@ -401,7 +431,7 @@ class Full(type(Path())):  # type: ignore[misc]
         return super().open(mode, *args, **kwargs)
 
 
-@pytest.mark.parametrize("kind", [Faulty, Full])
+@pytest.mark.parametrize("kind", [Faulty, Forgetful, Full])
 def test_what_cannot_be_read_back_is_no_archive(
     connection: Connection, connect: Connect, tmp_path: Path, kind: type[Path]
 ) -> None:
