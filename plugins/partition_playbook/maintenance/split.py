@@ -215,8 +215,8 @@ def _take_place(run: Run, inner: Run, creates: Sequence[Create], retry: LockRetr
             cutover.catch_up(inner, session, now)
             with run.database.block(session):
                 locks.keep_off(session, run.table, inner.table)
-                referenced = sorted({each.referenced for each in parent.foreign_keys})
-                locks.stop(session, (run.table, inner.table, *referenced), lock_timeout)
+                # Not those that it refers to: LOCK TABLE asks for rights on them that ATTACH does not.
+                locks.stop(session, (run.table, inner.table), lock_timeout)
                 cutover.finish(inner, session, now, expected)
                 purpose = f"Let the copies take the place of {inner.table.name}"
                 session.execute(replacing, purpose=purpose, lock="held already")
