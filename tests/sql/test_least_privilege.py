@@ -378,3 +378,16 @@ def test_a_policy_never_hides_a_row_without_a_word(
         session.value("validation/count_rows", table=documented.table.identifier)
     blocking = {each.name for each in preflight.checks(documented, PARAMS) if each.blocks}
     assert {"privileges", "partition_values"} <= blocking, "rows that are hidden are not counted as good"
+
+
+def test_the_documented_role_splits_the_default_partition(documented: Run, administrator: Connection) -> None:
+    build(documented)
+    rollback.verified_swap(documented, Direction.FORWARD)
+    administrator.execute(
+        "INSERT INTO sensor_readings (unit_id, device_id, recorded_at) SELECT unit_id, device_id, now() + '4 months'"
+        " FROM sensor_readings LIMIT 50"
+    )
+    other = open_run(documented.database._connect, documented.spec, "splits", "maintenance")
+    done = maintain(other, MaintenanceParams(premake=5, max_moved_rows=10))
+    go(list(done.checks))
+    assert (len(done.summary["split"]), done.summary["moved_rows"]) == (1, 50)
