@@ -19,6 +19,14 @@ For each table it reads the partitions' real bounds from the catalog, never thei
 It looks again afterwards: what is still missing fails that table's task, and no other's. A table in order costs no DDL.
 A table that is not partitioned yet is passed over.
 
+Each table's **health** (partitions ahead, gaps, rows in the default partition, missing indexes, old transaction ids,
+growth and when the disk is full) is in the view `partition_playbook.health` beside the table: green, yellow or red. Red
+fails the task, after its work. Green and yellow are an event of the asset `partition_playbook/<table spec>` with the
+health as its extra, so that other DAGs can be scheduled on it.
+
+A missed month needs no catchup: the clock and the catalog say what is missing, not the run's date, so that one late run
+does what all the missed ones would have done.
+
 | param | what it does |
 |---|---|
 | `table` | one table spec, or `all` |

@@ -79,7 +79,7 @@ def _maintain(connect: Connect, spec: TableSpec) -> None:
 
 
 def _make(connect: Connect, name: str, count: int) -> TableSpec:
-    """Make a table of so many partitions, one a day, with a key, an index and a default partition."""
+    """Make a table of so many partitions, one a day, with a row an hour, a key, an index and a default partition."""
     spec = TableSpec.model_validate({"table": name, "partition_by": "at", "interval": Interval.DAY})
     today = pendulum.now("UTC").start_of("day")
     last = today.add(days=spec.premake)
@@ -93,6 +93,8 @@ def _make(connect: Connect, name: str, count: int) -> TableSpec:
         )
         for each in between(spec.interval, last.subtract(days=count - 1), last):
             connection.execute(_partition(spec, each))
+        rows = sql.SQL("INSERT INTO {} (at) SELECT generate_series(%s::timestamptz, %s, '1 hour')")
+        connection.execute(rows.format(spec.name.identifier), (last.subtract(days=count - 1), today))
         connection.execute(sql.SQL("ANALYZE {}").format(spec.name.identifier))
     return spec
 

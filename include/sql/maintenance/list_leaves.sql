@@ -7,15 +7,19 @@
 WITH parent AS (
     SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) AS oid
 ), lacking AS (
-    SELECT i.inhrelid AS oid, array_agg(pc.relname::text ORDER BY pc.relname) AS indexes
-      FROM parent
-      JOIN pg_inherits i ON i.inhparent = parent.oid
-      JOIN pg_index px ON px.indrelid = parent.oid
-      JOIN pg_class pc ON pc.oid = px.indexrelid
-      LEFT JOIN (pg_inherits ii JOIN pg_index x ON x.indexrelid = ii.inhrelid AND x.indisvalid)
-             ON ii.inhparent = px.indexrelid AND x.indrelid = i.inhrelid
-     WHERE x.indexrelid IS NULL
-     GROUP BY i.inhrelid
+    SELECT missing.partition AS oid, array_agg(c.relname::text ORDER BY c.relname) AS indexes
+      FROM (SELECT i.inhrelid AS partition, px.indexrelid AS index
+              FROM parent
+              JOIN pg_inherits i ON i.inhparent = parent.oid
+              JOIN pg_index px ON px.indrelid = parent.oid
+            EXCEPT
+            SELECT x.indrelid, i.inhparent
+              FROM parent
+              JOIN pg_index px ON px.indrelid = parent.oid
+              JOIN pg_inherits i ON i.inhparent = px.indexrelid
+              JOIN pg_index x ON x.indexrelid = i.inhrelid AND x.indisvalid) AS missing
+      JOIN pg_class c ON c.oid = missing.index
+     GROUP BY missing.partition
 )
 SELECT n.nspname AS schema,
        c.relname AS name,
