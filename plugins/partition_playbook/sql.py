@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -63,3 +64,11 @@ def columns(names: tuple[str, ...] | list[str], prefix: str = "") -> sql.Compose
     """Return the quoted names, separated by commas; each qualified with ``prefix`` where one is given."""
     parts = [sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names]
     return sql.SQL(", ").join(parts)
+
+
+def dollar_quote(*inside: sql.Composable) -> sql.SQL:
+    """Return a dollar quote for a text that holds these parts, and so none that occurs in them."""
+    text = "".join(part.as_string(None) for part in inside)
+    return next(
+        sql.SQL(quote) for quote in (f"$capture_{number}$" for number in itertools.count()) if quote not in text
+    )

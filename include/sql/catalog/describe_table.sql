@@ -89,7 +89,7 @@ SELECT c.oid::bigint AS oid,
                    'valid', x.indisvalid,
                    'clustered', x.indisclustered,
                    'constraint', coalesce((SELECT k.conname FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x')), ''),
-                   'tail', regexp_replace(pg_get_indexdef(x.indexrelid), '^.*? (USING .*)$', '\1'),
+                   'tail', regexp_replace(pg_get_indexdef(x.indexrelid), '^(?:[^"]|"[^"]*")*? (?=USING )', ''),
                    'definition', pg_get_indexdef(x.indexrelid),
                    'columns', coalesce((SELECT json_agg(a.attname ORDER BY u.position)
                                  FROM unnest(x.indkey) WITH ORDINALITY AS u (attnum, position)
@@ -112,12 +112,13 @@ SELECT c.oid::bigint AS oid,
                    'each_row', g.tgtype & 1 = 1,
                    'transitions', coalesce(g.tgoldtable, g.tgnewtable) IS NOT NULL,
                    'definition', pg_get_triggerdef(g.oid),
-                   'tail', substr(pg_get_triggerdef(g.oid), strpos(pg_get_triggerdef(g.oid), format(' ON %%I.%%I ', n.nspname, c.relname))
-                                                            + length(format(' ON %%I.%%I', n.nspname, c.relname))),
-                   'head', left(pg_get_triggerdef(g.oid), strpos(pg_get_triggerdef(g.oid), format(' ON %%I.%%I ', n.nspname, c.relname))),
+                   'tail', substr(d.text, length(d.head || format('ON %%I.%%I', n.nspname, c.relname)) + 1),
+                   'head', d.head,
                    'comment', coalesce(obj_description(g.oid, 'pg_trigger'), '')
                  ) ORDER BY g.tgname)
             FROM pg_trigger g
+           CROSS JOIN LATERAL (SELECT text, substring(text from '^((?:[^"]|"[^"]*")*? )ON ') AS head
+                                 FROM pg_get_triggerdef(g.oid) AS text) AS d
            WHERE g.tgrelid = c.oid AND NOT g.tgisinternal), '[]') AS triggers,
        coalesce((SELECT json_agg(json_build_object(
                    'name', p.polname,

@@ -5,7 +5,7 @@
 -- transaction: one
 -- rerun: safe because it replaces itself
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {quote}
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         RAISE EXCEPTION 'TRUNCATE of %.% is refused while Partition Playbook splits it', TG_TABLE_SCHEMA, TG_TABLE_NAME
@@ -19,5 +19,5 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$capture$;
+{quote};
 REVOKE ALL ON FUNCTION {function}() FROM PUBLIC

@@ -5,7 +5,7 @@
 -- transaction: one
 -- rerun: safe because it replaces itself
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $capture$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {quote}
 BEGIN
     CASE TG_OP
         WHEN 'INSERT' THEN
@@ -20,5 +20,5 @@ BEGIN
     END CASE;
     RETURN NULL;
 END
-$capture$;
+{quote};
 REVOKE ALL ON FUNCTION {function}() FROM PUBLIC

@@ -28,7 +28,7 @@ from partition_playbook.maintenance.ranges import ranges
 from partition_playbook.migration import cutover, keys, load, reconcile, settle, shadow, surface, verify
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName
-from partition_playbook.sql import columns, statement
+from partition_playbook.sql import columns, dollar_quote, statement
 
 # 8 MB: some ten thousand rows, so that no transaction is long.
 SLICE_BLOCKS = 1_000
@@ -126,9 +126,9 @@ def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Cre
     now = sides(session, inner)
     parts = {"log": inner.table.change_log.identifier, "columns": columns(now.logged)}
     session.run("migration/create_change_log", source=inner.table.identifier, **parts)
-    values = {"old": columns(now.logged, "old"), "new": columns(now.logged, "new")}
-    function = inner.table.capture_function.identifier
-    session.run("maintenance/create_row_capture", function=function, **parts, **values)
+    parts |= {"old": columns(now.logged, "old"), "new": columns(now.logged, "new")}
+    parts |= {"function": inner.table.capture_function.identifier, "quote": dollar_quote(*parts.values())}
+    session.run("maintenance/create_row_capture", **parts)
     noted = {"parent": str(run.table), "default": str(inner.table), "staging": str(staging)}
     run.ledger.note(session, "split begun", oid=catalog.require(session, staging).oid, **noted)
     return dict.fromkeys((each.partition for each in creates), like) | {new_default: default}

@@ -7,14 +7,15 @@ from partition_playbook.database import Limits, Session, with_lock_retry
 from partition_playbook.errors import Diverged
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import CAPTURE_PREFIX, TableName
-from partition_playbook.sql import columns
+from partition_playbook.sql import columns, dollar_quote
 
 
 def create_log(run: Run, session: Session, before: Sides) -> None:
     """Create the change log and the function that writes to it."""
     parts = {"log": run.table.change_log.identifier, "columns": columns(before.logged)}
     session.run("migration/create_change_log", source=run.table.identifier, **parts)
-    session.run("migration/create_capture_function", function=run.table.capture_function.identifier, **parts)
+    parts |= {"function": run.table.capture_function.identifier, "quote": dollar_quote(*parts.values())}
+    session.run("migration/create_capture_function", **parts)
 
 
 def is_on(session: Session, table: TableName) -> bool:
