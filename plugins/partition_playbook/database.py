@@ -94,11 +94,11 @@ class Session:
         composed = self._compose(name, params, parts)
         return self.execute(composed, params, purpose=found.purpose, lock=found.lock)
 
-    def lock(self, table: TableName) -> None:
-        """Lock a table against everybody; how long that is waited for, and held, is recorded."""
+    def lock(self, table: TableName, name: str = "migration/lock_exclusively") -> None:
+        """Take a lock that the application waits for; how long that is waited for, and held, is recorded."""
         asked = time.perf_counter()
         try:
-            self.run("migration/lock_exclusively", table=table.identifier)
+            self.run(name, table=table.identifier)
             self.locked_at = self.locked_at or time.perf_counter()
         finally:
             self.locks.waited_ms = max(self.locks.waited_ms, 1000 * (time.perf_counter() - asked))

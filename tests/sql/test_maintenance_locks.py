@@ -22,6 +22,7 @@ from partition_playbook.maintenance.params import MaintenanceParams, RetentionMo
 from partition_playbook.maintenance.upkeep import maintain
 from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
+from tests.fixtures.scenario_writer import wait_until
 from tests.sql.test_maintenance import MIXED, THIS_MONTH, contents, insert, looked, make_table, mixed_run, months
 
 Connection = psycopg.Connection[Any]
@@ -45,6 +46,10 @@ HELD = """
     SELECT n.nspname, c.relname, l.mode, l.granted FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
       JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_stat_activity a USING (pid)
      WHERE a.application_name LIKE 'partition_playbook%' AND a.datname = current_database()
+"""
+WAITING = """
+    SELECT 1 FROM pg_stat_activity
+     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO "Plant A"%'
 """
 
 
@@ -130,7 +135,7 @@ ACTIONS: dict[str, tuple[bool, Callable[[Run], Action], dict[str, str]]] = {
     "create ahead, with a default": (
         True,
         lambda run: create(run, -3),
-        {"parent": SHARED, "default": ALONE, "referred": TOLD},
+        {"parent": TOLD, "default": ALONE, "referred": TOLD},
     ),
     "create what is due": (False, lambda run: create(run, 6), {"parent": SHARED, "referred": TOLD}),
     "create what is due, with a default": (
@@ -279,3 +284,35 @@ def test_the_longest_lock_is_in_the_summary_the_ledger_and_a_check(connection: C
     second = maintain(run, MaintenanceParams(retention=RetentionMode.OFF))
     assert second.summary["longest_lock_hold_ms"] == 0, "a run that does nothing held nothing"
     assert looked(run).actions == ()
+
+
+def test_a_row_from_the_future_is_not_refused_while_its_partition_is_attached(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has looked up the partitions already would find the default one closed for the row."""
+    make_table(connection)
+    run = mixed_run(connect)
+    moment = THIS_MONTH.add(months=3, days=2)
+    errors: list[psycopg.Error] = []
+
+    def write() -> None:
+        try:
+            with connect() as writer:
+                insert(writer, moment)
+        except psycopg.Error as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=write)
+    original = Session.run
+
+    def hold(self: Session, name: str, *args: Any, **kwargs: Any) -> int:
+        if name == "maintenance/attach_partition":
+            thread.start()
+            wait_until(lambda: bool(connection.execute(WAITING).fetchone()), "the insert waits")
+        return original(self, name, *args, **kwargs)
+
+    monkeypatch.setattr(Session, "run", hold)
+    assert do(run, create(run, -3)) == [Ending.DONE]
+    thread.join()
+    assert errors == []
+    assert len(contents(connection)) == 1

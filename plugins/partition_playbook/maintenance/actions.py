@@ -23,7 +23,8 @@ class Create:
     def lock(self) -> str:
         """Return the lock that the action takes."""
         attach = statement("maintenance/attach_partition").lock
-        return attach if self.coming else f"{attach}; with a default partition ACCESS EXCLUSIVE on the table"
+        with_default = "SHARE ROW EXCLUSIVE" if self.coming else "ACCESS EXCLUSIVE"
+        return f"{attach}; with a default partition {with_default} on the table"
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ class _RowsDue(Exception):
 def create(run: Run, action: Create, move_limit: int = MOVE_LIMIT, retry: LockRetry | None = None) -> int | None:
     """Create and attach a partition; return how many rows were moved into it, None where its range is taken already.
 
-    Where no row of the range is due, readers and writers go on. Else, with a default partition, the table is locked
-    for a moment. Whoever had looked up the partitions before would miss the rows that move, or have a row refused that
-    was on its way into the default partition. A REPEATABLE READ transaction that is older than the move and reads the
-    table only after it misses them still, as after any such DDL.
+    Without a default partition readers and writers go on. With one, writers wait for a moment, or a row would be
+    refused that was on its way into it; where rows of the range are due readers wait too, or they would miss the rows
+    that move. A REPEATABLE READ transaction that is older than the move and reads the table only after it misses them
+    still, as after any such DDL.
     """
 
     def attempt(lock_timeout: int, exclusive: bool) -> int | None:
@@ -62,7 +62,9 @@ def _create(run: Run, session: Session, action: Create, move_limit: int, lock_ti
         raise _RowsDue
     require_free(session, action.partition)
     like = sibling(run, session, parent)
-    locks.stop(session, [*([run.table] if move_limit else []), *([default] if default else [])], lock_timeout)
+    if default:
+        stopped = [run.table, default] if move_limit else [default]
+        locks.stop(session, stopped, lock_timeout, writers_of=None if move_limit else run.table)
     shadow.create_partition(session, run.table, action.partition, like, run.spec.partition_by, action.bounds)
     equip(session, like, action.partition)
     lower, upper = action.bounds.literals(parent.column(run.spec.partition_by).type)

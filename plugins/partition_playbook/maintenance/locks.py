@@ -20,15 +20,21 @@ def keep_off(session: Session, table: TableName, default: TableName | None) -> N
         session.run("maintenance/lock_parent", table=default.identifier)
 
 
-def stop(session: Session, tables: Iterable[TableName], lock_timeout: int) -> None:
-    """Take the locks that the application waits for; all that is waited for here and later is ``lock_timeout``.
+def stop(
+    session: Session, tables: Iterable[TableName], lock_timeout: int, *, writers_of: TableName | None = None
+) -> None:
+    """Take the locks that the application waits for, first the one that only the ``writers_of`` a table wait for.
 
-    That is less than deadlock_timeout: whoever waits for us while we wait for him gets on before he is found guilty.
+    All that is waited for here and later is ``lock_timeout``. That is less than deadlock_timeout: whoever waits for us
+    while we wait for him gets on before he is found guilty.
     """
     until = time.perf_counter() + lock_timeout / 1000
     _limit(session, lock_timeout)
-    for each in tables:
-        session.lock(each)
+    wanted = [(each, "migration/lock_exclusively") for each in tables]
+    if writers_of:
+        wanted.insert(0, (writers_of, "maintenance/lock_against_writers"))
+    for each, mode in wanted:
+        session.lock(each, mode)
         _limit(session, max(1, int(1000 * (until - time.perf_counter()))))
 
 
