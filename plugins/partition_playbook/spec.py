@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +19,9 @@ from partition_playbook.names import MAX_BYTES, TableName
 
 TABLES_VARIABLE = "PARTITION_PLAYBOOK_TABLES"
 DEFAULT_TABLES = Path(__file__).resolve().parents[2] / "include" / "tables"
-MAX_SPEC_BYTES = 262_144
+MAX_SPEC_BYTES = 65_536
+# The name alone may be that of an Airflow connection: s3://aws_default@bucket.
+_SECRET = re.compile(r"//[^/?#@]*:[^/?#]*@")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -60,7 +63,7 @@ class DefaultPartition(StrEnum):
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def _fits(name: str) -> str:
@@ -75,6 +78,21 @@ def _known_zone(name: str) -> str:
     except Exception as error:
         raise ValueError(f"{name!r} is not a time zone; use a name such as UTC or Europe/Berlin") from error
     return name
+
+
+def _distinct_names(named: tuple[Named, ...]) -> tuple[Named, ...]:
+    if len({each.name for each in named}) < len(named):
+        raise ValueError("two have the same name")
+    return named
+
+
+def _without_secret(address: str) -> str:
+    if _SECRET.search(address):
+        raise ValueError("an address holds no password: the spec is stored in the ledger, where others read it")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_without_secret)]
 
 
 class Query(_Value):
@@ -97,7 +115,7 @@ class Probe(_Value):
 
     name: str
     sql: str
-    max_seconds: float = Field(2.0, gt=0)
+    max_seconds: float = Field(2.0, gt=0, le=3600)
 
 
 class HttpProbe(_Value):
@@ -105,16 +123,19 @@ class HttpProbe(_Value):
 
     name: str
     path: str
-    max_seconds: float = Field(2.0, gt=0)
+    max_seconds: float = Field(2.0, gt=0, le=3600)
     expect_status: int = 200
+
+
+Named = TypeVar("Named", Query, Probe, HttpProbe)
 
 
 class Application(_Value):
     """What proves that the application works."""
 
-    probes: tuple[Probe, ...] = ()
-    base_url: str | None = None
-    http_probes: tuple[HttpProbe, ...] = ()
+    probes: Annotated[tuple[Probe, ...], AfterValidator(_distinct_names)] = ()
+    base_url: Address | None = None
+    http_probes: Annotated[tuple[HttpProbe, ...], AfterValidator(_distinct_names)] = ()
 
     @model_validator(mode="after")
     def _http_needs_a_base(self) -> Self:
@@ -137,7 +158,7 @@ class Synthetic(_Value):
 class Monitoring(_Value):
     """Endpoints that must answer before a migration: dashboards, alert rules."""
 
-    endpoints: dict[str, str] = {}
+    endpoints: dict[str, Address] = {}
 
 
 class Retire(StrEnum):
@@ -167,7 +188,17 @@ class Hold(_Value):
         return (self.since or last) <= last and (self.until is None or self.until >= lower.date())
 
 
-Period = Annotated[str, Field(pattern=r"^\d+ (day|week|month|quarter|year)s?$")]
+def _within_the_calendar(period: str) -> str:
+    try:
+        _back(pendulum.now("UTC"), period)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("so long ago no calendar of ours began") from error
+    return period
+
+
+Period = Annotated[
+    str, Field(pattern=r"^[0-9]+ (day|week|month|quarter|year)s?$"), AfterValidator(_within_the_calendar)
+]
 
 
 class Retention(_Value):
@@ -176,7 +207,7 @@ class Retention(_Value):
     keep: Period
     action: Retire = Retire.DROP
     grace: Period = "7 days"
-    archive_to: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")] | None = None
+    archive_to: Annotated[Address, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")] | None = None
     max_share: Annotated[float, Field(ge=0, le=1)] = 0.25
     hold: tuple[Hold, ...] = ()
 
@@ -244,9 +275,9 @@ class TableSpec(_Value):
     premake: int = Field(3, ge=1, le=120)
     retention: Retention | None = None
     default_partition: DefaultPartition = DefaultPartition.KEEP
-    connection: str = "partition_playbook_db"
+    connection: str = Field("partition_playbook_db", pattern=r"^[A-Za-z0-9_.-]{1,250}$")
     distinct: tuple[str, ...] = ()
-    queries: tuple[Query, ...] = DEFAULT_QUERIES
+    queries: Annotated[tuple[Query, ...], AfterValidator(_distinct_names)] = DEFAULT_QUERIES
     application: Application = Application()
     synthetic: Synthetic = Synthetic()
     monitoring: Monitoring = Monitoring()
@@ -263,14 +294,6 @@ class TableSpec(_Value):
     @classmethod
     def _retention_may_be_text(cls, value: Any) -> Any:
         return {"keep": value} if isinstance(value, str) else value
-
-    @field_validator("queries")
-    @classmethod
-    def _queries_have_distinct_names(cls, queries: tuple[Query, ...]) -> tuple[Query, ...]:
-        names = [query.name for query in queries]
-        if len(set(names)) < len(names):
-            raise ValueError("two queries have the same name")
-        return queries
 
     @property
     def name(self) -> TableName:
@@ -368,6 +391,7 @@ class RunParams(_Value):
     production_rows: int = Field(
         0,
         ge=0,
+        le=1_000_000_000_000_000,
         title="Rows in production",
         description="For the estimate in the report; 0 for the rows of this run.",
         json_schema_extra={"section": CRITERIA},
@@ -386,6 +410,30 @@ class RunParams(_Value):
         return self
 
 
+class _SpecLoader(yaml.SafeLoader):
+    """YAML without what hides or multiplies its content: aliases, keys given twice, characters that no text has."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse an alias: a few lines of them expand to more than any memory holds."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*) is not for a spec: write out what it stands for")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that is given twice: the first would be forgotten without a word."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise yaml.MarkedYAMLError(problem=f"key {twice[0]!r} is given twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        """Refuse what neither PostgreSQL nor UTF-8 can hold."""
+        text = str(super().construct_scalar(node))
+        if unfit := re.search("[\0\ud800-\udfff]", text):
+            raise yaml.MarkedYAMLError(problem=f"the character {unfit[0]!r}", problem_mark=node.start_mark)
+        return text
+
+
 def tables_folder() -> Path:
     """Return the folder of the table specs."""
     return Path(os.environ.get(TABLES_VARIABLE) or DEFAULT_TABLES)
@@ -402,15 +450,21 @@ def load_spec(name: str) -> TableSpec:
         known = ", ".join(spec_names()) or "none"
         raise InvalidSpec(f"there is no table spec {name!r}", where=str(tables_folder()), remedy=f"Known: {known}")
     path = tables_folder() / f"{name}.yaml"
+    return validated(TableSpec, _read(path), where=str(path))
+
+
+def _read(path: Path) -> object:
+    if not path.is_file():
+        raise InvalidSpec("not a file", where=str(path), remedy="A table spec is a page of text")
     if path.stat().st_size > MAX_SPEC_BYTES:
         raise InvalidSpec(
             f"larger than {MAX_SPEC_BYTES} bytes", where=str(path), remedy="A table spec is a page of text"
         )
     try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidSpec(f"not YAML: {error}", where=str(path)) from error
-    return validated(TableSpec, content, where=str(path))
+        return yaml.load(path.read_text("utf-8"), _SpecLoader)  # a SafeLoader
+    except Exception as error:  # PyYAML lets through whatever int() and datetime() raise
+        remedy = "Write plain YAML: each key once, nothing by reference"
+        raise InvalidSpec(f"not YAML: {error or type(error).__name__}", where=str(path), remedy=remedy) from None
 
 
 def validated(model: type[Model], content: object, *, where: str) -> Model:
@@ -428,4 +482,12 @@ def _describe(model: type[BaseModel], error: Any) -> str:
         return f"key {key!r} is unknown"
     if error["type"] == "missing":
         return f"key {key!r} is missing"
-    return f"key {key!r}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r:.80})"
+    return f"key {key!r}: {error['msg'].removeprefix('Value error, ')} (given: {_shown(error['input'])})"
+
+
+def _shown(value: object) -> str:
+    """Return a value in short, without the password of an address; of what has parts only what it is."""
+    if isinstance(value, str):
+        return repr(_SECRET.sub("//...@", value)[:80])
+    plain = value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**18)
+    return repr(value) if plain else f"a {type(value).__name__}"

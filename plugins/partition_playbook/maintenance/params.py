@@ -10,7 +10,7 @@ from pendulum import DateTime
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from partition_playbook.intervals import in_zone
-from partition_playbook.spec import Retention
+from partition_playbook.spec import Period, Retention
 
 ALL_TABLES = "all"
 
@@ -41,10 +41,9 @@ class MaintenanceParams(BaseModel):
         description="**apply**: detach what is too old, and after its grace period drop it as the spec says, or "
         "archive and drop it. **dry_run**: only name it. **off**: keep all.",
     )
-    keep: str | None = Field(
+    keep: Period | None = Field(
         None,
         title="Keep",
-        pattern=r"^\d+ (day|week|month|quarter|year)s?$",
         description="Dry runs of retention only: try another period than the spec's, such as `12 months`.",
     )
     as_of: datetime | None = Field(
