@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial, wraps
@@ -68,13 +70,17 @@ def run_params(context: Mapping[str, Any]) -> RunParams:
 
 
 def artifacts_folder(run_id: str) -> Path:
-    """Return the folder of a run's backup and report."""
+    """Return the folder of a run's backup and report: of no other run, and for no other user to look into."""
     root = Path(
         os.environ.get(ARTIFACTS_VARIABLE)
         or Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "artifacts"
     )
-    folder = root / "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in run_id)
-    folder.mkdir(parents=True, exist_ok=True)
+    readable = re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:80]
+    folder = root / f"{readable}_{hashlib.sha256(run_id.encode()).hexdigest()[:12]}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise PreconditionFailed("somebody else made it", where=str(folder), remedy="Look at it, then remove it")
+    folder.chmod(0o700)  # a dump holds every row of the database
     return folder
 
 
