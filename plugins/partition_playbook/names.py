@@ -73,5 +73,11 @@ class TableName:
         """Return the quoted, schema-qualified name for a statement."""
         return sql.Identifier(self.schema, self.name)
 
+    @property
+    def search_path(self) -> str:
+        """Return where SQL of the application finds its names: nothing in its schema comes before PostgreSQL's own."""
+        names = (sql.Identifier(each) for each in ("pg_catalog", self.schema, "pg_temp"))
+        return sql.SQL(", ").join(names).as_string(None)
+
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"

@@ -72,8 +72,7 @@ def _ask_sides(session: Session, now: Sides, probe: Probe) -> tuple[Answer, Answ
 
 
 def _ask(session: Session, table: Table, probe: Probe, seconds: float) -> Answer:
-    path = sql.SQL(", ").join([sql.Identifier("pg_catalog"), sql.Identifier(table.schema), sql.Identifier("pg_temp")])
-    limits = {"statement_timeout": str(int(1000 * seconds)), "search_path": path.as_string(session.connection)}
+    limits = {"statement_timeout": str(int(1000 * seconds)), "search_path": table.table_name.search_path}
     started = time.perf_counter()
     try:
         with session.connection.transaction(force_rollback=True):

@@ -12,7 +12,7 @@ from partition_playbook import catalog
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Row
-from partition_playbook.evidence.benchmark import benchmark, compose, measure
+from partition_playbook.evidence.benchmark import LIMITS, ask, benchmark, compose, measure
 from partition_playbook.evidence.gains import gains
 from partition_playbook.evidence.plans import Node, Plan
 from partition_playbook.intervals import in_zone
@@ -57,8 +57,8 @@ def asked(run: Run) -> dict[str, Span]:
 def _moment(run: Run, expression: str | None) -> DateTime | None:
     if expression is None:
         return None
-    with run.database.session() as session:
-        value = session.value("pruning/evaluate_moment", moment=compose(run, expression))
+    with run.database.session(LIMITS, search_path=run.table.search_path) as session:
+        value = ask(session, "pruning/evaluate_moment", moment=compose(run, expression))
     return in_zone(value, run.spec.timezone)
 
 

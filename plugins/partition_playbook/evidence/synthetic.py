@@ -35,12 +35,11 @@ def insert(run: Run, params: RunParams, session: Session, piece: Slice, first: i
     filled = list(_filled(run, session, source, picks))
     session.run(
         "data_preparation/insert_slice",
+        {"first": first, "last": last},
         table=run.table.identifier,
         moment=_moment(params, piece),
         type=sql.SQL(source.column(run.spec.partition_by).type),
         picks=sql.SQL("").join(picks),
-        first=sql.Literal(first),
-        last=sql.Literal(last),
         columns=columns([each.column for each in filled]),
         values=sql.SQL(", ").join(each.expression for each in filled),
     )

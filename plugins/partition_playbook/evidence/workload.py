@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from psycopg import sql
-
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.evidence import benchmark, statement_statistics
 from partition_playbook.evidence.statement_statistics import Sent, Statistics
@@ -66,13 +64,10 @@ def checks(run: Run) -> list[Check]:
 
 def _of_spec(run: Run) -> list[Sent]:
     """Return the spec's own statements."""
-    path = sql.SQL(", ").join(
-        [sql.Identifier("pg_catalog"), sql.Identifier(run.table.schema), sql.Identifier("pg_temp")]
-    )
     named = [(f"query {each.name}", each.sql) for each in run.spec.queries]
     named += [(f"probe {each.name}", each.sql) for each in run.spec.application.probes]
     return [
-        Sent(benchmark.compose(run, text).as_string(None).strip().removesuffix(";"), path.as_string(None), label=label)
+        Sent(benchmark.compose(run, text).as_string(None).strip().removesuffix(";"), run.table.search_path, label=label)
         for label, text in named
     ]
 
