@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import psycopg
@@ -263,6 +264,13 @@ class Database:
             session.journal.clear()  # what was rolled back was never done
 
     @contextmanager
+    def within(self, session: Session, lock_timeout: int) -> Iterator[Session]:
+        """Run one transaction in an open session that waits for no lock longer than so many milliseconds."""
+        with self.block(session):
+            session.rows("migration/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
+            yield session
+
+    @contextmanager
     def snapshot(
         self, limits: Limits | None = None, *, search_path: str = SAFE_PATH, shared: str | None = None
     ) -> Iterator[Session]:
@@ -312,6 +320,21 @@ class LockRetry:
         return random.uniform(0.5, 1.5) * min(10.0, self.pause_seconds * 1.3**attempt)
 
 
+# What nobody else waits for may be waited for in earnest.
+PATIENCE = LockRetry(first_ms=20_000, longest_ms=60_000, tries=4)
+
+
+class Turn(StrEnum):
+    """What one session at a time may do with a table."""
+
+    STEP = "step"
+    RECONCILE = "reconcile"
+
+    def of(self, table: TableName) -> str:
+        """Return the name of the advisory lock."""
+        return f"partition_playbook.{self} {table}"
+
+
 def with_lock_retry(
     database: Database, table: TableName, attempt: Callable[[int], Result], retry: LockRetry | None = None
 ) -> Result:
@@ -332,9 +355,10 @@ def with_lock_retry(
 
 
 def lock_holders(database: Database, table: TableName) -> list[str]:
-    """Name the sessions that hold a lock on the table, the oldest transaction first."""
+    """Name the sessions that hold a lock on the table or what is locked with it, the oldest transaction first."""
+    values = {"schema": table.schema, "name": table.name, "turns": [each.of(table) for each in Turn]}
     with database.session() as session:
-        rows = session.rows("catalog/list_lock_holders", {"schema": table.schema, "name": table.name})
+        rows = session.rows("catalog/list_lock_holders", values)
     return [
         f"pid {row['pid']} user {row['usename']} application {row['application_name']!r} "
         f"{row['modes']} for {row['age']}: {row['query']}"

@@ -392,6 +392,38 @@ def test_truncate_is_refused_and_a_second_split_stays_away(
     connection.execute('TRUNCATE "Plant A"."Sensor Readings"')
 
 
+def test_a_split_whose_lock_was_lost_does_not_take_another_ones_copies(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session that only holds the lock dies, and another run begins a split of its own."""
+    make_waiting(connection, rows=300)
+    before = contents(connection)
+    take_place = split._take_place
+
+    class Died(BaseException):
+        pass
+
+    def die(*args: Any) -> None:
+        raise Died
+
+    def lose_the_lock(*args: Any) -> None:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with monkeypatch.context() as patch:
+            patch.setattr(split, "_copy", die)
+            with pytest.raises(Died):
+                maintain(mixed_run(connect), FEW)
+        take_place(*args)
+
+    monkeypatch.setattr(split, "_take_place", lose_the_lock)
+    with pytest.raises((SplitUnderWay, psycopg.OperationalError)):
+        maintain(mixed_run(connect), FEW)
+    assert contents(connection) == before
+    monkeypatch.setattr(split, "_take_place", take_place)
+    assert failures(maintain(mixed_run(connect), FEW)) == []
+    assert contents(connection) == before
+    assert leftovers(connection) == []
+
+
 TRIGGER = """
     CREATE TABLE fired (at timestamptz);
     CREATE FUNCTION "Plant A".f() RETURNS trigger LANGUAGE plpgsql AS

@@ -3,5 +3,5 @@
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on the partition, which nobody reads yet
 -- transaction: one
--- rerun: safe because the load fills it again in the same transaction
+-- rerun: safe because the session that alone may load it fills it again
 TRUNCATE {partition}

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import psycopg
 
+from partition_playbook.database import PATIENCE
 from partition_playbook.errors import PlaybookError, RowsWait, TryAgain
 from partition_playbook.maintenance.actions import (
     Abandon,
@@ -24,7 +25,7 @@ from partition_playbook.maintenance.actions import (
 from partition_playbook.maintenance.archive import Store, archive
 from partition_playbook.maintenance.create import create
 from partition_playbook.maintenance.plan import Plan
-from partition_playbook.maintenance.retire import PATIENCE, detach, drop, finalize
+from partition_playbook.maintenance.retire import detach, drop, finalize
 from partition_playbook.maintenance.split import abandon, split
 from partition_playbook.maintenance.waiting import MOVE_LIMIT
 from partition_playbook.migration import settle

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition
-from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
+from partition_playbook.database import PATIENCE, Limits, Session, with_lock_retry
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Detach, Drop, Finalize
@@ -16,9 +16,6 @@ from partition_playbook.maintenance.observe import detachments, references
 from partition_playbook.maintenance.ranges import own, ranges
 from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
-
-# SHARE UPDATE EXCLUSIVE holds nobody back who reads or writes, so that it may be waited for in earnest.
-PATIENCE = LockRetry(first_ms=20_000, longest_ms=60_000, tries=4)
 
 
 def detach(run: Run, action: Detach) -> bool:

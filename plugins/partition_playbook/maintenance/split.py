@@ -32,6 +32,7 @@ from partition_playbook.sql import columns, dollar_quote, statement
 
 # 8 MB: some ten thousand rows, so that no transaction is long.
 SLICE_BLOCKS = 1_000
+OTHER_SPLIT, LATER = "another run splits its default partition", "Run again when it has ended"
 log = logging.getLogger(__name__)
 
 
@@ -64,9 +65,7 @@ def _alone(run: Run) -> Iterator[None]:
     """Be the only one who splits the table."""
     with run.database.session() as session:
         if not session.value("migration/take_load_slot", {"slot": f"partition_playbook.split {run.table}"}):
-            raise SplitUnderWay(
-                "another run splits its default partition", where=str(run.table), remedy="Run again when it has ended"
-            )
+            raise SplitUnderWay(OTHER_SPLIT, where=str(run.table), remedy=LATER)
         yield
 
 
@@ -79,6 +78,7 @@ def _split(run: Run, default: Partition, creates: Sequence[Create], retry: LockR
     inner = _on(run, default.table)
     with run.database.transaction() as session:
         likes = _create_tables(run, inner, session, creates)
+        staging = catalog.require(session, inner.table.shadow).oid
     _capture(run, inner)
     _copy(inner)
     for partition, like in likes.items():
@@ -93,7 +93,7 @@ def _split(run: Run, default: Partition, creates: Sequence[Create], retry: LockR
     # As late as can be: until the copies are reconciled they hold back deletes in the tables that they refer to.
     for partition in likes:
         keys.constrain(inner, partition, parent.foreign_keys)
-    _take_place(run, inner, creates, retry)
+    _take_place(run, inner, creates, staging, retry)
     return moved
 
 
@@ -203,8 +203,12 @@ def _verify(inner: Run, partitions: Sequence[str]) -> int:
     return sum(each.standby.rows for each in compared if each.partition in partitions)
 
 
-def _take_place(run: Run, inner: Run, creates: Sequence[Create], retry: LockRetry | None) -> None:
-    """Let the copies take the place of the default partition in one short transaction."""
+def _take_place(run: Run, inner: Run, creates: Sequence[Create], staging: int, retry: LockRetry | None) -> None:
+    """Let the copies take the place of the default partition in one short transaction.
+
+    The session that keeps other splits away may have been lost: the copies must still be ours, whose table is
+    ``staging``.
+    """
     expected = cutover.fingerprint(inner)
 
     def attempt(lock_timeout: int) -> None:
@@ -217,6 +221,8 @@ def _take_place(run: Run, inner: Run, creates: Sequence[Create], retry: LockRetr
                 locks.keep_off(session, run.table, inner.table)
                 # Not those that it refers to: LOCK TABLE asks for rights on them that ATTACH does not.
                 locks.stop(session, (run.table, inner.table), lock_timeout)
+                if sides(session, inner).other.oid != staging:
+                    raise SplitUnderWay(OTHER_SPLIT, where=str(run.table), remedy=LATER)
                 cutover.finish(inner, session, now, expected)
                 purpose = f"Let the copies take the place of {inner.table.name}"
                 session.execute(replacing, purpose=purpose, lock="held already")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from partition_playbook import catalog
-from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.database import Session, with_lock_retry
 from partition_playbook.errors import Diverged
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import CAPTURE_PREFIX, TableName
@@ -25,11 +25,11 @@ def is_on(session: Session, table: TableName) -> bool:
     return len(enabled) == 4
 
 
-def start(run: Run) -> None:
+def start(run: Run, session: Session) -> None:
     """Start the capture on the live table, with a bounded wait for the lock."""
 
     def attempt(lock_timeout: int) -> None:
-        with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
+        with run.database.within(session, lock_timeout):
             if not is_on(session, run.table):
                 create_triggers(run, session, run.table)
 

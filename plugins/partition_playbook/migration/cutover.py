@@ -11,12 +11,13 @@ from psycopg import sql
 
 from partition_playbook import parity
 from partition_playbook.catalog import Table
-from partition_playbook.database import LockRetry, Session, with_lock_retry
+from partition_playbook.database import LockRetry, Session, Turn, with_lock_retry
 from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
 from partition_playbook.ledger import Phase
 from partition_playbook.migration import capture, dependents, keys, materialized, reconcile, surface
 from partition_playbook.migration.dependents import Dependent
 from partition_playbook.migration.run import Direction, Run, Sides, sides
+from partition_playbook.migration.turn import turn
 from partition_playbook.names import TableName, clip
 from partition_playbook.parity import Difference, Facts
 from partition_playbook.sql import statement
@@ -72,6 +73,14 @@ def swap(
     What it took is measured as ``<occasion>_held_ms`` and ``<occasion>_waited_ms``: cutover or rollback where none is
     named. Raises LockNotGranted, CatchUpTooSlow, SourceChanged or Diverged; then nothing has changed.
     """
+    with turn(run, Turn.STEP):
+        return swap_now(run, direction, retry, occasion=occasion)
+
+
+def swap_now(
+    run: Run, direction: Direction, retry: LockRetry | None = None, *, occasion: str | None = None
+) -> Swapped | None:
+    """Swap as one whose turn it is."""
     now = capture.require_on(run)
     if now.direction is not direction:
         log.info("%s: nothing to swap, %s is live", run.table, "partitioned" if now.live.is_partitioned else "original")

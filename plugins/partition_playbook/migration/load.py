@@ -13,8 +13,9 @@ from datetime import date
 import psycopg
 from psycopg import sql
 
+from partition_playbook import catalog
 from partition_playbook.catalog import Table
-from partition_playbook.database import Database, Limits, Row, Session
+from partition_playbook.database import PATIENCE, Database, Limits, Row, Session, with_lock_retry
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.migration import surface
 from partition_playbook.migration.run import Run, sides
@@ -48,14 +49,14 @@ def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
     the table run at a time, whoever starts them.
     """
     started = time.perf_counter()
-    with load_slot(run, workers):
+    with load_slot(run, name, workers) as session:
         load = _find(run, name)
         if load["state"] in ("loaded", "attached"):
             log.info("%s is loaded already", name)
         else:
-            _begin(run, name)
+            session.note("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": name})
             with _progress(run, load):
-                _load(run, load, workers)
+                _load(run, session, load, workers)
         done = _find(run, name)
     seconds = time.perf_counter() - started
     log.info("%s: %d rows in %.1f s (%.0f rows/s)", name, done["rows"], seconds, done["rows"] / max(seconds, 1e-3))
@@ -72,22 +73,18 @@ def _find(run: Run, name: str) -> Row:
 
 
 @contextmanager
-def load_slot(run: Run, workers: int) -> Iterator[None]:
-    """Hold one of ``workers`` slots of the table while a load runs."""
+def load_slot(run: Run, name: str, workers: int) -> Iterator[Session]:
+    """Open the one session that may load a partition, once it has one of the table's ``workers`` slots."""
     with run.database.session() as session:
-        while not any(_take(session, run, slot) for slot in range(workers)):
+        while not _take(session, run, name):
             time.sleep(0.5)
-        yield
+        while not any(_take(session, run, str(slot)) for slot in range(workers)):
+            time.sleep(0.5)
+        yield session
 
 
-def _take(session: Session, run: Run, slot: int) -> bool:
-    return bool(session.value("migration/take_load_slot", {"slot": f"partition_playbook.load {run.table} {slot}"}))
-
-
-def _begin(run: Run, name: str) -> None:
-    with run.database.transaction() as session:
-        session.note("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": name})
-        empty(session, TableName(run.table.schema, name))
+def _take(session: Session, run: Run, what: str) -> bool:
+    return bool(session.value("migration/take_load_slot", {"slot": f"partition_playbook.load {run.table} {what}"}))
 
 
 def empty(session: Session, partition: TableName) -> None:
@@ -95,22 +92,45 @@ def empty(session: Session, partition: TableName) -> None:
     session.run("migration/empty_partition", partition=partition.identifier)
 
 
-def _load(run: Run, load: Row, workers: int) -> None:
+def _load(run: Run, session: Session, load: Row, workers: int) -> None:
     partition = TableName(run.table.schema, load["partition_name"])
-    with run.database.transaction() as session:
-        now = sides(session, run)
-        now.require_same_columns()
-        source = now.live
-        ordered = correlation(session, run) >= ORDERED
-        # Loads that run side by side fill the cores by themselves.
-        settings = {"indexscan": "on" if ordered else "off", "parallel": "2" if workers == 1 else "0"}
-        session.rows("migration/tune_load", settings | {"memory": LOAD_MEMORY})
-        lower, upper = bounds_of(load, run.spec).literals(source.column(run.spec.partition_by).type)
-        rows = copy_rows(run, session, source, partition, (lower, upper))
-        create_indexes(session, source.partitioned_by(now.partition_by), partition)
-        size = session.value("migration/find_size", {"schema": partition.schema, "name": partition.name})
-        done = {"run_id": run.ledger.run_id, "partition_name": partition.name, "rows": rows, "bytes": size}
-        session.note("ledger/end_load", done)
+
+    def attempt(lock_timeout: int) -> None:
+        # By itself: who watches the progress must not wait for its lock until the load ends.
+        with run.database.within(session, lock_timeout):
+            _require_detached(session, partition)
+            empty(session, partition)
+        with run.database.within(session, lock_timeout):
+            _fill(run, session, load, partition, workers)
+
+    with_lock_retry(run.database, partition, attempt, PATIENCE)
+
+
+def _fill(run: Run, session: Session, load: Row, partition: TableName, workers: int) -> None:
+    now = sides(session, run)
+    now.require_same_columns()
+    source = now.live
+    ordered = correlation(session, run) >= ORDERED
+    # Loads that run side by side fill the cores by themselves.
+    settings = {"indexscan": "on" if ordered else "off", "parallel": "2" if workers == 1 else "0"}
+    session.rows("migration/tune_load", settings | {"memory": LOAD_MEMORY})
+    lower, upper = bounds_of(load, run.spec).literals(source.column(run.spec.partition_by).type)
+    rows = copy_rows(run, session, source, partition, (lower, upper))
+    create_indexes(session, source.partitioned_by(now.partition_by), partition)
+    size = session.value("migration/find_size", {"schema": partition.schema, "name": partition.name})
+    done = {"run_id": run.ledger.run_id, "partition_name": partition.name, "rows": rows, "bytes": size}
+    session.note("ledger/end_load", done)
+
+
+def _require_detached(session: Session, partition: TableName) -> None:
+    """Stop where the partition is gone, or in use: another process has undone the run, or gone on."""
+    found = catalog.describe(session, partition)
+    if found is None or found.is_partition:
+        raise PreconditionFailed(
+            "it is attached" if found else "it is gone",
+            where=str(partition),
+            remedy="Another process works on this migration: look at the ledger's events",
+        )
 
 
 def copy_rows(run: Run, session: Session, source: Table, partition: TableName, ends: tuple[date, date]) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import psycopg
 
-from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.database import Session, Turn, with_lock_retry
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.migration import capture
 from partition_playbook.migration.run import Run, Sides, sides
+from partition_playbook.migration.turn import turn
 from partition_playbook.sql import columns
 
 log = logging.getLogger(__name__)
@@ -19,12 +20,9 @@ log = logging.getLogger(__name__)
 BATCH = 20_000
 
 
-@contextmanager
-def reconciler(run: Run) -> Iterator[Session]:
-    """Open the one session that may reconcile this table now."""
-    with run.database.session(Limits(lock_timeout=60_000)) as session:
-        session.rows("migration/lock_reconciler", {"table": str(run.table)})
-        yield session
+def reconciler(run: Run) -> AbstractContextManager[Session]:
+    """Open the one session that may reconcile, swap or drop this table's other side now."""
+    return turn(run, Turn.RECONCILE)
 
 
 def catch_up(run: Run, *, until: int = 0, passes: int = 200) -> int:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.database import Limits, Session, with_lock_retry
+from partition_playbook.database import Session, Turn, with_lock_retry
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.ledger import Phase
 from partition_playbook.migration import capture, dependents, keys, materialized, reconcile, verify
-from partition_playbook.migration.cutover import Swapped, swap
+from partition_playbook.migration.cutover import Swapped, swap_now
 from partition_playbook.migration.dependents import Kind
 from partition_playbook.migration.run import Direction, Run, sides
+from partition_playbook.migration.turn import turn
 from partition_playbook.names import TableName, clip
 
 log = logging.getLogger(__name__)
@@ -31,13 +32,14 @@ class RolledBack:
 
 def verified_swap(run: Run, direction: Direction, *, occasion: str | None = None) -> Swapped | None:
     """Catch up, verify every row, then swap; Diverged where the two sides are not equal."""
-    now = capture.require_on(run)
-    if now.direction is direction:
-        reconcile.catch_up(run, until=1000)
-        found = verify.content_check(*verify.compare(run))
-        if found.blocks:
-            raise Diverged(found.actual, where=str(run.table), remedy=found.remedy)
-    return swap(run, direction, occasion=occasion)
+    with turn(run, Turn.STEP):
+        now = capture.require_on(run)
+        if now.direction is direction:
+            reconcile.catch_up(run, until=1000)
+            found = verify.content_check(*verify.compare(run))
+            if found.blocks:
+                raise Diverged(found.actual, where=str(run.table), remedy=found.remedy)
+        return swap_now(run, direction, occasion=occasion)
 
 
 def roll_back(run: Run) -> RolledBack:
@@ -49,16 +51,14 @@ def roll_back(run: Run) -> RolledBack:
 
 def abandon(run: Run) -> None:
     """Drop the capture, the shadow and the change log; the original table must be live."""
-    with run.database.session() as session:
-        live = catalog.require(session, run.table)
-        leftovers = _leftovers(run, session)
-    if live.is_partitioned:
-        raise PreconditionFailed("the partitioned table is live", where=str(run.table), remedy="Roll back first")
-    keys.validate_live(run)  # a rollback that died after its swap has not
-    _drop_capture(run)
-    for table in leftovers:
-        _drop(run, table)
-    _end(run, Phase.ABANDONED)
+    with turn(run, Turn.STEP), reconcile.reconciler(run) as session:
+        if catalog.require(session, run.table).is_partitioned:
+            raise PreconditionFailed("the partitioned table is live", where=str(run.table), remedy="Roll back first")
+        keys.validate_live(run)  # a rollback that died after its swap has not
+        _drop_capture(run, session)
+        for table in _leftovers(run, session):
+            _drop(run, session, table)
+        _end(run, session, Phase.ABANDONED)
 
 
 def _leftovers(run: Run, session: Session) -> list[TableName]:
@@ -78,21 +78,28 @@ def finalize(run: Run) -> None:
 
     From here on only the backup leads back.
     """
-    with run.database.session() as session:
-        now = sides(session, run)
+    with turn(run, Turn.STEP):
+        with run.database.session() as session:
+            retired = _retired(run, session)
+        if retired is not None:
+            _require_disposable(run, retired)
+        with reconcile.reconciler(run) as session:
+            if _retired(run, session) is not None:
+                for each in (*materialized.find(session, run.table.retired), run.table.retired):
+                    _drop(run, session, each)
+            # Only now: without it a retired table that still stood could not be compared, had this process died.
+            _drop_capture(run, session)
+            _end(run, session, Phase.FINALIZED)
+
+
+def _retired(run: Run, session: Session) -> catalog.Table | None:
+    """Return the retired table, None where it is gone already; the partitioned one must be live."""
+    now = sides(session, run)
     if not now.live.is_partitioned:
         raise PreconditionFailed(
             "the original table is live", where=str(run.table), remedy="Migrate it first, or roll back to abandon"
         )
-    if now.standby is not None:
-        _require_disposable(run, now.standby)
-        with run.database.session() as session:
-            twins = materialized.find(session, run.table.retired)
-        for each in (*twins, run.table.retired):
-            _drop(run, each)
-    # Only now: without it a retired table that still stood could not be compared any more, had this process died.
-    _drop_capture(run)
-    _end(run, Phase.FINALIZED)
+    return now.standby
 
 
 def _require_disposable(run: Run, retired: catalog.Table) -> None:
@@ -118,17 +125,17 @@ def _require_disposable(run: Run, retired: catalog.Table) -> None:
         )
 
 
-def _drop_capture(run: Run) -> None:
+def _drop_capture(run: Run, session: Session) -> None:
     def attempt(lock_timeout: int) -> None:
-        with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
+        with run.database.within(session, lock_timeout):
             session.run("migration/drop_capture_triggers", table=run.table.identifier)
 
     with_lock_retry(run.database, run.table, attempt)
 
 
-def _drop(run: Run, table: TableName) -> None:
+def _drop(run: Run, session: Session, table: TableName) -> None:
     def attempt(lock_timeout: int) -> None:
-        with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
+        with run.database.within(session, lock_timeout):
             described = catalog.describe(session, table)
             kind = sql.SQL("MATERIALIZED VIEW" if described and described.kind == "m" else "TABLE")
             session.run("migration/drop_table", kind=kind, table=table.identifier)
@@ -136,8 +143,12 @@ def _drop(run: Run, table: TableName) -> None:
     with_lock_retry(run.database, table, attempt)
 
 
-def _end(run: Run, phase: Phase) -> None:
-    with run.database.transaction() as session:
-        parts = {"log": run.table.change_log.identifier, "function": run.table.capture_function.identifier}
-        session.run("migration/drop_capture", **parts)
-        run.ledger.set_phase(session, phase)
+def _end(run: Run, session: Session, phase: Phase) -> None:
+    parts = {"log": run.table.change_log.identifier, "function": run.table.capture_function.identifier}
+
+    def attempt(lock_timeout: int) -> None:
+        with run.database.within(session, lock_timeout):
+            session.run("migration/drop_capture", **parts)
+            run.ledger.set_phase(session, phase)
+
+    with_lock_retry(run.database, run.table.change_log, attempt)

@@ -8,7 +8,7 @@ from functools import partial
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
+from partition_playbook.database import PATIENCE, Limits, LockRetry, Session, with_lock_retry
 from partition_playbook.migration.run import Run, sides
 from partition_playbook.names import TableName
 
@@ -28,8 +28,11 @@ def settle(run: Run, *, workers: int) -> None:
 
 
 def _vacuum(run: Run, partition: TableName) -> None:
-    with run.database.session() as session:
-        vacuum(session, partition)
+    def attempt(lock_timeout: int) -> None:
+        with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
+            vacuum(session, partition)
+
+    with_lock_retry(run.database, partition, attempt, PATIENCE)
 
 
 def vacuum(session: Session, partition: TableName) -> None:

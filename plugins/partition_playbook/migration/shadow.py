@@ -13,11 +13,11 @@ from psycopg import sql
 
 from partition_playbook import catalog, parity
 from partition_playbook.catalog import Grant, Table
-from partition_playbook.database import DrySession, Row, Session
+from partition_playbook.database import PATIENCE, DrySession, Row, Session, with_lock_retry
 from partition_playbook.errors import PreconditionFailed, SourceChanged
 from partition_playbook.intervals import Bounds, between, bounds_at, in_zone
 from partition_playbook.ledger import Phase
-from partition_playbook.migration import capture, dependents, surface
+from partition_playbook.migration import capture, dependents, reconcile, surface
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName, clip
 from partition_playbook.spec import DefaultPartition, TableSpec
@@ -76,14 +76,17 @@ def create(run: Run) -> list[Row]:
     where
     the source is no longer what preflight looked at.
     """
-    with run.database.transaction() as session:
-        before = sides(session, run)
-        _require_unchanged(run, before.live)
-        if before.live.is_partitioned:
-            raise PreconditionFailed("already partitioned", where=str(run.table), remedy="There is nothing to migrate")
-        if before.standby is None:
-            create_tables(run, session, before, planned_bounds(session, run.spec))
-    capture.start(run)
+    with reconcile.reconciler(run) as session:
+        with run.database.block(session):
+            before = sides(session, run)
+            _require_unchanged(run, before.live)
+            if before.live.is_partitioned:
+                raise PreconditionFailed(
+                    "already partitioned", where=str(run.table), remedy="There is nothing to migrate"
+                )
+            if before.standby is None:
+                create_tables(run, session, before, planned_bounds(session, run.spec))
+        capture.start(run, session)
     return run.ledger.loads()
 
 
@@ -213,25 +216,33 @@ def _expected_rows(run: Run, session: Session, bounds: list[Bounds]) -> dict[Bou
 
 def attach(run: Run) -> int:
     """Attach every loaded partition, then the default one; return how many partitions the shadow has."""
+
+    def attempt(lock_timeout: int) -> int:
+        with reconcile.reconciler(run) as session, run.database.within(session, lock_timeout):
+            return _attach(run, session)
+
+    return with_lock_retry(run.database, run.table.shadow, attempt, PATIENCE)
+
+
+def _attach(run: Run, session: Session) -> int:
     pending = [load for load in run.ledger.loads() if load["state"] in ("pending", "loading")]
     if pending:
         names = ", ".join(load["partition_name"] for load in pending)
         raise PreconditionFailed(
             f"not loaded yet: {names}", where=str(run.table.shadow), remedy="Clear those loads to run them again"
         )
-    with run.database.transaction() as session:
-        now = sides(session, run)
-        attached = {each.table for each in catalog.partitions(session, now.partitioned.table_name)}
-        for load in run.ledger.loads():
-            partition = TableName(run.table.schema, load["partition_name"])
-            if partition not in attached:
-                attach_one(run, session, now, partition, bounds_of(load, run.spec))
-        if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
-            create_default(run, session, now)
-        _add_invalid_indexes(session, now)
-        run.ledger.set_phase(session, Phase.ATTACHED)
-        session.note("ledger/mark_attached", {"run_id": run.ledger.run_id})
-        return len(catalog.partitions(session, now.partitioned.table_name))
+    now = sides(session, run)
+    attached = {each.table for each in catalog.partitions(session, now.partitioned.table_name)}
+    for load in run.ledger.loads():
+        partition = TableName(run.table.schema, load["partition_name"])
+        if partition not in attached:
+            attach_one(run, session, now, partition, bounds_of(load, run.spec))
+    if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
+        create_default(run, session, now)
+    _add_invalid_indexes(session, now)
+    run.ledger.set_phase(session, Phase.ATTACHED)
+    session.note("ledger/mark_attached", {"run_id": run.ledger.run_id})
+    return len(catalog.partitions(session, now.partitioned.table_name))
 
 
 def _add_invalid_indexes(session: Session, now: Sides) -> None:
