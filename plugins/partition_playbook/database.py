@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, TypeVar
 
 import psycopg
@@ -324,21 +323,18 @@ class LockRetry:
 PATIENCE = LockRetry(first_ms=20_000, longest_ms=60_000, tries=4)
 
 
-class Turn(StrEnum):
-    """What one session at a time may do with a table."""
-
-    STEP = "step"
-    RECONCILE = "reconcile"
-
-    def of(self, table: TableName) -> str:
-        """Return the name of the advisory lock."""
-        return f"partition_playbook.{self} {table}"
-
-
 def with_lock_retry(
-    database: Database, table: TableName, attempt: Callable[[int], Result], retry: LockRetry | None = None
+    database: Database,
+    table: TableName,
+    attempt: Callable[[int], Result],
+    retry: LockRetry | None = None,
+    *,
+    also: Sequence[TableName] = (),
 ) -> Result:
-    """Call ``attempt(lock_timeout_ms)`` until its locks are granted; LockNotGranted names who held them."""
+    """Call ``attempt(lock_timeout_ms)`` until its locks are granted; LockNotGranted names who held them.
+
+    They are looked for on the table, its siblings, its partitions, what these refer to, and ``also`` on other tables.
+    """
     retry = retry or LockRetry()
     waited = 0.0
     blockers: list[str] = []
@@ -348,15 +344,16 @@ def with_lock_retry(
             return attempt(retry.lock_timeout(count))
         except PASSING as error:
             waited += 1000 * (time.perf_counter() - started)
-            blockers = lock_holders(database, table)
+            blockers = lock_holders(database, (table, table.shadow, table.retired, *also))
             log.warning("attempt %d on %s: %s; held by: %s", count + 1, table, str(error).strip(), "; ".join(blockers))
             time.sleep(retry.pause(count))
     raise LockNotGranted(str(table), waited, retry.tries, blockers)
 
 
-def lock_holders(database: Database, table: TableName) -> list[str]:
-    """Name the sessions that hold a lock on the table or what is locked with it, the oldest transaction first."""
-    values = {"schema": table.schema, "name": table.name, "turns": [each.of(table) for each in Turn]}
+def lock_holders(database: Database, tables: Sequence[TableName], turns: Sequence[str] = ()) -> list[str]:
+    """Name the sessions that hold a lock on tables or what is locked with them, the oldest transaction first."""
+    names = {"schemas": [each.schema for each in tables], "names": [each.name for each in tables]}
+    values = names | {"turns": list(turns)}
     with database.session() as session:
         rows = session.rows("catalog/list_lock_holders", values)
     return [

@@ -20,11 +20,12 @@ import psycopg
 import pytest
 
 from partition_playbook.database import Session
-from partition_playbook.errors import PlaybookError
+from partition_playbook.errors import LockNotGranted, PlaybookError
 from partition_playbook.ledger import Phase
 from partition_playbook.maintenance import upkeep
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.migration import load, rollback
+from partition_playbook.migration import turn as turns
 from partition_playbook.migration.run import Run
 from tests.fixtures import footprint
 from tests.fixtures.proxy import Proxy
@@ -206,3 +207,14 @@ def test_the_session_that_loads_holds_the_locks_that_keep_others_away(
         STEPS["load_partition"](take_over(dsn))
     assert found
     assert all(found)
+
+
+def test_whoever_has_the_turn_is_named(
+    run: Run, readings: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings(10)
+    monkeypatch.setattr(turns, "PATIENCE_MS", 50)
+    with turns.turn(run, turns.Turn.STEP) as session:
+        pid = session.connection.info.backend_pid
+        with pytest.raises(LockNotGranted, match=rf"pid {pid} user \S+ application 'partition_playbook' its turn for"):
+            rollback.abandon(run)

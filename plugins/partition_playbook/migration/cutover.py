@@ -11,13 +11,13 @@ from psycopg import sql
 
 from partition_playbook import parity
 from partition_playbook.catalog import Table
-from partition_playbook.database import LockRetry, Session, Turn, with_lock_retry
+from partition_playbook.database import LockRetry, Session, with_lock_retry
 from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
 from partition_playbook.ledger import Phase
 from partition_playbook.migration import capture, dependents, keys, materialized, reconcile, surface
 from partition_playbook.migration.dependents import Dependent
 from partition_playbook.migration.run import Direction, Run, Sides, sides
-from partition_playbook.migration.turn import turn
+from partition_playbook.migration.turn import Turn, turn
 from partition_playbook.names import TableName, clip
 from partition_playbook.parity import Difference, Facts
 from partition_playbook.sql import statement

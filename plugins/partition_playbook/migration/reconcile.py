@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 
 import psycopg
 
-from partition_playbook.database import Session, Turn, with_lock_retry
+from partition_playbook.database import Session, with_lock_retry
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.migration import capture
 from partition_playbook.migration.run import Run, Sides, sides
-from partition_playbook.migration.turn import turn
+from partition_playbook.migration.turn import Turn, turn
 from partition_playbook.sql import columns
 
 log = logging.getLogger(__name__)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.database import Session, Turn, with_lock_retry
+from partition_playbook.database import Session, with_lock_retry
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.ledger import Phase
 from partition_playbook.migration import capture, dependents, keys, materialized, reconcile, verify
 from partition_playbook.migration.cutover import Swapped, swap_now
 from partition_playbook.migration.dependents import Kind
 from partition_playbook.migration.run import Direction, Run, sides
-from partition_playbook.migration.turn import turn
+from partition_playbook.migration.turn import Turn, turn
 from partition_playbook.names import TableName, clip
 
 log = logging.getLogger(__name__)

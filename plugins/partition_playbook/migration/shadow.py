@@ -221,7 +221,8 @@ def attach(run: Run) -> int:
         with reconcile.reconciler(run) as session, run.database.within(session, lock_timeout):
             return _attach(run, session)
 
-    return with_lock_retry(run.database, run.table.shadow, attempt, PATIENCE)
+    loaded = [TableName(run.table.schema, each["partition_name"]) for each in run.ledger.loads()]
+    return with_lock_retry(run.database, run.table.shadow, attempt, PATIENCE, also=loaded)
 
 
 def _attach(run: Run, session: Session) -> int:
