@@ -48,9 +48,15 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def dag_runs(tmp_path_factory: pytest.TempPathFactory, tables: Path) -> Iterator[DagRuns]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where Airflow keeps its metadata, its logs and the artifacts."""
+    return tmp_path_factory.mktemp("airflow")
+
+
+@pytest.fixture(scope="session")
+def dag_runs(home: Path, tables: Path) -> Iterator[DagRuns]:
     """Return the process that runs DAGs."""
-    with DagRuns(tmp_path_factory.mktemp("airflow"), tables) as runs:
+    with DagRuns(home, tables) as runs:
         yield runs
 
 

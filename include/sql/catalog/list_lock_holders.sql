@@ -1,4 +1,4 @@
--- purpose: Name the sessions that hold a lock on tables, on their partitions and on what they refer to, or whose turn it is
+-- purpose: Name the sessions that hold a lock on tables, on their partitions and on what they refer to, or whose turn it is; of a statement no value, which may be a secret
 -- params: schemas, names, turns
 -- returns: rows
 -- lock: none
@@ -27,7 +27,7 @@ SELECT a.pid,
        a.application_name,
        string_agg(held.what, ', ' ORDER BY held.what) AS modes,
        date_trunc('milliseconds', clock_timestamp() - coalesce(a.xact_start, a.state_change))::text AS age,
-       left(btrim(regexp_replace(a.query, '\s+', ' ', 'g')), 120) AS query
+       left(btrim(regexp_replace(regexp_replace(regexp_replace(a.query, '[''$].*', '…'), '\m[0-9][\w.]*', '?', 'g'), '\s+', ' ', 'g')), 120) AS query
   FROM held
   JOIN pg_stat_activity a USING (pid)
  WHERE a.pid <> pg_backend_pid()

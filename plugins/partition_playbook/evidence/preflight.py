@@ -13,7 +13,7 @@ from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.evidence import carried, source, surroundings
 from partition_playbook.evidence.precondition import Look, make
-from partition_playbook.evidence.privileges import no_look, privileges, statistics_privilege
+from partition_playbook.evidence.privileges import lent_rights, no_look, privileges, statistics_privilege
 from partition_playbook.migration import shadow
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import Mode, RunParams
@@ -99,7 +99,7 @@ def _table(session: Session, run: Run, params: RunParams) -> Iterator[Check]:
 
 
 def _every_check(look: Look) -> Iterator[Check]:
-    yield from make(look, (*source.SHAPE, privileges, statistics_privilege, *source.KEYS))
+    yield from make(look, (*source.SHAPE, privileges, lent_rights, statistics_privilege, *source.KEYS))
     typed = list(make(look, (source.partition_type,)))
     yield from typed
     if any(each.blocks for each in typed):

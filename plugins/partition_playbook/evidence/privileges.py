@@ -113,6 +113,21 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + more
 
 
+def lent_rights(look: Look) -> Check:
+    """Name the functions of other roles that a run may call with its own rights."""
+    rows = look.session.rows("preflight/list_borrowers", look.name | {"ledger_schema": LEDGER_SCHEMA})
+    role = look.session.connection.info.user
+    return check(
+        "lent_rights",
+        not rows,
+        expected=f"no function of another role that runs with the rights of {role}",
+        actual="; ".join(f"{row['function']} of {row['owner']}" for row in rows) or "none",
+        severity=Severity.WARNING,
+        remedy=f"Read them, and let {role} have no more rights than a run needs: never a superuser's",
+        evidence={"superuser": bool(_found(look)["superuser"])},
+    )
+
+
 def statistics_privilege(look: Look) -> Check:
     """Tell whether the role sees the age and the statements of other sessions."""
     found = _found(look)

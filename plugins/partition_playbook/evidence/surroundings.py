@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from http.client import HTTPException
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -234,7 +235,7 @@ def _answer(url: str) -> str:
             return "ok"
     except URLError as error:
         return str(error.reason) if not hasattr(error, "code") else f"status {error.code}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         return type(error).__name__
 
 
