@@ -238,7 +238,7 @@ def test_who_is_in_the_way_is_named_without_values(
     monkeypatch.setattr(surroundings, "LONG_SECONDS", -1)
     with connect() as other:
         other.execute(statement)
-        (holder,) = lock_holders(small.database, small.table)
+        (holder,) = lock_holders(small.database, [small.table])
         checked = {each.name: each for each in preflight.checks(small, RunParams())}["long_transactions"]
     assert holder.endswith(f": {told}")
     assert checked.actual.endswith(told)
