@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from partition_playbook.errors import LockNotGranted
+from partition_playbook.errors import LockNotGranted, OutOfResources
 from partition_playbook.names import TableName
 from partition_playbook.sql import Statement, statement
 
@@ -32,6 +32,8 @@ SAFE_PATH = "pg_catalog, pg_temp"
 MARK = "/* partition_playbook */"
 # Errors that pass by themselves: lock not available, deadlock, serialization failure.
 PASSING = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+INSUFFICIENT_RESOURCES = "53"  # the class of SQLSTATE: disk, memory, connections, limits of the configuration
 
 
 @dataclass(frozen=True)
@@ -216,8 +218,10 @@ class Database:
             yield session
             self._flush(session)
             session.rows("ledger/leave_session")
-        except BaseException:
+        except BaseException as error:
             session.connection.close()
+            if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(INSUFFICIENT_RESOURCES):
+                raise _out_of_resources(error) from error
             raise
         session.connection.read_only = None
         self._idle.append(session.connection)
@@ -294,6 +298,15 @@ def _prepared(connection: psycopg.Connection[Any]) -> psycopg.Connection[Row]:
     connection.prepare_threshold = None
     connection.row_factory = dict_row
     return connection
+
+
+def _out_of_resources(error: psycopg.Error) -> OutOfResources:
+    return OutOfResources(
+        error.diag.message_primary or str(error),
+        where="the server",
+        remedy="What this step had begun is undone and the application is not held up. Make room, then clear this task "
+        "to go on",
+    )
 
 
 def _close_all(connections: list[psycopg.Connection[Row]]) -> None:

@@ -8,10 +8,13 @@ PlaybookError
 │   └── ToolMissing          pg_dump or pg_restore is absent or older than the server
 ├── SourceChanged            the source changed shape after the shadow was made
 ├── Diverged                 two tables that must be equal are not
+│   └── CaptureLost          the change log was full: the application went on, its writes were not captured
 └── TryAgain                 nothing is wrong but time: a retry or a resume can help
     ├── LockNotGranted
     ├── SplitUnderWay
-    └── CatchUpTooSlow
+    ├── CatchUpTooSlow
+    ├── OutOfResources       the server has no disk, memory or connection left
+    └── StillBusy            paused, or the server is busier than the spec allows, for hours
 """
 
 from __future__ import annotations
@@ -61,6 +64,10 @@ class Diverged(PlaybookError):
     """Stop because two tables that must hold the same rows do not."""
 
 
+class CaptureLost(Diverged):
+    """Stop because the capture gave up so that the application could go on."""
+
+
 class TryAgain(PlaybookError):
     """Stop for now; the state is consistent and the step may be run again."""
 
@@ -80,6 +87,14 @@ class LockNotGranted(TryAgain):
 
 class SplitUnderWay(TryAgain):
     """Leave a default partition alone that another run splits."""
+
+
+class OutOfResources(TryAgain):
+    """Stop because the server has no disk, memory or connection left; what was begun is undone."""
+
+
+class StillBusy(TryAgain):
+    """Give up waiting until the run is no longer paused and the server calm."""
 
 
 class CatchUpTooSlow(TryAgain):

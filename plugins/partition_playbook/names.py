@@ -69,6 +69,11 @@ class TableName:
         return TableName(LEDGER_SCHEMA, clip(f"{self.schema}_{self.name}", "_capture"))
 
     @property
+    def capture_loss(self) -> TableName:
+        """Return the sequence that is called when the capture gives up."""
+        return TableName(LEDGER_SCHEMA, clip(f"{self.schema}_{self.name}", "_loss"))
+
+    @property
     def identifier(self) -> sql.Identifier:
         """Return the quoted, schema-qualified name for a statement."""
         return sql.Identifier(self.schema, self.name)
@@ -78,6 +83,11 @@ class TableName:
         """Return where SQL of the application finds its names: nothing in its schema comes before PostgreSQL's own."""
         names = (sql.Identifier(each) for each in ("pg_catalog", self.schema, "pg_temp"))
         return sql.SQL(", ").join(names).as_string(None)
+
+    @property
+    def quoted(self) -> str:
+        """Return the identifier as the text that PostgreSQL reads a name from."""
+        return self.identifier.as_string(None)
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"

@@ -8,12 +8,13 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, overload
 
-from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, get_current_context, task
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, Variable, get_current_context, task
 from pydantic import BaseModel
 
 from partition_playbook.database import Database
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 ARTIFACTS_VARIABLE = "PARTITION_PLAYBOOK_ARTIFACTS"
 LOADS_POOL_VARIABLE = "PARTITION_PLAYBOOK_LOADS_POOL"
+PAUSE_VARIABLE = "partition_playbook_pause"
 
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
@@ -89,14 +91,20 @@ def attach_run(spec: TableSpec, run_id: str, task_id: str) -> Run:
     section = task_id.split(".")[0].removeprefix("go_no_go_")
     ledger = Ledger(open_database(spec.connection, timezone=spec.timezone), run_id, section)
     database = open_database(spec.connection, timezone=spec.timezone, application=f"partition_playbook {task_id}")
-    return Run(spec, database.with_sink(ledger.sink), ledger)
+    return Run(spec, database.with_sink(ledger.sink), ledger, partial(is_paused, spec))
+
+
+def is_paused(spec: TableSpec) -> bool:
+    """Tell whether a person has written this table, or ``all``, into the Airflow Variable that pauses loads."""
+    named = re.split(r"[\s,]+", Variable.get(PAUSE_VARIABLE, default=""))
+    return not {"all", spec.table, str(spec.name)}.isdisjoint(named)
 
 
 def current_run(context: Mapping[str, Any]) -> Run:
     """Return the run of the current task, with the spec as it was when the run was opened."""
     spec = load_spec(run_params(context).table)
     run = attach_run(spec, context["run_id"], context["ti"].task_id)
-    return Run(validated(TableSpec, run.ledger.run()["spec"], where="ledger"), run.database, run.ledger)
+    return replace(run, spec=validated(TableSpec, run.ledger.run()["spec"], where="ledger"))
 
 
 def standing_run(context: Mapping[str, Any]) -> Run:

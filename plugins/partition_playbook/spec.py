@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 import pendulum
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.intervals import Interval
@@ -188,6 +197,28 @@ class Hold(_Value):
         return (self.since or last) <= last and (self.until is None or self.until >= lower.date())
 
 
+class Throttle(_Value):
+    """How busy the server may be before a migration waits; null is no such limit."""
+
+    max_replica_lag: Annotated[timedelta, Field(gt=timedelta(0))] | None = timedelta(minutes=1)
+    max_active_connections: Annotated[float, Field(gt=0)] | None = 0.9
+    max_running: Annotated[int, Field(ge=0)] | None = None
+
+    def most_connections(self, possible: int) -> float | None:
+        """Return how many connections there may be: a number up to 1 is a share of those that are possible."""
+        given = self.max_active_connections
+        return given * possible if given is not None and given <= 1 else given
+
+    def __str__(self) -> str:
+        lag = self.max_replica_lag
+        limits = {
+            "replica lag": f"{lag.total_seconds():g} s" if lag else None,
+            "connections": f"{self.max_active_connections:g}" if self.max_active_connections else None,
+            "running sessions": self.max_running,
+        }
+        return ", ".join(f"{name} up to {most}" for name, most in limits.items() if most is not None) or "no limit"
+
+
 def _within_the_calendar(period: str) -> str:
     try:
         _back(pendulum.now("UTC"), period)
@@ -275,6 +306,8 @@ class TableSpec(_Value):
     premake: int = Field(3, ge=1, le=120)
     retention: Retention | None = None
     default_partition: DefaultPartition = DefaultPartition.KEEP
+    throttle: Throttle = Throttle()
+    change_log_limit: Annotated[ByteSize, Field(gt=0)] | None = None
     connection: str = Field("partition_playbook_db", pattern=r"^[A-Za-z0-9_.-]{1,250}$")
     distinct: tuple[str, ...] = ()
     queries: Annotated[tuple[Query, ...], AfterValidator(_distinct_names)] = DEFAULT_QUERIES

@@ -438,7 +438,7 @@ def absent(path: Path, **_: object) -> None:
 
 def test_disk_of_another_host_is_not_guessed(run: Run, readings: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
     readings(0)
-    monkeypatch.setattr(surroundings.Path, "stat", absent)
+    monkeypatch.setattr(Path, "stat", absent)
     check = found(run, RunParams(mode="rehearse", accept_weaker_uniqueness=True, backup="skip"))["disk"]
     assert check.outcome is Outcome.SKIPPED
     assert "not on this host" in check.actual

@@ -6,7 +6,16 @@ import pendulum
 import pytest
 
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.spec import TABLES_VARIABLE, Retention, RunParams, TableSpec, load_spec, spec_names, validated
+from partition_playbook.spec import (
+    TABLES_VARIABLE,
+    Retention,
+    RunParams,
+    TableSpec,
+    Throttle,
+    load_spec,
+    spec_names,
+    validated,
+)
 
 
 @pytest.fixture
@@ -122,3 +131,26 @@ def test_a_retention_with_everything_survives_the_ledger(tables: Path) -> None:
     )
     spec = load_spec("t")
     assert validated(TableSpec, spec.model_dump(mode="json"), where="ledger") == spec
+
+
+@pytest.mark.parametrize(
+    ("given", "connections"),
+    [({}, 90), ({"max_active_connections": 1}, 100), ({"max_active_connections": 40}, 40), (None, None)],
+)
+def test_a_share_of_connections_is_one_up_to_1(given: dict[str, float] | None, connections: float | None) -> None:
+    found = Throttle.model_validate({"max_active_connections": None} if given is None else given)
+    assert found.most_connections(100) == connections
+
+
+def test_throttle_and_limit_survive_the_ledger() -> None:
+    text = {"max_replica_lag": "00:00:30", "max_running": 8}
+    spec = TableSpec(table="t", partition_by="at", throttle=text, change_log_limit="2 GiB")  # type: ignore[arg-type]
+    assert spec.change_log_limit == 2 << 30
+    assert str(spec.throttle) == "replica lag up to 30 s, connections up to 0.9, running sessions up to 8"
+    assert TableSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+@pytest.mark.parametrize("wrong", [{"max_replica_lag": 0}, {"max_running": -1}, {"max_active_connections": 0}])
+def test_a_throttle_that_lets_nothing_begin_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidSpec, match=f"throttle.{next(iter(wrong))}"):
+        validated(TableSpec, {"table": "t", "partition_by": "at", "throttle": wrong}, where="t.yaml")

@@ -1,9 +1,10 @@
--- purpose: Read how many bytes a load has written so far, and how many a row of the source takes
--- params: schema, name, source
+-- purpose: Read how many bytes a load has written so far, how many a row of the source and the change log take
+-- params: schema, name, source, log
 -- returns: row
 -- lock: none
 -- transaction: one
 -- rerun: safe because it only reads
 SELECT coalesce(pg_relation_size(to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))), 0) AS bytes,
        (SELECT pg_relation_size(c.oid) / greatest(c.reltuples, 1) FROM pg_class c
-         WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(source)s::text))) AS row_bytes
+         WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(source)s::text))) AS row_bytes,
+       pg_relation_size(to_regclass(%(log)s)) AS log_bytes

@@ -18,7 +18,8 @@ from partition_playbook.errors import PreconditionFailed
 from partition_playbook.evidence import pg_tools, statement_statistics
 from partition_playbook.evidence.precondition import Look
 from partition_playbook.intervals import in_zone
-from partition_playbook.migration import materialized
+from partition_playbook.migration import capture, materialized
+from partition_playbook.migration.throttle import excesses
 from partition_playbook.names import LEDGER_SCHEMA, clip
 from partition_playbook.spec import Backup
 
@@ -92,7 +93,7 @@ def disk(look: Look) -> Check:
     """Compare the estimate with the free disk, where the server's disk is this host's."""
     generated = look.params.synthetic_rows * SYNTHETIC_ROW_BYTES
     size = look.session.value("migration/find_size", look.name) + generated
-    change_log = max(size // 20, 64_000_000)
+    change_log = int(capture.INDEXED * capture.limit(look.run.spec, size))
     needed = int(1.1 * size) + change_log + generated
     expected = f"{needed / 1e6:.0f} MB free for the shadow and the change log"
     found = find_disk(look.session)
@@ -103,13 +104,33 @@ def disk(look: Look) -> Check:
         found.free_bytes >= needed,
         expected=expected,
         actual=f"{found.free_bytes / 1e6:.0f} MB free",
-        remedy="Give the server more disk; both tables exist until partition_finalize",
+        remedy="Give the server more disk, or the spec a smaller change_log_limit; both tables exist until "
+        "partition_finalize",
         evidence={
             "needed_bytes": needed,
             "free_bytes": found.free_bytes,
             "table_bytes": size,
             "change_log_bytes": change_log,
         },
+    )
+
+
+def throttle(look: Look) -> Check:
+    """Warn where loads would wait from the start, or where this role may not see how busy the server is."""
+    limits, load = look.run.spec.throttle, look.session.row("migration/measure_load")
+    unseen = not load["sees_all"] and (limits.max_replica_lag or limits.max_running is not None)
+    problems = [text for _, text in excesses(limits, load)]
+    if unseen:
+        problems.append("this role may not see replicas and other sessions' work")
+    return check(
+        "throttle",
+        not problems,
+        expected=f"{limits}",
+        actual="; ".join(problems)
+        or f"{load['connections']} connections, {load['running']} sessions at work, "
+        f"replica lag {load['replica_lag'] or 0:.0f} s",
+        severity=Severity.WARNING,
+        remedy="Loads wait as long as a limit is exceeded: change `throttle` in the spec, or GRANT pg_read_all_stats",
     )
 
 
@@ -242,6 +263,7 @@ def _answer(url: str) -> str:
 CHECKS = (
     no_standing_run,
     disk,
+    throttle,
     long_transactions,
     prepared_transactions,
     event_triggers,

@@ -235,12 +235,13 @@ def _indexes_by_partition(found: Sequence[Row]) -> dict[str, list[str]]:
 
 def capture_check(run: Run, session: Session) -> Check:
     """Return the check that writes to the live table are captured for the way back."""
-    on = capture.is_on(session, run.table)
+    lost = capture.loss(session, run)
+    on = capture.is_on(session, run.table) and not lost
     return check(
         "capture_on",
         on,
         expected="every write to the live table is captured, so that a rollback keeps it",
-        actual="captured" if on else "a trigger of the capture is missing or disabled",
+        actual="captured" if on else lost or "a trigger of the capture is missing or disabled",
         remedy="Do not roll back by swapping: writes since the capture went off would be lost",
     )
 

@@ -228,6 +228,7 @@ def catch_up(run: Run, session: Session, now: Sides) -> None:
 
 def finish(run: Run, session: Session, before: Sides, expected: str) -> int:
     """Apply what is left under the lock and make sure that nothing is; raise where the swap must not happen."""
+    capture.require_whole(session, run)
     waiting = capture.count(session, run)
     if waiting > BACKLOG_UNDER_LOCK:
         raise CatchUpTooSlow(str(run.table), waiting, BACKLOG_UNDER_LOCK)

@@ -17,7 +17,7 @@ from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.database import PATIENCE, Database, Limits, Row, Session, with_lock_retry
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.migration import surface
+from partition_playbook.migration import capture, surface, throttle
 from partition_playbook.migration.run import Run, sides
 from partition_playbook.migration.shadow import bounds_of
 from partition_playbook.names import TableName
@@ -42,7 +42,7 @@ class Loaded:
 
 
 def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
-    """Load one partition of the shadow from the source.
+    """Load one partition of the shadow from the source, once the application leaves room.
 
     A load that fails leaves the partition empty; a load that is done already is not done again. At most ``workers``
     loads of
@@ -54,6 +54,8 @@ def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
         if load["state"] in ("loaded", "attached"):
             log.info("%s is loaded already", name)
         else:
+            throttle.wait_until_calm(run)
+            capture.require_whole(session, run)
             session.note("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": name})
             with _progress(run, load):
                 _load(run, session, load, workers)
@@ -189,10 +191,14 @@ def _watch(database: Database, table: TableName, load: Row, done: threading.Even
 
 def _so_far(database: Database, table: TableName, load: Row, seconds: float) -> str:
     values = {"schema": table.schema, "name": load["partition_name"], "source": table.name}
+    values["log"] = table.change_log.quoted
     # The key takes the table for itself until the load commits: whoever looks must not wait for that.
     with database.session(Limits(lock_timeout=100)) as session:
         seen = session.row("migration/watch_load", values)
     rows = int(seen["bytes"] / max(seen["row_bytes"], 1))
     rate = rows / seconds
     left = max(load["expected_rows"] - rows, 0) / max(rate, 1)
-    return f"about {rows} of {load['expected_rows']} rows, {rate:.0f} rows/s, {left:.0f} s left before its indexes"
+    return (
+        f"about {rows} of {load['expected_rows']} rows, {rate:.0f} rows/s, {left:.0f} s left before its indexes; "
+        f"change log {seen['log_bytes'] / 1e6:.0f} MB"
+    )

@@ -47,7 +47,10 @@ def _estimate(run: Run, params: RunParams, session: DrySession) -> Iterator[str]
     yield f"plan for {run.table}, {params.load_workers} load workers; nothing is changed"
     yield f"about {found['estimated_rows']} rows from {found['oldest']} to {found['newest']}"
     yield f"{size / 1e6:.0f} MB with indexes"
+    limit = capture.limit(run.spec, size)
     yield f"disk needed beside the source: about {1.1 * size / 1e6:.0f} MB until partition_finalize"
+    yield f"disk for the change log: at most {capture.INDEXED * limit / 1e6:.0f} MB; then the capture gives up"
+    yield f"loads and reconciles wait for: {run.spec.throttle}"
     yield f"order of the heap against {run.spec.partition_by}: {ordered:.2f} (1 is in order, 0 is at random)"
 
 

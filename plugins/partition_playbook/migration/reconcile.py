@@ -10,7 +10,7 @@ import psycopg
 
 from partition_playbook.database import Session, with_lock_retry
 from partition_playbook.errors import Diverged, PreconditionFailed
-from partition_playbook.migration import capture
+from partition_playbook.migration import capture, throttle
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.migration.turn import Turn, turn
 from partition_playbook.sql import columns
@@ -25,21 +25,28 @@ def reconciler(run: Run) -> AbstractContextManager[Session]:
     return turn(run, Turn.RECONCILE)
 
 
-def catch_up(run: Run, *, until: int = 0, passes: int = 200) -> int:
-    """Reconcile until at most ``until`` changes wait, or ``passes`` batches are done; return what waits."""
+def catch_up(run: Run, *, until: int = 0, passes: int = 200, yielding: bool = False) -> int:
+    """Reconcile until at most ``until`` changes wait, or ``passes`` batches are done; return what waits.
 
-    def attempt(lock_timeout: int) -> int:
-        with reconciler(run) as session:
-            now = sides(session, run)
-            now.require_same_columns()
-            for _ in range(passes):
-                if not reconcile_batch(run, session, now):
-                    break
-                if (waiting := capture.count(session, run)) <= until:
-                    return waiting
-            return capture.count(session, run)
+    Where it is ``yielding``, it waits between two batches until the application leaves room; nobody waits for it then,
+    as it has given up being the one reconciler.
+    """
+    for _ in range(passes):
+        taken, waiting = with_lock_retry(run.database, run.table, lambda _: _one_batch(run))
+        if not taken or waiting <= until:
+            break
+        if yielding:
+            throttle.wait_until_calm(run)
+    return waiting
 
-    return with_lock_retry(run.database, run.table, attempt)
+
+def _one_batch(run: Run) -> tuple[int, int]:
+    """Reconcile one batch; return how many changes it took off the log and how many wait."""
+    with reconciler(run) as session:
+        capture.require_whole(session, run)
+        now = sides(session, run)
+        now.require_same_columns()
+        return reconcile_batch(run, session, now), capture.count(session, run)
 
 
 def reconcile_batch(run: Run, session: Session, now: Sides) -> int:

@@ -117,6 +117,12 @@ def _require_disposable(run: Run, retired: catalog.Table) -> None:
             where=str(retired.table_name),
             remedy="Move them to the live table first",
         )
+    with run.database.session() as session:
+        lost = capture.loss(session, run)
+    if lost:
+        log.warning("%s: %s", run.table, lost)
+        run.ledger.tell(f"{lost}: the retired table can't be compared any more before it is dropped")
+        return
     reconcile.catch_up(run, until=1000)
     found = verify.content_check(*verify.compare(run))
     if found.blocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,11 +36,12 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One migration: the spec, the database and the ledger that it writes to."""
+    """One migration: the spec, the database, the ledger that it writes to, and whether a person holds it."""
 
     spec: TableSpec
     database: Database
     ledger: Ledger
+    paused: Callable[[], bool] = lambda: False
 
     @property
     def table(self) -> TableName:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.database import PATIENCE, Limits, LockRetry, Session, with_lock_retry
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.migration import throttle
 from partition_playbook.migration.run import Run, sides
 from partition_playbook.names import TableName
 
@@ -22,9 +25,16 @@ def settle(run: Run, *, workers: int) -> None:
     with run.database.session() as session:
         shadow = sides(session, run).partitioned.table_name
         partitions = [each.table for each in catalog.partitions(session, shadow)]
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(partial(_vacuum, run), partitions))
-    analyze_parent(run, shadow)
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(partial(_vacuum, run), partitions))
+        analyze_parent(run, shadow)
+    except psycopg.errors.UndefinedTable as error:
+        raise PreconditionFailed(
+            f"what was to be settled is gone: {error.diag.message_primary}",
+            where=str(shadow),
+            remedy="A rollback dropped it meanwhile: start a new run",
+        ) from error
 
 
 def _vacuum(run: Run, partition: TableName) -> None:
@@ -32,6 +42,7 @@ def _vacuum(run: Run, partition: TableName) -> None:
         with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
             vacuum(session, partition)
 
+    throttle.wait_until_calm(run)
     with_lock_retry(run.database, partition, attempt, PATIENCE)
 
 

@@ -13,7 +13,7 @@ from partition_playbook.evidence import preflight, validation, workload
 from partition_playbook.migration import cutover as engine
 from partition_playbook.migration import load as loading
 from partition_playbook.migration import plan as planning
-from partition_playbook.migration import reconcile, verify
+from partition_playbook.migration import reconcile, throttle, verify
 from partition_playbook.migration import rollback as undoing
 from partition_playbook.migration import settle as settling
 from partition_playbook.migration import shadow as building
@@ -65,7 +65,8 @@ def attach_partitions(run: Run, params: RunParams) -> int:
 @playbook_task
 def verify_online(run: Run) -> None:
     """Catch up with the writers, compare every row of both tables, and try the application's statements."""
-    reconcile.catch_up(run, until=1000)
+    throttle.wait_until_calm(run)
+    reconcile.catch_up(run, until=1000, yielding=True)
     content = verify.content_check(*verify.compare(run), name="row_content_before_cutover")
     run.ledger.record([content, validation.parity_check(run, name="parity_before_cutover")])
     run.ledger.record(workload.checks(run))
@@ -97,6 +98,7 @@ def approve_cutover() -> ApprovalOperator:
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def cut_over(run: Run) -> None:
     """Swap the two tables' names in one short transaction."""
+    reconcile.catch_up(run, until=1000, yielding=True)  # an approval may have taken days
     engine.swap(run, Direction.FORWARD)
 
 
