@@ -26,8 +26,9 @@ test: $(LOCKED) ## Run the tests, one process a core, each with a server of its 
 test-servers: $(LOCKED) ## Run the engine's tests on PostgreSQL 14-18, or on those in SERVERS="15 17"; TESTS= names some
 	$(RUN) staging.servers $(SERVERS) $(TESTS)
 
-soak: $(LOCKED) ## Make up tables and histories of writes for half an hour, other ones than `make test` has
-	$(RUN) pytest --hypothesis-profile soak tests/sql/test_properties.py
+soak: $(LOCKED) ## Make up tables and histories of writes for half an hour, then strike the steps for MINUTES=10; SEED= again
+	$(RUN) pytest --hypothesis-profile soak $(if $(SEED),--hypothesis-seed $(SEED)) tests/sql/test_properties.py
+	$(RUN) tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 check: $(LOCKED) ## Lint, check the format and the types
 	$(RUN) ruff check

@@ -1,0 +1,138 @@
+"""One stroke: a fault of some kind at some request of some step, then on or back, and a look at every row."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Executor, ThreadPoolExecutor
+from enum import StrEnum
+from functools import partial
+
+import psycopg
+
+from partition_playbook.errors import PlaybookError
+from partition_playbook.ledger import Phase
+from staging.record import Comparison
+from staging.writers import Writers
+from tests.fixtures import footprint
+from tests.fixtures.proxy import Deed, Proxy, Strike
+from tests.fixtures.scenario_writer import wait_until
+from tests.fixtures.stages import COMPARABLE, STEPS, Stages, go_back, take_over, verify_online
+
+OURS = "datname = current_database() AND application_name LIKE 'partition\\_playbook%'"
+TERMINATE = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}"
+WAITING = f"SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND {OURS}"
+LEFT = f"""
+SELECT FROM pg_stat_activity WHERE {OURS} AND state <> 'idle'
+ UNION ALL
+SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory' AND datname = current_database()
+"""
+LOCKING = "SELECT FROM pg_locks WHERE relation = 'partition_playbook.events'::regclass AND mode = 'ExclusiveLock'"
+# What the server does when one of its processes dies: it ends all others at once and recovers from its log.
+CRASH = "COPY (SELECT) TO PROGRAM 'kill -KILL {}'"
+
+
+class Fault(StrEnum):
+    """What strikes."""
+
+    UNHEARD = Strike.UNHEARD.value
+    UNTOLD = Strike.UNTOLD.value
+    TERMINATED = "every session terminated"
+    HELD_UP = "every session terminated inside a statement that is held up"
+    CRASHED = "the whole server crashed"
+
+
+def deed(fault: Fault, dsn: str, aside: Executor, over: threading.Event) -> Strike | Deed:
+    """Return what a proxy does at the request; what goes on ``aside`` ends when the step is ``over``."""
+    match fault:
+        case Fault.UNHEARD | Fault.UNTOLD:
+            return Strike(fault.value)
+        case Fault.TERMINATED:
+            return partial(execute, dsn, TERMINATE)
+        case Fault.HELD_UP:
+            return partial(hold_up, dsn, aside, over)
+        case Fault.CRASHED:
+            return partial(crash, dsn)
+
+
+def execute(dsn: str, statement: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
+
+
+def hold_up(dsn: str, aside: Executor, over: threading.Event) -> None:
+    """Let the next transaction that writes to the ledger wait, and terminate it there."""
+
+    def work() -> None:
+        with psycopg.connect(dsn) as blocker, psycopg.connect(dsn, autocommit=True) as watcher:
+            blocker.execute("LOCK TABLE partition_playbook.events IN EXCLUSIVE MODE")
+            while not over.wait(0.01):
+                if watcher.execute(WAITING).fetchall():
+                    watcher.execute(TERMINATE)
+                    return
+
+    aside.submit(work)
+    with psycopg.connect(dsn, autocommit=True) as watcher:
+        # Granted or not: the transaction that is struck may hold the ledger itself until it has committed.
+        wait_until(lambda: bool(watcher.execute(LOCKING).fetchall()), "the ledger's lock is asked for")
+
+
+def crash(dsn: str) -> None:
+    """Kill one process of the server, which then ends all others without a word, and recovers."""
+    with psycopg.connect(dsn, autocommit=True) as victim, psycopg.connect(dsn, autocommit=True) as killer:
+        try:
+            killer.execute(CRASH.format(victim.info.backend_pid))  # type: ignore[call-overload]
+            wait_until(lambda: is_gone(victim), "the server crashed")
+        except psycopg.OperationalError:
+            pass
+    wait_until(lambda: answers(dsn), "the server recovered")
+
+
+def is_gone(connection: psycopg.Connection) -> bool:
+    connection.execute("SELECT 1")
+    return False
+
+
+def answers(dsn: str) -> bool:
+    try:
+        execute(dsn, "SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def strike(stages: Stages, name: str, fault: Fault, at: int, *, back: bool, writers: int = 1) -> Comparison:
+    """Strike a step at a request, go on or back, look at the objects; return what the writers say of the rows."""
+    with stages.copy(name) as dsn, Writers(dsn, writers, rate=100, seed=at, late=0) as application:
+        # A sequence that was copied with its database would give its numbers again after a crash: its log is elsewhere.
+        execute(dsn, "CHECKPOINT")
+        let_write(application)
+        over = threading.Event()
+        with Proxy(dsn) as proxy, ThreadPoolExecutor(1) as aside:
+            proxy.arm(at, deed(fault, dsn, aside, over))
+            try:
+                STEPS[name](take_over(proxy.conninfo))
+            except (psycopg.Error, PlaybookError):
+                if not proxy.has_struck:
+                    raise
+            finally:
+                over.set()
+            assert proxy.has_struck
+        let_write(application)
+        run = take_over(dsn)
+        (go_back if back else STEPS[name])(run)
+        let_write(application)
+        application.pause()
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            found, wanted = footprint.objects(connection), stages.objects["" if back else name]
+            assert found == wanted, f"left: {found - wanted}, missing: {wanted - found}"
+            if Phase(run.ledger.run()["phase"]) in COMPARABLE:
+                verify_online(run)
+            wait_until(lambda: not connection.execute(LEFT).fetchall(), "no session of the playbook is left")
+        if fault is not Fault.CRASHED:
+            assert application.errors == ()
+        return application.compare()
+
+
+def let_write(application: Writers) -> None:
+    wanted = application.writes + 5
+    wait_until(lambda: application.writes >= wanted, "the application writes")
