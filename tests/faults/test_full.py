@@ -25,8 +25,8 @@ from pydantic import ByteSize
 from partition_playbook.database import Database
 from partition_playbook.errors import CaptureLost, OutOfResources
 from partition_playbook.ledger import Ledger
-from partition_playbook.migration import capture
-from partition_playbook.migration.run import Run
+from partition_playbook.migration import capture, cutover
+from partition_playbook.migration.run import Run, sides
 from staging.cluster import ACCOUNT
 from tests.fixtures import footprint, sabotage
 from tests.fixtures.scenario_writer import Writer, read_rows, unlike
@@ -248,6 +248,14 @@ def test_a_change_log_that_reaches_its_limit(stages: Stages) -> None:
         found.look()
         assert 32_768 <= found.log_bytes() == full
         refuse_and_leave(found, stages, "load_partition")
+
+
+def test_a_loss_just_before_the_lock_is_seen_under_it(stages: Stages) -> None:
+    with scene(stages, "cut_over") as found, found.run.database.transaction() as session:
+        now, expected = sides(session, found.run), cutover.fingerprint(found.run)
+        found.connection.execute("SELECT nextval(%s::regclass)", [SPEC.name.capture_loss.quoted])
+        with pytest.raises(CaptureLost):
+            cutover.finish(found.run, session, now, expected)
 
 
 def capture_is_lost(run: Run) -> bool:
