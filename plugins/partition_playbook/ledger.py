@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -41,11 +41,12 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Write and read the records of one run; ``section`` is who writes."""
+    """Write and read the records of one run; ``section`` is who writes, ``origin`` what leads to the writer's log."""
 
     database: Database
     run_id: str
     section: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self, table: TableName, mode: str, spec: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         """Create the ledger where there is none and record the run."""
@@ -79,6 +80,10 @@ class Ledger:
         with self.database.session() as session:
             self.note(session, message, **detail)
 
+    def sample_backlog(self, session: Session, waiting: int) -> None:
+        """Record how many changes wait to be reconciled."""
+        self._event(session, "backlog", "changes wait", None, waiting, None, {})
+
     def _event(
         self,
         session: Session,
@@ -90,7 +95,8 @@ class Ledger:
         detail: Mapping[str, Any],
     ) -> None:
         values = {"kind": kind, "message": message, "statement": statement, "rows": rows, "duration_ms": duration_ms}
-        self._write(session, "ledger/add_event", values | {"section": self.section, "detail": Jsonb(dict(detail))})
+        told = {**detail, "origin": self.origin} if self.origin else dict(detail)
+        self._write(session, "ledger/add_event", values | {"section": self.section, "detail": Jsonb(told)})
 
     def _write(self, session: Session, name: str, values: Mapping[str, Any]) -> None:
         session.note(name, {"run_id": self.run_id, **values})
@@ -124,19 +130,7 @@ class Ledger:
         """Return the last outcome of every check, by section."""
         with self.database.session() as session:
             rows = session.rows("ledger/list_checks", {"run_id": self.run_id})
-        found: dict[str, list[Check]] = {}
-        for row in rows:
-            each = Check(
-                name=row["name"],
-                outcome=Outcome(row["outcome"]),
-                expected=row["expected"],
-                actual=row["actual"],
-                severity=Severity(row["severity"]),
-                remedy=row["remedy"],
-                evidence=row["evidence"],
-            )
-            found.setdefault(row["section"], []).append(each)
-        return found
+        return by_section(rows)
 
     def verdict(self, section: str) -> Verdict:
         """Return the verdict of a section; one without checks is a no-go."""
@@ -200,3 +194,20 @@ class Ledger:
             values = {"table_schema": table.schema, "table_name": table.name}
             found = session.rows("ledger/find_standing_run", values)
         return found[0] if found else None
+
+
+def by_section(rows: Iterable[Row]) -> dict[str, list[Check]]:
+    """Return checks as the ledger has them, by section."""
+    found: dict[str, list[Check]] = {}
+    for row in rows:
+        each = Check(
+            name=row["name"],
+            outcome=Outcome(row["outcome"]),
+            expected=row["expected"],
+            actual=row["actual"],
+            severity=Severity(row["severity"]),
+            remedy=row["remedy"],
+            evidence=row["evidence"],
+        )
+        found.setdefault(row["section"], []).append(each)
+    return found

@@ -86,11 +86,13 @@ def artifacts_folder(run_id: str) -> Path:
     return folder
 
 
-def attach_run(spec: TableSpec, run_id: str, task_id: str) -> Run:
-    """Return a run whose ledger writes under the task's section."""
-    section = task_id.split(".")[0].removeprefix("go_no_go_")
-    ledger = Ledger(open_database(spec.connection, timezone=spec.timezone), run_id, section)
-    database = open_database(spec.connection, timezone=spec.timezone, application=f"partition_playbook {task_id}")
+def attach_run(spec: TableSpec, run_id: str, context: Mapping[str, Any], section: str = "") -> Run:
+    """Return a run whose ledger writes under a section, by default the task's, and knows whose log tells more."""
+    ti = context["ti"]
+    section = section or ti.task_id.split(".")[0].removeprefix("go_no_go_")
+    origin = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")}
+    ledger = Ledger(open_database(spec.connection, timezone=spec.timezone), run_id, section, origin)
+    database = open_database(spec.connection, timezone=spec.timezone, application=f"partition_playbook {ti.task_id}")
     return Run(spec, database.with_sink(ledger.sink), ledger, partial(is_paused, spec))
 
 
@@ -103,20 +105,20 @@ def is_paused(spec: TableSpec) -> bool:
 def current_run(context: Mapping[str, Any]) -> Run:
     """Return the run of the current task, with the spec as it was when the run was opened."""
     spec = load_spec(run_params(context).table)
-    run = attach_run(spec, context["run_id"], context["ti"].task_id)
+    run = attach_run(spec, context["run_id"], context)
     return replace(run, spec=validated(TableSpec, run.ledger.run()["spec"], where="ledger"))
 
 
 def standing_run(context: Mapping[str, Any]) -> Run:
     """Return the run whose shadow or retired table stands beside the table that the current DAG run names."""
     spec = load_spec(context["params"]["table"])
-    found = attach_run(spec, "", context["ti"].task_id)
+    found = attach_run(spec, "", context)
     row = found.ledger.standing_run(spec.name)
     if row is None:
         raise PreconditionFailed(
             "no migration stands", where=spec.table, remedy="There is nothing to roll back or to finalize"
         )
-    return attach_run(validated(TableSpec, row["spec"], where="ledger"), row["run_id"], context["ti"].task_id)
+    return attach_run(validated(TableSpec, row["spec"], where="ledger"), row["run_id"], context)
 
 
 @overload

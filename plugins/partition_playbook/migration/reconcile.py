@@ -46,7 +46,9 @@ def _one_batch(run: Run) -> tuple[int, int]:
         capture.require_whole(session, run)
         now = sides(session, run)
         now.require_same_columns()
-        return reconcile_batch(run, session, now), capture.count(session, run)
+        taken, waiting = reconcile_batch(run, session, now), capture.count(session, run)
+        run.ledger.sample_backlog(session, waiting)
+        return taken, waiting
 
 
 def reconcile_batch(run: Run, session: Session, now: Sides) -> int:

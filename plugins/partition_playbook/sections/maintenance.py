@@ -67,7 +67,7 @@ def maintain_table(run_id: str, table: str, params: MaintenanceParams) -> dict[s
 
 def _open(run_id: str, table: str, params: MaintenanceParams) -> Run:
     spec = load_spec(table)
-    run = attach_run(spec, run_id, MODE)
+    run = attach_run(spec, run_id, get_current_context(), MODE)
     run.ledger.open(spec.name, MODE, spec.model_dump(mode="json"), params.model_dump(mode="json"))
     return run
 

@@ -114,7 +114,7 @@ def plan() -> None:
     context = get_current_context()
     params = run_params(context)
     spec = load_spec(params.table)
-    run = attach_run(spec, context["run_id"], context["ti"].task_id)
+    run = attach_run(spec, context["run_id"], context)
     checks = preflight.checks(run, params)
     for check in checks:
         log.info("%s", check)

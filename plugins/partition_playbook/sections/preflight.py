@@ -29,7 +29,7 @@ def open_run() -> str:
     context = get_current_context()
     params = run_params(context)
     spec = load_spec(params.table)
-    run = attach_run(spec, context["run_id"], context["ti"].task_id)
+    run = attach_run(spec, context["run_id"], context)
     ledger: Ledger = run.ledger
     try:
         ledger.open(spec.name, params.mode.value, spec.model_dump(mode="json"), params.model_dump(mode="json"))

@@ -1,0 +1,7 @@
+-- purpose: Count the changes that wait to be reconciled, up to a limit
+-- params: limit
+-- returns: value
+-- lock: ACCESS SHARE on the change log
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT count(*) FROM (SELECT FROM {log} LIMIT %(limit)s) AS waiting

@@ -1,0 +1,11 @@
+-- purpose: List how many changes waited over time, as the reconciler saw it, the newest first
+-- params: run_id, limit
+-- returns: rows
+-- lock: ACCESS SHARE on events
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT happened_at, rows AS waiting
+  FROM partition_playbook.events
+ WHERE run_id = %(run_id)s AND kind = 'backlog'
+ ORDER BY event_id DESC
+ LIMIT %(limit)s

@@ -1,0 +1,1 @@
+"""The console: a read-only view of every table and run, inside Airflow's UI."""

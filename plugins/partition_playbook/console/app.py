@@ -1,0 +1,190 @@
+"""The console's FastAPI app: one page, its files, read-only answers; all only for whoever may read the DAGs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlencode
+
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+
+from partition_playbook.console import answers, read
+from partition_playbook.console.problems import FORESEEN, explain, status
+from partition_playbook.errors import InvalidSpec
+from partition_playbook.spec import TableSpec, load_spec, spec_names
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/partition_playbook"
+# The ledger holds the runs of both: who may not read one of them may not read it here either.
+DAGS = ("partition_migration", "partition_maintenance")
+STATIC = Path(__file__).parent / "static"
+FILES = frozenset(path.name for path in STATIC.iterdir())
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache, private",
+}
+
+app = FastAPI(
+    title="Partition Playbook",
+    dependencies=[Depends(requires_access_dag("GET", param_dag_id=dag)) for dag in DAGS],
+    # These pages would need the network, and are not guarded by the dependencies above.
+    openapi_url=None,
+    docs_url=None,
+    redoc_url=None,
+)
+
+
+@app.middleware("http")
+async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await call_next(request)
+    response.headers.update(HEADERS)
+    return response
+
+
+@app.exception_handler(HTTPException)
+async def _log_in_first(request: Request, error: HTTPException) -> Response:
+    """Lead whoever opens the page without a session to the login, and back."""
+    if error.status_code == 401 and request.scope["path"].removeprefix(request.scope["root_path"]) == "/":
+        root = request.scope["root_path"].removesuffix(PREFIX)
+        return RedirectResponse(f"{root}/api/v2/auth/login?{urlencode({'next': str(request.url)})}", 303)
+    return await http_exception_handler(request, error)
+
+
+async def _say_problem(request: Request, error: Exception) -> Response:
+    log.info("%s: %s", request.url.path, error)
+    return JSONResponse(explain(error).model_dump(), status(error))
+
+
+for kind in FORESEEN:
+    app.add_exception_handler(kind, _say_problem)
+
+
+def _spec(table: str) -> TableSpec:
+    return load_spec(table)
+
+
+Spec = Annotated[TableSpec, Depends(_spec)]
+RunId = Annotated[str, Query(max_length=500)]
+Filter = Annotated[str | None, Query(max_length=200)]
+
+
+@app.get("/")
+def page() -> FileResponse:
+    """Return the page."""
+    return FileResponse(STATIC / "console.html")
+
+
+@app.get("/static/{name}")
+def file(name: str) -> FileResponse:
+    """Return a file of the page."""
+    if name not in FILES:
+        raise HTTPException(404)
+    return FileResponse(STATIC / name)
+
+
+@app.get("/api/tables")
+def tables() -> list[answers.Table]:
+    """List every table spec with its health and its last run; a database that does not answer takes no other along."""
+    listed, connections = _by_connection()
+    for connection_id, asked in connections.items():
+        try:
+            listed += read.tables(asked, connection_id)
+        except FORESEEN as error:
+            problem = explain(error)
+            listed += [
+                answers.Table(spec=name, table=str(spec.name), connection=connection_id, problem=problem)
+                for name, spec in asked.items()
+            ]
+    return sorted(listed, key=lambda each: each.spec)
+
+
+def _by_connection() -> tuple[list[answers.Table], dict[str, dict[str, TableSpec]]]:
+    """Return the specs that cannot be read, and the others by their connections."""
+    invalid: list[answers.Table] = []
+    connections: dict[str, dict[str, TableSpec]] = {}
+    for name in spec_names():
+        try:
+            spec = load_spec(name)
+        except InvalidSpec as error:
+            invalid.append(answers.Table(spec=name, problem=explain(error)))
+        else:
+            connections.setdefault(spec.connection, {})[name] = spec
+    return invalid, connections
+
+
+@app.get("/api/find")
+def find(run_id: RunId) -> list[answers.Found]:
+    """Find the runs that the ledgers recorded for a DAG run."""
+    found: list[answers.Found] = []
+    for connection_id, asked in _by_connection()[1].items():
+        try:
+            found += read.find({spec.name: name for name, spec in asked.items()}, connection_id, run_id)
+        except FORESEEN as error:
+            log.info("%s: %s", connection_id, error)
+    return found
+
+
+@app.get("/api/tables/{table}/partitions")
+def partitions(spec: Spec) -> answers.PartitionMap:
+    """Return the partition map of a table."""
+    return read.partitions(spec)
+
+
+@app.get("/api/tables/{table}/runs")
+def runs(spec: Spec, before: datetime | None = None) -> list[answers.Loaded]:
+    """List a page of a table's runs."""
+    return read.runs(spec, before)
+
+
+@app.get("/api/tables/{table}/progress")
+def progress(spec: Spec, run_id: RunId) -> answers.Progress:
+    """Return where a run stands."""
+    return read.progress(spec, run_id)
+
+
+@app.get("/api/tables/{table}/backlog")
+def backlog(spec: Spec, run_id: RunId) -> list[answers.Waiting]:
+    """Return how many changes waited over time."""
+    return read.backlog(spec, run_id)
+
+
+@app.get("/api/tables/{table}/measurements")
+def measurements(spec: Spec, run_id: RunId) -> list[answers.Measurement]:
+    """Return what a run measured."""
+    return read.measurements(spec, run_id)
+
+
+@app.get("/api/tables/{table}/gates")
+def gates(spec: Spec, run_id: RunId) -> list[answers.Gate]:
+    """Return every section's checks and verdict."""
+    return read.gates(spec, run_id)
+
+
+@app.get("/api/tables/{table}/plans")
+def plans(spec: Spec, run_id: RunId) -> list[answers.Compared]:
+    """Return the query plans before and after."""
+    return read.plans(spec, run_id)
+
+
+@app.get("/api/tables/{table}/events")
+def events(
+    spec: Spec,
+    run_id: RunId,
+    before: int | None = None,
+    section: Filter = None,
+    kind: Filter = None,
+    text: Filter = None,
+) -> list[answers.Event]:
+    """List a page of a run's events that pass the filters."""
+    filters = {"section": section or None, "kind": kind or None, "text": text or None}
+    return read.events(spec, run_id, before=before, **filters)

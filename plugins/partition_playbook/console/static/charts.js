@@ -1,0 +1,116 @@
+// Inline SVG, drawn in pixels of the place it gets.
+
+import { bytes, count, day, moment, svg } from "./dom.js";
+
+const LEFT = 62, RIGHT = 12, TOP = 36, BOTTOM = 24;
+
+function ticks(most, unit, wanted = 4) {
+  most /= unit;
+  const rough = most / wanted || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10);
+  return Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step * unit);
+}
+
+// Years, quarters or months, as many as can be read; hours and minutes where the range is short.
+function moments(from, to, width) {
+  const room = Math.max(2, Math.floor(width / 90));
+  const days = (to - from) / 86_400_000;
+  if (days < 3) {
+    const step = [1, 2, 5, 10, 15, 30, 60, 120, 360, 720].find((each) => (days * 1440) / each <= room) ?? 1440;
+    const first = Math.ceil(from / (step * 60_000)) * step * 60_000;
+    return spread(first, to, (at) => at + step * 60_000).map((at) => [at, moment(at).slice(11, 16)]);
+  }
+  const step = [1, 2, 3, 6, 12, 24, 60, 120].find((each) => days / 30.4 / each <= room) ?? 240;
+  const start = new Date(from);
+  const first = Date.UTC(start.getUTCFullYear(), 0);
+  const next = (at) => Date.UTC(new Date(at).getUTCFullYear(), new Date(at).getUTCMonth() + step);
+  return spread(first, to, next)
+    .filter((at) => at >= from)
+    .map((at) => [at, new Date(at).toISOString().slice(0, step >= 12 ? 4 : 7)]);
+}
+
+function spread(first, to, next) {
+  const found = [];
+  for (let at = first; at <= to && found.length < 500; at = next(at)) found.push(at);
+  return found;
+}
+
+function frame(host, label, from, to, most, format, height) {
+  const width = Math.max(host.clientWidth, 280);
+  const x = (at) => LEFT + ((at - from) / (to - from || 1)) * (width - LEFT - RIGHT);
+  const y = (value) => height - BOTTOM - (value / (most || 1)) * (height - TOP - BOTTOM);
+  const axis = svg("g", { class: "axis" });
+  for (const value of ticks(most, format === bytes ? 1024 ** Math.floor(Math.log(most) / Math.log(1024)) : 1)) {
+    axis.append(
+      svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
+      svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, format(value)));
+  }
+  for (const [at, text] of moments(from, to, width - LEFT)) {
+    axis.append(svg("text", { x: x(at), y: height - 6, "text-anchor": "middle" }, text));
+  }
+  const chart = svg("svg", { role: "img", "aria-label": label, width, height, viewBox: `0 0 ${width} ${height}` }, axis);
+  host.replaceChildren(chart);
+  return { chart, x, y, width };
+}
+
+// Draw again when the place changes its width.
+function drawn(host, draw) {
+  let width = 0;
+  new ResizeObserver(() => {
+    if (host.clientWidth !== width) {
+      width = host.clientWidth;
+      draw();
+    }
+  }).observe(host);
+  return host;
+}
+
+export function partitionMap(host, map, measure) {
+  const ranged = map.partitions.filter((each) => each.lower && each.upper && !each.is_default);
+  const lines = [
+    ["now", map.now, "now"],
+    ["horizon", map.horizon, "wanted up to"],
+    ["cutoff", map.cutoff, `keep ${map.keep}`],
+  ].filter(([, at]) => at);
+  const format = measure === "bytes" ? bytes : count;
+  return drawn(host, () => {
+    const ends = [...ranged.flatMap((each) => [each.lower, each.upper]), ...lines.map(([, at]) => at)].map(Date.parse);
+    const from = Math.min(...ends), to = Math.max(...ends);
+    const most = Math.max(1, ...ranged.map((each) => each[measure] ?? 0));
+    const label = `${ranged.length} partitions of ${map.table} by time; the table below has the same figures`;
+    const height = 240;
+    const { chart, x, y, width } = frame(host, label, from, to, most, format, height);
+    for (const each of ranged) {
+      const left = x(Date.parse(each.lower)), right = x(Date.parse(each.upper));
+      const gap = right - left > 4 ? 1 : 0;
+      const top = Math.min(y(each[measure] ?? 0), height - BOTTOM - 1.5);
+      chart.append(svg("rect", {
+        class: each.detach_pending ? "bar warn" : map.cutoff && Date.parse(each.upper) <= Date.parse(map.cutoff) ? "bar old" : "bar",
+        x: left + gap / 2, width: Math.max(right - left - gap, 0.6), y: top, height: height - BOTTOM - top,
+      }, svg("title", {}, `${each.name}\n${day(each.lower, map.timezone)} to ${day(each.upper, map.timezone)}\n`
+        + `${bytes(each.bytes)}, about ${count(each.estimated_rows)} rows`)));
+    }
+    for (const [kind, at, text] of lines) {
+      const place = x(Date.parse(at));
+      const end = place > width - 90;
+      chart.append(
+        svg("line", { class: `mark ${kind}`, x1: place, x2: place, y1: kind === "now" ? 26 : 14, y2: height - BOTTOM }),
+        svg("text", { class: `mark ${kind}`, x: place + (kind === "now" ? -4 : end ? 0 : 4), y: kind === "now" ? 24 : 11,
+          "text-anchor": kind === "now" || end ? "end" : "start" }, text));
+    }
+  });
+}
+
+export function line(host, label, points) {
+  return drawn(host, () => {
+    const times = points.map((each) => Date.parse(each.at));
+    const from = Math.min(...times), to = Math.max(...times, from + 1000);
+    const most = Math.max(1, ...points.map((each) => each.value));
+    const { chart, x, y } = frame(host, label, from, to, most, count, 170);
+    const path = points.map((each, index) => `${index ? "L" : "M"}${x(times[index]).toFixed(1)},${y(each.value).toFixed(1)}`);
+    chart.append(
+      svg("path", { class: "area", d: `${path.join("")}L${x(times.at(-1))},${y(0)}L${x(times[0])},${y(0)}Z` }),
+      svg("path", { class: "line", d: path.join("") }));
+  });
+}

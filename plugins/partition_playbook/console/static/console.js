@@ -1,0 +1,154 @@
+// Which table, which run, which view: kept in the address, so that it can be reloaded and sent to somebody.
+
+import { empty, h, moment } from "./dom.js";
+import { VIEWS } from "./views.js";
+
+const REFRESH_MS = 3_000;
+const place = (id) => document.getElementById(id);
+const asked = new URLSearchParams(location.search);
+const chosen = { table: asked.get("table"), run: asked.get("run"), view: asked.get("view") };
+let tables = [];
+let shown = 0; // how often something was chosen: an answer to an earlier choice is not drawn any more
+let timer;
+
+class Unanswered extends Error {
+  constructor({ problem, remedy, detail }, status) {
+    super(problem ?? (typeof detail === "string" ? detail : `Status ${status}`));
+    this.remedy = status === 401 ? "Log in to Airflow again" : remedy ?? "";
+  }
+}
+
+async function ask(path, values = {}) {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const query = given.length ? `?${new URLSearchParams(given)}` : "";
+  const answer = await fetch(`api/${path}${query}`, { headers: { Accept: "application/json" } });
+  const content = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Unanswered(content, answer.status);
+  return content;
+}
+
+const askTable = (name, values) => ask(`tables/${encodeURIComponent(chosen.table)}/${name}`, values);
+const askRun = (name, values = {}) => askTable(name, { run_id: chosen.run, ...values });
+
+function choose(change) {
+  if (change.table && change.table !== chosen.table) chosen.run = null;
+  Object.assign(chosen, change);
+  start();
+}
+
+function address() {
+  const known = Object.entries(chosen).filter(([, value]) => value);
+  history.replaceState(null, "", `?${new URLSearchParams(known)}`);
+}
+
+function drawTabs() {
+  const names = Object.keys(VIEWS);
+  const tab = (name, index) => h("button", {
+    role: "tab", id: `tab-${name}`, "aria-selected": String(name === chosen.view), "aria-controls": "view",
+    tabindex: name === chosen.view ? 0 : -1,
+    onclick: () => choose({ view: name }),
+    onkeydown(event) {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      choose({ view: names[(index + step + names.length) % names.length] });
+      place(`tab-${chosen.view}`).focus();
+    },
+  }, VIEWS[name].title);
+  place("tabs").replaceChildren(...names.map(tab));
+  place("view").setAttribute("aria-labelledby", `tab-${chosen.view}`);
+  place(`tab-${chosen.view}`).scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+function drawPickers(runs) {
+  place("table").replaceChildren(...tables.map((each) =>
+    h("option", { value: each.spec, selected: each.spec === chosen.table }, each.spec)));
+  const known = runs.some((each) => each.run_id === chosen.run);
+  const options = runs.map((each) => h("option", { value: each.run_id, selected: each.run_id === chosen.run },
+    `${moment(each.started_at)} · ${each.mode} · ${each.verdict ?? each.phase}`));
+  if (chosen.run && !known) options.unshift(h("option", { value: chosen.run, selected: true }, chosen.run));
+  place("run").replaceChildren(...(options.length ? options : [h("option", { value: "" }, "none yet")]));
+  place("run").disabled = !options.length;
+}
+
+const sorry = (error) => empty(error.message, error.remedy || "The log of Airflow's API server says more.");
+
+// Draw the view, and draw it again while there is something to watch.
+async function start() {
+  const mine = ++shown;
+  clearTimeout(timer);
+  address();
+  drawTabs();
+  try {
+    const runs = chosen.table ? await askTable("runs") : [];
+    if (mine !== shown) return;
+    chosen.run ??= (runs.find((each) => each.mode !== "maintenance") ?? runs[0])?.run_id ?? null;
+    drawPickers(runs);
+    await draw(mine, { runs });
+  } catch (error) {
+    if (mine === shown) {
+      drawPickers([]);
+      place("view").replaceChildren(sorry(error));
+    }
+  }
+}
+
+async function draw(mine, known) {
+  const view = VIEWS[chosen.view];
+  if (view.needsRun && !chosen.run) {
+    place("view").replaceChildren(empty("No run yet",
+      "Trigger partition_migration for this table: mode plan changes nothing and shows every statement."));
+    return;
+  }
+  const { content, live } = await view.draw({ ...known, tables, chosen, ask, askTable, askRun, choose });
+  if (mine !== shown) return;
+  if (content) place("view").replaceChildren(...[content].flat());
+  place("status").textContent = live ? `Live, as of ${moment(new Date().toISOString())}` : "";
+  if (live) timer = setTimeout(() => watch(mine, known), REFRESH_MS);
+}
+
+async function watch(mine, known) {
+  if (document.hidden) {
+    timer = setTimeout(() => watch(mine, known), REFRESH_MS);
+    return;
+  }
+  try {
+    await draw(mine, known);
+  } catch (error) {
+    if (mine !== shown) return;
+    place("status").textContent = `${error.message}. Trying again`;
+    timer = setTimeout(() => watch(mine, known), 2 * REFRESH_MS);
+  }
+}
+
+// A tab of a DAG run names the run; of a DAG that is none of ours there is nothing to tell.
+async function arrive() {
+  const run = asked.get("run_id");
+  if (run) {
+    const [found] = await ask("find", { run_id: run });
+    if (!found) {
+      place("view").replaceChildren(empty("The ledger knows no such run",
+        "This DAG run is none of the playbook's, or it has not come to its preflight yet. A rollback and a finalization "
+        + "are told with the migration that they end: see Browse, Partitions."));
+      return false;
+    }
+    Object.assign(chosen, { table: found.spec, run: found.run_id, view: chosen.view ?? "run" });
+  }
+  return true;
+}
+
+async function main() {
+  place("table").addEventListener("change", (event) => choose({ table: event.target.value }));
+  place("run").addEventListener("change", (event) =>
+    choose({ run: event.target.value, view: VIEWS[chosen.view].needsRun ? chosen.view : "run" }));
+  try {
+    tables = await ask("tables");
+    if (!(await arrive())) return;
+    chosen.table ??= tables[0]?.spec ?? null;
+    chosen.view = chosen.view in VIEWS ? chosen.view : "tables";
+    await start();
+  } catch (error) {
+    place("view").replaceChildren(sorry(error));
+  }
+}
+
+main();

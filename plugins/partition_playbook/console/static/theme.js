@@ -1,0 +1,26 @@
+// Follow the theme of the page around us, which Airflow's switch sets; on our own, the one that was chosen last.
+const root = document.documentElement;
+
+function outer() {
+  try {
+    return window.parent === window ? null : window.parent.document.documentElement;
+  } catch {
+    return null; // the page around us is not Airflow
+  }
+}
+
+function chosen() {
+  const around = outer();
+  if (around) return around.classList.contains("dark") ? "dark" : "light";
+  const stored = localStorage.getItem("theme");
+  return stored === "dark" || stored === "light" ? stored : "light dark";
+}
+
+function follow() {
+  root.style.colorScheme = chosen();
+}
+
+follow();
+const around = outer();
+if (around) new MutationObserver(follow).observe(around, { attributeFilter: ["class"] });
+addEventListener("storage", follow);

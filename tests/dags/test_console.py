@@ -1,0 +1,369 @@
+"""The console answers from a real ledger, only to whoever may read the DAGs, and stays bounded on a big one."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from partition_playbook.checks import check
+from partition_playbook.ledger import Ledger
+from partition_playbook.migration.run import Run
+from tests.fixtures.dag_runs import CONNECTION
+
+Connection = psycopg.Connection[Any]
+PREFIX = "/partition_playbook"
+RUN = {"run_id": "test-run"}
+TABLE = f"{PREFIX}/api/tables/sensor_readings"
+ANSWERS = ["partitions", "runs", "progress", "backlog", "measurements", "gates", "plans", "events"]
+PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", f"{PREFIX}/api/tables", f"{PREFIX}/api/find"] + [
+    f"{TABLE}/{each}" for each in ANSWERS
+]
+COUNTED = "FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+
+
+@pytest.fixture(scope="session")
+def template(migrated_template: str) -> str:
+    """Start every test where the worked table was migrated."""
+    return migrated_template
+
+
+@pytest.fixture(scope="session")
+def api(airflow_home: Any) -> Any:
+    """Return Airflow's app with its plugins and its auth manager, as the API server makes it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow and its dependencies deprecate among themselves
+        from airflow import settings
+        from airflow.api_fastapi.app import init_auth_manager, init_plugins
+        from airflow.models import import_all_models
+        from airflow.models.base import Base
+        from fastapi import FastAPI, testclient  # noqa: F401
+
+        settings.initialize()
+        import_all_models()
+        Base.metadata.create_all(settings.engine)
+        app = FastAPI()
+        init_plugins(app)
+        init_auth_manager(app)
+    return app
+
+
+@pytest.fixture
+def client(api: Any, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a client without a session; the spec's Airflow connection leads to this test's database."""
+    from fastapi.testclient import TestClient
+
+    from partition_playbook.console import read
+
+    monkeypatch.setenv(CONNECTION, _uri(dsn))
+    read.database.cache_clear()
+    with TestClient(api, follow_redirects=False) as opened:
+        yield opened
+    read.database.cache_clear()
+
+
+def _uri(dsn: str) -> str:
+    if urlsplit(dsn).scheme:
+        return dsn
+    parts = {"password": "", **conninfo_to_dict(dsn)}
+    return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
+
+
+def sign_in(client: Any, role: str | None) -> Any:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="somebody", role=role))
+    client.cookies.set("_token", token)
+    return client
+
+
+@pytest.fixture
+def viewer(client: Any) -> Any:
+    """Return a client that is signed in as somebody who may only look."""
+    return sign_in(client, "VIEWER")
+
+
+def ask(client: Any, path: str, **values: Any) -> Any:
+    answer: httpx.Response = client.get(f"{TABLE}/{path}", params=RUN | values)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+# ---- Who may look
+
+
+def test_every_route_is_in_the_list(api: Any) -> None:
+    (mounted,) = (route.app for route in api.routes if getattr(route, "path", "") == PREFIX)
+    paths = {route.path for route in mounted.routes}
+    listed = {path.removeprefix(PREFIX).replace("sensor_readings", "{table}") for path in PATHS}
+    assert paths == {path.replace("console.js", "{name}") for path in listed}
+
+
+def statuses(client: Any) -> dict[str, int]:
+    return {path: client.get(path, params=RUN).status_code for path in PATHS}
+
+
+def test_nobody_sees_anything_without_a_session(client: Any) -> None:
+    page, *others = PATHS
+    assert statuses(client) == {page: 303} | dict.fromkeys(others, 401)
+    assert client.get(page).headers["location"].startswith("/api/v2/auth/login?next=")
+
+
+def test_a_user_without_rights_sees_nothing(client: Any) -> None:
+    assert statuses(sign_in(client, None)) == dict.fromkeys(PATHS, 403)
+
+
+def test_a_user_who_may_look_sees_all(viewer: Any) -> None:
+    assert statuses(viewer) == dict.fromkeys(PATHS, 200)
+
+
+@pytest.mark.parametrize("hidden", ["partition_migration", "partition_maintenance"])
+def test_one_dag_that_may_not_be_read_is_enough(viewer: Any, hidden: str) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    def readable(*, details: Any, **_: Any) -> bool:
+        return bool(details.id != hidden)
+
+    with patch.object(get_auth_manager(), "is_authorized_dag", readable):
+        assert statuses(viewer) == dict.fromkeys(PATHS, 403)
+
+
+def test_a_forged_session_is_refused(client: Any) -> None:
+    client.cookies.set("_token", "e30.e30.e30")
+    assert client.get(f"{PREFIX}/api/tables").status_code == 403
+
+
+def test_nothing_can_be_changed(viewer: Any) -> None:
+    methods = ("POST", "PUT", "PATCH", "DELETE")
+    assert {viewer.request(method, path).status_code for method in methods for path in PATHS} == {405}
+
+
+# ---- The page
+
+
+def test_the_page_lets_nothing_in_from_elsewhere(viewer: Any) -> None:
+    page = viewer.get(f"{PREFIX}/")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'self'" in policy
+    assert "http" not in page.text
+    assert "style=" not in page.text
+
+
+def test_the_files_of_the_page_and_no_others_are_served(viewer: Any) -> None:
+    assert viewer.get(f"{PREFIX}/static/console.css").headers["content-type"].startswith("text/css")
+    for name in ("..%2fapp.py", "%2e%2e", "app.py", "nothing.js"):
+        assert viewer.get(f"{PREFIX}/static/{name}").status_code == 404
+
+
+# ---- What is answered
+
+
+def test_a_migrated_table(viewer: Any, connection: Connection) -> None:
+    shown = ask(viewer, "partitions")
+    names = {
+        name for (name,) in connection.execute("SELECT relname FROM pg_class WHERE relispartition AND relkind='r'")
+    }
+    assert {each["name"] for each in shown["partitions"]} == names
+    assert {each["role"] for each in shown["siblings"]} == {"table", "retired"}
+    (size,) = connection.execute("SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('sensor_readings')")
+    assert sum(each["bytes"] for each in shown["partitions"]) == size[0]
+    ranged = [each for each in shown["partitions"] if not each["is_default"]]
+    assert [each["upper"] for each in ranged[:-1]] == [each["lower"] for each in ranged[1:]]
+    assert shown["partitions"][-1]["is_default"]
+    assert shown["horizon"] == ranged[-1]["upper"]
+
+
+def test_a_run_with_its_loads(viewer: Any, connection: Connection) -> None:
+    shown = ask(viewer, "progress")
+    assert shown["run"]["phase"] == "live"
+    assert {each["state"] for each in shown["loads"]} == {"attached"}
+    assert sum(each["rows"] for each in shown["loads"]) == 20_000
+    assert shown["waiting_changes"] == 0
+    connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 3")
+    assert ask(viewer, "progress")["waiting_changes"] == 3
+    assert {"cutover_held_ms", "cutover_waited_ms"} <= {each["name"] for each in ask(viewer, "measurements")}
+
+
+def test_a_load_that_is_under_way(viewer: Any, connection: Connection, dsn: str) -> None:
+    connection.execute("UPDATE partition_playbook.loads SET state = 'loading', rows = NULL WHERE rows > 1000")
+    loading = [each for each in ask(viewer, "progress")["loads"] if each["state"] == "loading"]
+    assert len(loading) > 5
+    assert all(0.5 < each["rows_so_far"] / each["expected_rows"] < 2 for each in loading)
+    with psycopg.connect(dsn) as other:  # the key of a partition is being made
+        other.execute(f"LOCK TABLE {loading[0]['name']} IN ACCESS EXCLUSIVE MODE")
+        (seen,) = (each for each in ask(viewer, "progress")["loads"] if each["name"] == loading[0]["name"])
+        (listed,) = (each for each in ask(viewer, "partitions")["partitions"] if each["name"] == loading[0]["name"])
+    assert seen["rows_so_far"] is None
+    assert listed["bytes"] is None
+
+
+def test_who_waits_for_a_lock_is_named(viewer: Any, dsn: str, waits: Callable[[int], None]) -> None:
+    with psycopg.connect(dsn) as holder, psycopg.connect(dsn, autocommit=True) as waiter:
+        holder.execute("LOCK TABLE sensor_readings IN SHARE MODE")
+        waiter.execute("SET application_name = 'the application'")
+        blocked = threading.Thread(target=waiter.execute, args=("UPDATE sensor_readings SET battery = 1 WHERE id = 1",))
+        blocked.start()
+        waits(waiter.info.backend_pid)
+        found = ask(viewer, "progress")["lock_waits"]
+        asked = [("the application", "sensor_readings", [holder.info.backend_pid])]
+        holder.rollback()
+        blocked.join()
+    assert [(each["application"], each["table"], each["blocked_by"]) for each in found] == asked
+
+
+@pytest.fixture
+def waits(connection: Connection) -> Callable[[int], None]:
+    """Return a function that comes back when a session waits for a lock."""
+
+    def until(pid: int) -> None:
+        asked = "SELECT pg_sleep(0.01) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+        while not connection.execute(asked, (pid,)).fetchall():
+            pass
+
+    return until
+
+
+def test_the_gates_show_the_last_outcome_of_every_check(viewer: Any, run: Run) -> None:
+    ledger = Ledger(run.database, "test-run", "preflight")
+    ledger.record([check("disk", False, expected="room", actual="none", remedy="Make room", evidence={"free": 1})])
+    (gate,) = (each for each in ask(viewer, "gates") if each["section"] == "preflight")
+    assert not gate["go"]
+    assert gate["checks"][0] | {"remedy": "Make room", "evidence": {"free": 1}} == gate["checks"][0]
+    ledger.record([check("disk", True, expected="room", actual="some")])
+    (gate,) = (each for each in ask(viewer, "gates") if each["section"] == "preflight")
+    assert gate["go"]
+
+
+def test_plans_stand_side_by_side(viewer: Any, run: Run) -> None:
+    detail = {"planning_ms": 0.1, "execution_ms": 1.0, "buffers": 3, "plan": {"Node Type": "Seq Scan"}, "runs": [1.1]}
+    run.ledger.measure("before", "count", 1.1, "ms", **detail)
+    run.ledger.measure("after", "count", 0.5, "ms", **detail)
+    assert [(each["query"], each["before"]["ms"], each["after"]["ms"]) for each in ask(viewer, "plans")] == [
+        ("count", 1.1, 0.5)
+    ]
+    assert "count" not in {each["name"] for each in ask(viewer, "measurements")}
+
+
+def test_events_are_paged_and_filtered(viewer: Any, connection: Connection) -> None:
+    recorded = connection.execute("SELECT event_id FROM partition_playbook.events ORDER BY event_id DESC").fetchall()
+    seen: list[int] = []
+    while page := ask(viewer, "events", **({"before": seen[-1]} if seen else {})):
+        seen += [each["event_id"] for each in page]
+    assert seen == [event_id for (event_id,) in recorded]
+    assert {each["kind"] for each in ask(viewer, "events", kind="note")} == {"note"}
+    found = ask(viewer, "events", text="SWAPPED FORWARD")
+    assert [each["message"].split(":")[0] for each in found] == ["swapped forward"]
+    assert ask(viewer, "events", section="nowhere") == []
+    assert ask(viewer, "events", text="%") != seen  # a percent sign is looked for, not a pattern
+
+
+def test_the_backlog_is_what_the_reconciler_saw(viewer: Any, run: Run) -> None:
+    with run.database.session() as session:
+        for waiting in (700, 30, 0):
+            run.ledger.sample_backlog(session, waiting)
+    assert [each["waiting"] for each in ask(viewer, "backlog")] == [700, 30, 0]
+
+
+def test_a_dag_run_leads_to_its_table(viewer: Any) -> None:
+    assert viewer.get(f"{PREFIX}/api/find", params=RUN).json() == [{"spec": "sensor_readings", "run_id": "test-run"}]
+    assert viewer.get(f"{PREFIX}/api/find", params={"run_id": "test"}).json() == []
+
+
+def test_a_run_of_another_table_is_none_of_this_one(viewer: Any, connection: Connection) -> None:
+    connection.execute("UPDATE partition_playbook.runs SET table_name = 'other'")
+    for path in ANSWERS[2:]:
+        answer = viewer.get(f"{TABLE}/{path}", params=RUN)
+        assert answer.status_code == 404
+        assert "does not know this run" in answer.json()["problem"]
+
+
+# ---- What is not there
+
+
+def test_a_database_that_does_not_answer(viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from partition_playbook.console import read
+
+    monkeypatch.setenv(CONNECTION, "postgresql://somebody:secret@127.0.0.1:1/nowhere")
+    read.database.cache_clear()
+    (listed,) = viewer.get(f"{PREFIX}/api/tables").json()
+    assert listed["problem"]["problem"].startswith("The database does not answer")
+    answer = viewer.get(f"{TABLE}/partitions")
+    assert answer.status_code == 503
+    assert "secret" not in answer.text + str(listed)
+
+
+def test_a_connection_that_airflow_does_not_have(viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CONNECTION)
+    answer = viewer.get(f"{TABLE}/partitions")
+    assert answer.status_code == 503
+    assert answer.json()["problem"].startswith("Airflow has no connection")
+
+
+def test_a_database_without_a_ledger(viewer: Any, connection: Connection) -> None:
+    connection.execute("DROP SCHEMA partition_playbook CASCADE")
+    (listed,) = viewer.get(f"{PREFIX}/api/tables").json()
+    assert (listed["health"], listed["last_run"], listed["problem"]) == (None, None, None)
+    assert len(ask(viewer, "partitions")["partitions"]) > 10
+    answer = viewer.get(f"{TABLE}/gates", params=RUN)
+    assert answer.status_code == 404
+    assert answer.json()["problem"].startswith("The database has no ledger yet")
+
+
+def test_a_table_that_no_spec_names(viewer: Any) -> None:
+    answer = viewer.get(f"{PREFIX}/api/tables/pg_authid/partitions")
+    assert answer.status_code == 404
+    assert "there is no table spec" in answer.json()["problem"]
+
+
+# ---- A big one
+
+
+@pytest.fixture
+def big(connection: Connection) -> Connection:
+    """Return a database whose table has 1,000 partitions and whose run has 100,000 events."""
+    if "pg_stat_statements" not in connection.execute("SHOW shared_preload_libraries").fetchall()[0][0]:
+        pytest.skip("the server counts no statements: pg_stat_statements is not preloaded")
+    connection.execute("CREATE EXTENSION pg_stat_statements")
+    connection.execute(
+        """
+        DROP TABLE sensor_readings CASCADE;
+        CREATE TABLE sensor_readings (recorded_at timestamptz) PARTITION BY RANGE (recorded_at);
+        DO $$ BEGIN
+            FOR n IN 0 .. 999 LOOP
+                EXECUTE format('CREATE TABLE sensor_readings_%s PARTITION OF sensor_readings
+                                FOR VALUES FROM (%L) TO (%L)', n, date '2024-01-01' + n, date '2024-01-02' + n);
+            END LOOP;
+        END $$;
+        INSERT INTO partition_playbook.events (run_id, section, kind, message, statement, rows, duration_ms)
+        SELECT 'test-run', 'migration', 'statement', 'Write rows', repeat('x', 300), n, 1
+          FROM generate_series(1, 100000) AS n
+        """
+    )
+    connection.execute("VACUUM (FREEZE, ANALYZE) partition_playbook.events")
+    return connection
+
+
+def test_a_big_table_takes_few_statements_and_pages(viewer: Any, big: Connection) -> None:
+    cost: dict[str, tuple[int, int]] = {}
+    for path in ANSWERS:
+        ask(viewer, path)  # the connection's own caches are filled
+        big.execute("SELECT pg_stat_statements_reset()")
+        ask(viewer, path)
+        cost[path] = big.execute(f"SELECT sum(calls), sum(shared_blks_hit + shared_blks_read) {COUNTED}").fetchall()[0]
+    (whole,) = big.execute("SELECT pg_relation_size('partition_playbook.events') / 8192").fetchall()[0]
+    assert max(calls for calls, _ in cost.values()) <= 12
+    # What filters looks at every event once, what draws partitions at each of them; the rest at neither.
+    assert cost.pop("backlog")[1] < 1.2 * whole
+    assert cost.pop("partitions")[1] < whole + 10 * 1_000
+    assert max(pages for _, pages in cost.values()) < 100
