@@ -47,7 +47,8 @@ def _one_batch(run: Run) -> tuple[int, int]:
         now = sides(session, run)
         now.require_same_columns()
         taken, waiting = reconcile_batch(run, session, now), capture.count(session, run)
-        run.ledger.sample_backlog(session, waiting)
+        if taken:
+            run.ledger.sample_backlog(session, waiting)
         return taken, waiting
 
 
