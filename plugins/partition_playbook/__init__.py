@@ -10,4 +10,6 @@ The map, from the bottom up; imports only point upwards in this list:
     The engines. A script or a test can drive them without Airflow.
 ``operators``, ``sections``
     Airflow: one module of ``sections`` is one section of the playbook and one task group of that name.
+``console``
+    What people see of all this in Airflow's UI; it only reads.
 """
