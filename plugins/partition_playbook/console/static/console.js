@@ -120,20 +120,24 @@ async function watch(mine, known) {
   }
 }
 
-// A tab of a DAG run names the run; of a DAG that is none of ours there is nothing to tell.
+const OURS = ["partition_migration", "partition_maintenance", "partition_rollback", "partition_finalize"];
+
+// A tab is on every DAG; on one of ours it shows a table, on a run of ours that run.
 async function arrive() {
-  const run = asked.get("run_id");
-  if (run) {
-    const [found] = await ask("find", { run_id: run });
-    if (!found) {
-      place("view").replaceChildren(empty("The ledger knows no such run",
-        "This DAG run is none of the playbook's, or it has not come to its preflight yet. A rollback and a finalization "
-        + "are told with the migration that they end: see Browse, Partitions."));
-      return false;
-    }
-    Object.assign(chosen, { table: found.spec, run: found.run_id, view: chosen.view ?? "run" });
+  const dag = asked.get("dag_id"), run = asked.get("run_id");
+  if (!dag) return null;
+  if (!OURS.includes(dag)) return empty("This DAG is none of the playbook's", "See Browse, Partitions for all tables.");
+  if (!run) {
+    chosen.view ??= dag === "partition_maintenance" ? "tables" : "run";
+    return null;
   }
-  return true;
+  const [found] = await ask("find", { run_id: run });
+  if (!found) {
+    return empty("The ledger knows no such run", "It has not come to its preflight yet, or it rolls back or finalizes another "
+      + "run, and is told with that one: see Browse, Partitions.");
+  }
+  Object.assign(chosen, { table: found.spec, run: found.run_id, view: chosen.view ?? "run" });
+  return null;
 }
 
 async function main() {
@@ -142,7 +146,11 @@ async function main() {
     choose({ run: event.target.value, view: VIEWS[chosen.view].needsRun ? chosen.view : "run" }));
   try {
     tables = await ask("tables");
-    if (!(await arrive())) return;
+    const nothing = await arrive();
+    if (nothing) {
+      place("view").replaceChildren(nothing);
+      return;
+    }
     chosen.table ??= tables[0]?.spec ?? null;
     chosen.view = chosen.view in VIEWS ? chosen.view : "tables";
     await start();

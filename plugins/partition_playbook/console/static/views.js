@@ -98,7 +98,7 @@ function charted(page, map) {
     cell(each.detach_pending && badge("detach pending", "warn"),
       map.cutoff && each.upper && Date.parse(each.upper) <= Date.parse(map.cutoff) && badge("past retention"),
       each.bytes == null && badge("locked", "warn"))));
-  const heads = ["Partition", `From (${map.timezone})`, "To", right("Size"), right("Rows"), ""];
+  const heads = ["Partition", `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
   const listed = table(`${count(rows.length)} partitions, newest last`, heads, rows);
   listed.classList.add("tall");
   return [toggle, place, listed];
@@ -227,7 +227,7 @@ function gate({ section, go, checks }) {
     h("td", { class: "long" }, each.actual, failed(each) && each.remedy && h("p", { class: "note" }, each.remedy)),
     cell(evidence(each.evidence))));
   return h("details", { class: "section", open: !go },
-    h("summary", {}, h("h3", {}, section), badge(go ? "go" : "no-go"), h("span", { class: "muted" }, told)),
+    h("summary", {}, h("h2", {}, section), badge(go ? "go" : "no-go"), h("span", { class: "muted" }, told)),
     table(`Checks of ${section}`, ["Outcome", "Check", "Expected", "Actual", "Evidence"], rows));
 }
 
@@ -250,8 +250,8 @@ async function plans(page) {
 
 function compared({ query, before, after }) {
   return h("details", { class: "section", open: true },
-    h("summary", {}, h("h3", {}, query), changed("time", before?.ms, after?.ms), changed("pages", before?.buffers, after?.buffers)),
-    h("div", { class: "side-by-side" }, side("Before", before), side("After", after)));
+    h("summary", {}, h("h2", {}, query), changed("time", before?.ms, after?.ms), changed("pages", before?.buffers, after?.buffers)),
+    h("div", { class: "side-by-side" }, side("Before", query, before), side("After", query, after)));
 }
 
 // The gate of the section pruning judges; this only says what changed.
@@ -261,11 +261,11 @@ function changed(what, before, after) {
   return badge(`${what} ${share > 0 ? "+" : share < 0 ? "−" : "±"}${count(Math.abs(share))} %`, "quiet");
 }
 
-function side(title, timed) {
+function side(title, query, timed) {
   if (!timed) return h("div", {}, h("h3", {}, title), h("p", { class: "muted" }, "not measured"));
   return h("div", {}, h("h3", {}, title),
     h("p", {}, `${milliseconds(timed.ms)}, of it ${milliseconds(timed.planning_ms)} to plan; ${count(timed.buffers)} pages`),
-    timed.plan && h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": `${title}: plan` }, drawPlan(timed.plan).join("\n")));
+    timed.plan && h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": `${title}: plan of ${query}` }, drawPlan(timed.plan).join("\n")));
 }
 
 function drawPlan(node, depth = 0) {
