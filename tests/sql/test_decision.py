@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from partition_playbook.checks import Check, check
+from partition_playbook.checks import Check, check, skipped
 from partition_playbook.evidence import application, decision, pruning, report, validation
 from partition_playbook.migration import cutover, rollback, verify
 from partition_playbook.migration.run import Direction, Run
 from partition_playbook.spec import Mode, RunParams
+from tests.unit.test_page import Page
 
 PARAMS = RunParams(mode=Mode.REHEARSE, production_rows=1_000_000)
 
@@ -56,7 +59,7 @@ def test_rehearsal_that_went_well_is_a_go_with_a_report(run: Run, tmp_path: Path
     rehearse(run)
     decided = decision.criteria(run, PARAMS)
     assert [str(each) for each in decided if each.blocks] == []
-    markdown, plain = report.write(run, PARAMS, tmp_path / "artifacts")
+    html, markdown, plain = report.write(run, PARAMS, tmp_path / "artifacts")
     text, content = markdown.read_text(), json.loads(plain.read_text())
     assert text.startswith(r"# public.sensor\_readings: GO")
     assert content["verdict"] == "go"
@@ -66,6 +69,34 @@ def test_rehearsal_that_went_well_is_a_go_with_a_report(run: Run, tmp_path: Path
     assert sum(each["validation_rows"] for each in content["partitions"]) == 20_000
     assert content["estimate"]["production_rows"] == 1_000_000
     assert len(content["gains"]) == 7
+    assert_page_tells(html.read_text(), content)
+
+
+def assert_page_tells(html: str, content: dict[str, Any]) -> None:
+    """The page has what JSON has of a real run: rows, checksums, loads, swaps, reads and their plans."""
+    shown = Page(html)
+    assert not {"script", "link", "img"} & set(shown.tags)
+    assert [each for each in shown.addresses if not each.startswith("#")] == []
+    assert shown.tags["svg"] == 3
+    told = [str(each[f"{stage}_checksum"]) for each in content["partitions"] for stage in ("snapshot", "validation")]
+    told += [f"{each['rows']:,}" for each in content["loads"] if each["rows"]]
+    told += [f"{each['held_ms']:,.1f}" for each in content["swaps"]]
+    told += [line for each in content["performance"] for line in each["plan_before"] + each["plan_after"]]
+    assert {each["swap"] for each in content["swaps"]} >= {"cutover", "rollback"}
+    assert any("never executed" in line or "Scan" in line for line in told)
+    assert [each for each in told if each not in shown.text] == []
+
+
+def test_hostile_names_in_the_ledger_are_text(run: Run, connection: psycopg.Connection, tmp_path: Path) -> None:
+    connection.execute("UPDATE partition_playbook.runs SET table_name = '<script>alert(1)</script>'")
+    connection.execute("UPDATE partition_playbook.loads SET partition_name = '<script>' || partition_name")
+    record(run, "preflight", [skipped("comment", "<script>alert(2)</script>")])
+    found = Page(report.write(run, PARAMS, tmp_path)[0].read_text())
+    assert not found.tags["script"]
+    assert {"<script>alert(1)</script>", "<script>alert(2)</script>"} <= set(
+        re.findall("<script>.*?</script>", found.text)
+    )
+    assert found.text.count("<script>sensor_readings") >= len(run.ledger.loads())
 
 
 def test_run_that_stopped_half_way_names_the_sections_that_are_missing(run: Run, tmp_path: Path) -> None:
@@ -74,7 +105,7 @@ def test_run_that_stopped_half_way_names_the_sections_that_are_missing(run: Run,
     assert "no evidence: section pruning has no check pruned_*" in blocking["pruning_confirmed"]
     assert "no evidence: section rollback has no check" in blocking["no_rollback_failure"]
     assert "no_row_mismatch" not in blocking
-    assert report.write(run, PARAMS, tmp_path)[0].read_text().startswith(r"# public.sensor\_readings: NO-GO")
+    assert report.write(run, PARAMS, tmp_path)[1].read_text().startswith(r"# public.sensor\_readings: NO-GO")
 
 
 def test_last_outcome_of_a_check_counts(run: Run, connection: psycopg.Connection) -> None:

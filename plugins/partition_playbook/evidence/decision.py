@@ -15,6 +15,7 @@ LOGS = (
     "not automated: watch the application's and PostgreSQL's logs for two hours after the cutover, for example "
     "log_min_messages >= ERROR and pg_stat_database.deadlocks, and roll back with partition_rollback if one appears"
 )
+UNNAMED = "a person approved the cutover: Airflow names who"
 REHEARSED = "a production run that goes well is not rolled back; the rehearsal has tested it, see its report"
 
 
@@ -174,13 +175,12 @@ def _migration_without_errors(evidence: Evidence) -> Check:
 def _team_confident(evidence: Evidence) -> Check:
     if evidence.mode is not Mode.MIGRATE:
         return skipped("team_confident", "a person reads this report and then decides", expected="Team confidence high")
-    approved = evidence.measured("migration", "cutover_held_ms") is not None
+    who, approved = evidence.approval, evidence.measured("migration", "cutover_held_ms") is not None
+    told = f"{who['by']} approved the cutover at {who['at']}" if who else UNNAMED
     return check(
         "team_confident",
         approved,
         expected="Team confidence high",
-        actual="a person approved the cutover: Airflow names who"
-        if approved
-        else "no evidence: no cutover was approved",
+        actual=told if approved else "no evidence: no cutover was approved",
         remedy="Approve the cutover in Airflow",
     )

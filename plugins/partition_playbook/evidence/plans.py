@@ -67,6 +67,18 @@ def parse(answer: str | Sequence[Mapping[str, Any]]) -> Plan:
     )
 
 
+def outline(content: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """Yield a line for every node, indented under its parent: what it reads, and the rows and pages that took."""
+    node = _node(content)
+    read = f" on {node.relation}" if node.relation else ""
+    read += f" using {node.index}" if node.index else ""
+    ran = "never executed" if node.never_executed else f"{node.rows:,g} rows, {node.loops:,g} loops"
+    removed = f", {node.subplans_removed} subplans removed" if node.subplans_removed else ""
+    yield f"{'  ' * depth}{node.type}{read} ({ran}, {node.buffers:,} buffers{removed})"
+    for child in content.get("Plans", ()):
+        yield from outline(child, depth + 1)
+
+
 def _walk(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield content
     for child in content.get("Plans", ()):

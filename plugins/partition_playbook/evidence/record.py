@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 from partition_playbook.checks import Check
 from partition_playbook.database import Row
@@ -13,6 +14,7 @@ from partition_playbook.ledger import Statistics
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import Mode
 
+APPROVED = "the cutover was approved"
 SECTIONS = (
     "preflight",
     "data_preparation",
@@ -90,3 +92,8 @@ class Evidence:
         """Return the value of a measurement; None where it was not taken."""
         row = self.measurements.get(stage, {}).get(name)
         return None if row is None else row["value"]
+
+    @property
+    def approval(self) -> Mapping[str, Any] | None:
+        """Return who approved the cutover and when; None where nobody was asked or Airflow did not tell."""
+        return next((each["detail"] for each in reversed(self.notes) if each["message"] == APPROVED), None)

@@ -1,4 +1,4 @@
-"""The report of a run: one value, written as Markdown for people and as JSON for programs."""
+"""The report of a run: one value, written as a page and as Markdown for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from partition_playbook.checks import Check, Outcome, Severity, Verdict, as_json
-from partition_playbook.evidence import estimate
+from partition_playbook.database import Row
+from partition_playbook.evidence import estimate, page
 from partition_playbook.evidence.decision import decide
+from partition_playbook.evidence.plans import outline
 from partition_playbook.evidence.record import Evidence
 from partition_playbook.ledger import Statistics
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import Mode, RunParams
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "include"
+WRITE_LATENCY = "Not measured by the run: the application's own monitoring knows, and the demo knows its own writers'."
 NEXT_STEPS = {
     "go after a rehearsal": (
         "Make the adjustments named above, and rehearse again if there are any",
@@ -40,17 +42,21 @@ NEXT_STEPS = {
 }
 
 
-def write(run: Run, params: RunParams, folder: Path) -> tuple[Path, Path]:
-    """Write ``report.md`` and ``report.json`` into the folder and return their paths."""
-    content = compose(Evidence.read(run), params)
+def write(run: Run, params: RunParams, folder: Path, address: str = "") -> list[Path]:
+    """Write the report into the folder and return its files; the address is where Airflow shows the run."""
+    content = compose(Evidence.read(run), params, address)
+    written = {
+        page.NAME: page.render(content),
+        "report.md": render(content),
+        "report.json": json.dumps(content, indent=2, default=str),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    markdown, plain = folder / "report.md", folder / "report.json"
-    markdown.write_text(render(content))
-    plain.write_text(json.dumps(content, indent=2, default=str))
-    return markdown, plain
+    for name, text in written.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in written]
 
 
-def compose(evidence: Evidence, params: RunParams) -> dict[str, Any]:
+def compose(evidence: Evidence, params: RunParams, address: str = "") -> dict[str, Any]:
     """Return everything that the report tells, as plain values."""
     decided = decide(evidence, params)
     verdict = Verdict.of("decision", decided)
@@ -61,6 +67,7 @@ def compose(evidence: Evidence, params: RunParams) -> dict[str, Any]:
         "run": {
             name: evidence.run[name] for name in ("run_id", "mode", "phase", "plan_hash", "opened_by", "started_at")
         },
+        "address": address,
         "table": f"{evidence.run['table_schema']}.{evidence.run['table_name']}",
         "spec": {name: evidence.run["spec"].get(name) for name in ("partition_by", "interval", "timezone")},
         "params": params.model_dump(mode="json"),
@@ -69,7 +76,11 @@ def compose(evidence: Evidence, params: RunParams) -> dict[str, Any]:
         "went_well": [*_facts(evidence), *_passed(sections)],
         "went_wrong": _listed(_wrong(everything, verdict)),
         "adjustments": _remedies(everything),
+        "people": list(_people(evidence)),
         "durations": [asdict(each) | {"seconds": each.seconds} for each in evidence.spans],
+        "loads": [_loaded(load) for load in evidence.loads],
+        "swaps": list(_swaps(evidence)),
+        "write_latency": WRITE_LATENCY,
         "performance": list(_performance(evidence)),
         "gains": [_measure(row) for row in evidence.measurements.get("gains", {}).values()],
         "cutover": [
@@ -89,7 +100,7 @@ def compose(evidence: Evidence, params: RunParams) -> dict[str, Any]:
 def render(content: dict[str, Any]) -> str:
     """Return the report as Markdown; whatever comes from data is escaped where it is written."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(page.TEMPLATES),
         finalize=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -159,9 +170,46 @@ def _performance(evidence: Evidence) -> Iterator[dict[str, Any]]:
                 "before_ms": then["value"],
                 "after_ms": now["value"],
                 "speedup": 1 - now["value"] / then["value"],
-                **{f"{key}_before": then["detail"].get(key) for key in ("planning_ms", "buffers")},
-                **{f"{key}_after": now["detail"].get(key) for key in ("planning_ms", "buffers")},
+                **_planned("before", then["detail"]),
+                **_planned("after", now["detail"]),
             }
+
+
+def _planned(stage: str, detail: dict[str, Any]) -> dict[str, Any]:
+    measured = {f"{key}_{stage}": detail.get(key) for key in ("planning_ms", "buffers")}
+    return measured | {f"plan_{stage}": list(outline(detail["plan"])) if "plan" in detail else []}
+
+
+def _loaded(load: Row) -> dict[str, Any]:
+    begun, ended = load["started_at"], load["ended_at"]
+    known = ("lower_bound", "upper_bound", "state", "rows", "bytes", "started_at", "ended_at")
+    return {
+        "partition": load["partition_name"],
+        **{name: load.get(name) for name in known},
+        "seconds": (ended - begun).total_seconds() if begun and ended else None,
+    }
+
+
+def _swaps(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """Yield what each swap of the names took from the application, in the order of the swaps."""
+    measured = evidence.measurements.get("migration", {})
+    for name, held in measured.items():
+        if name.endswith("_held_ms"):
+            swap = name.removesuffix("_held_ms")
+            told = {key: held["detail"].get(key) for key in ("tries", "reconciled_under_lock")}
+            waited = evidence.measured("migration", f"{swap}_waited_ms")
+            yield {"swap": swap.replace("_", " "), "waited_ms": waited, "held_ms": held["value"], **told}
+
+
+def _people(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """Yield who did what and when, as far as the ledger was told."""
+    yield {
+        "what": "opened the run, as a role of the database",
+        "who": evidence.run["opened_by"],
+        "when": evidence.run["started_at"],
+    }
+    if approval := evidence.approval:
+        yield {"what": "approved the cutover, in Airflow", "who": approval["by"], "when": approval["at"]}
 
 
 def _measure(row: dict[str, Any]) -> dict[str, Any]:

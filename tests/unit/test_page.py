@@ -1,0 +1,135 @@
+"""The report as a page: one file that needs nothing, runs nothing and obeys nothing that it shows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from partition_playbook.checks import Check
+from partition_playbook.evidence import charts, page, report
+from partition_playbook.evidence.record import APPROVED, Evidence
+from tests.unit.test_criteria import PARAMS, START, failed, good, load, measured
+
+EVIL = "</style></svg><script>alert(1)</script><img src=http://e onerror=x>\"'&{{ 7 * 7 }}"
+ADDRESS = "https://airflow.example/dags/partition_migration/runs/r"
+PLAN = {"Node Type": "Append", "Actual Loops": 1, "Actual Rows": 3, "Subplans Removed": 2, "Shared Hit Blocks": 4}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags, what they refer to, their ids, and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.addresses: list[str] = []
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.scopes = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes |= {name for name, _ in attrs}
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data")]
+        self.scopes += tag == "th" and "scope" in dict(attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def seen(evidence: Evidence) -> Page:
+    return Page(page.render(report.compose(evidence, PARAMS, ADDRESS)))
+
+
+def hostile() -> Evidence:
+    """Return evidence in which everything that comes from a database tries to become part of the page."""
+    evidence = good()
+    plan = {**PLAN, "Plans": [{"Node Type": "Seq Scan", "Relation Name": EVIL, "Actual Loops": 0}]}
+    row = {**evidence.run, "table_name": EVIL, "run_id": EVIL, "opened_by": EVIL, "plan_hash": EVIL}
+    return replace(
+        evidence,
+        run=row | {"spec": {"partition_by": EVIL, "interval": EVIL, "timezone": EVIL}},
+        checks={**evidence.checks, EVIL: [failed(EVIL)], "preflight": [replace(failed("comment"), actual=EVIL)]},
+        measurements={
+            "migration": measured(f"{EVIL}_held_ms", 8.0),
+            "rollback": measured(EVIL, 1.0, note=EVIL),
+            "before": measured(EVIL, 10.0, plan=plan),
+            "after": measured(EVIL, 2.0, plan=plan),
+        },
+        loads=[load(EVIL, 1, 2)],
+        spans=[replace(evidence.spans[0], section=EVIL)],
+        notes=[{"message": APPROVED, "detail": {"by": EVIL, "at": EVIL}}],
+    )
+
+
+@pytest.mark.parametrize("evidence", [good(), hostile(), Evidence(good().run)], ids=["good", "hostile", "empty"])
+def test_page_runs_nothing_and_loads_nothing(evidence: Evidence) -> None:
+    found = seen(evidence)
+    assert not {"script", "link", "iframe", "object", "embed", "img", "image", "use", "form", "base"} & set(found.tags)
+    assert [each for each in found.addresses if not each.startswith("#")] == [ADDRESS]
+    assert not [name for name in found.attributes if name.startswith("on")]
+    html = page.render(report.compose(evidence, PARAMS))
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_hostile_names_and_comments_are_text() -> None:
+    found, harmless = seen(hostile()), seen(good())
+    assert found.text.count(EVIL) > 15
+    assert found.tags["style"] == harmless.tags["style"]
+    assert "{{ 7 * 7 }}" in found.text
+
+
+def test_every_table_has_headers_with_a_scope() -> None:
+    found = seen(good())
+    assert found.tags["th"] == found.scopes > 50
+    assert found.tags["caption"] == found.tags["table"] > 8
+
+
+def test_page_and_markdown_tell_what_json_tells() -> None:
+    evidence = replace(good("migrate"), notes=[{"message": APPROVED, "detail": {"by": "jo", "at": "noon"}}])
+    content = report.compose(evidence, PARAMS)
+    shown, text = Page(page.render(content)).text, report.render(content).replace("\\", "")
+    told: list[Any] = [each["actual"] for each in (*content["criteria"], *content["checklist"])]
+    told += [each["partition"] for each in content["loads"]] + [content["write_latency"], "jo", "noon"]
+    told += [*content["went_well"], *content["next_steps"], *content["recommendations"]]
+    assert [each for each in told if each not in shown] == []
+    assert [each for each in told if each not in text] == []
+
+
+def test_person_who_approved_is_named_in_the_criterion() -> None:
+    evidence = replace(good("migrate"), notes=[{"message": APPROVED, "detail": {"by": "jo", "at": "noon"}}])
+    (confident,) = [each for each in report.compose(evidence, PARAMS)["criteria"] if each["name"] == "team_confident"]
+    assert confident["actual"] == "jo approved the cutover at noon"
+
+
+def test_timeline_draws_one_bar_a_span_even_a_short_one() -> None:
+    spans = [(f"p{n}", START, START + timedelta(seconds=n)) for n in range(40)]
+    drawn = Page(charts.timeline("Loads", spans))
+    assert drawn.tags["svg"] == 1
+    assert all(f"p{n}" in drawn.text for n in range(40))
+    assert charts.timeline("Loads", []) == charts.bars("Locks", [], "ms") == ""
+
+
+def test_plan_shows_what_was_pruned_and_what_never_ran() -> None:
+    text = seen(hostile()).text
+    assert "Append (3 rows, 1 loops, 4 buffers, 2 subplans removed)" in text
+    assert "(never executed, 0 buffers)" in text
+
+
+def test_charts_cost_nothing_where_no_report_is_written() -> None:
+    asked = "import partition_playbook.evidence.report, sys; print('pygal' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", asked], env={"PYTHONPATH": "plugins"}, capture_output=True, text=True)
+    assert told.stdout == "False\n", told.stderr
+
+
+def test_failed_check_shows_its_remedy() -> None:
+    checks: dict[str, list[Check]] = {**good().checks, "validation": [failed("row_content")]}  # type: ignore[dict-item]
+    assert "mend it" in seen(replace(good(), checks=checks)).text
