@@ -12,9 +12,20 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
+from urllib.parse import urlencode
 
-from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, Variable, get_current_context, task
+from airflow.sdk import (
+    BaseOperatorLink,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    Variable,
+    get_current_context,
+    task,
+)
+from airflow.sdk.configuration import conf
 from pydantic import BaseModel
 
 from partition_playbook.database import Database
@@ -23,11 +34,17 @@ from partition_playbook.ledger import Ledger
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import RunParams, TableSpec, load_spec, spec_names, validated
 
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
 log = logging.getLogger(__name__)
 
 ARTIFACTS_VARIABLE = "PARTITION_PLAYBOOK_ARTIFACTS"
 LOADS_POOL_VARIABLE = "PARTITION_PLAYBOOK_LOADS_POOL"
 PAUSE_VARIABLE = "partition_playbook_pause"
+# The console's: without it the link leads nowhere.
+REPORT_ADDRESS = "/partition_playbook/report"
 
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
@@ -71,19 +88,35 @@ def run_params(context: Mapping[str, Any]) -> RunParams:
     return validated(RunParams, given, where="params")
 
 
-def artifacts_folder(run_id: str) -> Path:
-    """Return the folder of a run's backup and report: of no other run, and for no other user to look into."""
+def artifacts_path(run_id: str) -> Path:
+    """Return where the backup and the report of a run are: a path of no other run, whatever the id holds."""
     root = Path(
         os.environ.get(ARTIFACTS_VARIABLE)
         or Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "artifacts"
     )
     readable = re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:80]
-    folder = root / f"{readable}_{hashlib.sha256(run_id.encode()).hexdigest()[:12]}"
+    return root / f"{readable}_{hashlib.sha256(run_id.encode()).hexdigest()[:12]}"
+
+
+def artifacts_folder(run_id: str) -> Path:
+    """Make the folder of a run's backup and report, for no other user to look into, and return it."""
+    folder = artifacts_path(run_id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
         raise PreconditionFailed("somebody else made it", where=str(folder), remedy="Look at it, then remove it")
     folder.chmod(0o700)  # a dump holds every row of the database
     return folder
+
+
+class ReportLink(BaseOperatorLink):
+    """Lead from a task to its run's report, as the console serves it."""
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address of the report."""
+        server = conf.get("api", "base_url", fallback="/").rstrip("/")
+        return f"{server}{REPORT_ADDRESS}?{urlencode({'run_id': ti_key.run_id})}"
 
 
 def attach_run(spec: TableSpec, run_id: str, context: Mapping[str, Any], section: str = "") -> Run:

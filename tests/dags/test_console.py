@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -25,7 +27,8 @@ PREFIX = "/partition_playbook"
 RUN = {"run_id": "test-run"}
 TABLE = f"{PREFIX}/api/tables/sensor_readings"
 ANSWERS = ["partitions", "runs", "progress", "backlog", "measurements", "gates", "plans", "events"]
-PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", f"{PREFIX}/api/tables", f"{PREFIX}/api/find"] + [
+REPORT = f"{PREFIX}/report"
+PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", REPORT, f"{PREFIX}/api/tables", f"{PREFIX}/api/find"] + [
     f"{TABLE}/{each}" for each in ANSWERS
 ]
 COUNTED = "FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -93,10 +96,59 @@ def viewer(client: Any) -> Any:
     return sign_in(client, "VIEWER")
 
 
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the report of the run, in a folder of artifacts of this test's own."""
+    from partition_playbook.operators import ARTIFACTS_VARIABLE, artifacts_folder
+
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path))
+    path = artifacts_folder("test-run") / "report.html"
+    path.write_text("<!doctype html><title>GO</title>")
+    return path
+
+
 def ask(client: Any, path: str, **values: Any) -> Any:
     answer: httpx.Response = client.get(f"{TABLE}/{path}", params=RUN | values)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+# ---- The report of a run
+
+
+def test_report_is_served_as_it_was_written_and_nothing_in_it_runs(viewer: Any, report: Path) -> None:
+    answer = viewer.get(REPORT, params=RUN)
+    assert answer.text == report.read_text()
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'; style-src 'unsafe-inline'" in policy
+    assert "sandbox" in policy
+    assert "script-src" not in policy
+    assert "script-src 'self'" in viewer.get(f"{PREFIX}/").headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("run_id", ["another-run", "test-ru", "../test-run", "/etc/passwd", "test-run/../test-run", ""])
+def test_report_of_a_run_that_no_ledger_knows_is_not_there(viewer: Any, report: Path, run_id: str) -> None:
+    from partition_playbook.operators import artifacts_folder
+
+    (artifacts_folder(run_id) / "report.html").write_text("a secret")
+    answer = viewer.get(REPORT, params={"run_id": run_id})
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+
+
+def test_run_without_a_report_has_no_folder_made_for_it(viewer: Any, report: Path) -> None:
+    report.unlink()
+    report.parent.rmdir()
+    assert viewer.get(REPORT, params=RUN).status_code == 404
+    assert not report.parent.exists()
+
+
+def test_last_task_links_to_the_report_that_the_console_serves(viewer: Any, report: Path) -> None:
+    from partition_playbook.operators import ReportLink
+
+    link = urlsplit(ReportLink().get_link(None, ti_key=SimpleNamespace(run_id="test-run")))
+    assert viewer.get(f"{link.path}?{link.query}").text == report.read_text()
 
 
 # ---- Who may look
@@ -123,7 +175,7 @@ def test_a_user_without_rights_sees_nothing(client: Any) -> None:
     assert statuses(sign_in(client, None)) == dict.fromkeys(PATHS, 403)
 
 
-def test_a_user_who_may_look_sees_all(viewer: Any) -> None:
+def test_a_user_who_may_look_sees_all(viewer: Any, report: Path) -> None:
     assert statuses(viewer) == dict.fromkeys(PATHS, 200)
 
 

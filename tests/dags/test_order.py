@@ -63,3 +63,7 @@ def test_the_approval_fails_on_reject(migration: Any) -> None:
     approval = migration.get_task("migration.approve_cutover")
     assert approval.fail_on_reject
     assert approval.response_timeout
+
+
+def test_the_last_task_links_to_the_report(migration: Any) -> None:
+    assert [each.name for each in migration.get_task("decision.say_verdict").operator_extra_links] == ["Report"]

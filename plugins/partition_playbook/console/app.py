@@ -16,7 +16,9 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 
 from partition_playbook.console import answers, read
 from partition_playbook.console.problems import FORESEEN, explain, status
-from partition_playbook.errors import InvalidSpec
+from partition_playbook.errors import InvalidSpec, PreconditionFailed
+from partition_playbook.evidence import page
+from partition_playbook.operators import artifacts_path
 from partition_playbook.spec import TableSpec, load_spec, spec_names
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,11 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache, private",
 }
+# The report's style stands in the page itself, and nothing in it runs.
+REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox allow-top-navigation-by-user-activation"
+}
 
 app = FastAPI(
     title="Partition Playbook",
@@ -47,7 +54,8 @@ app = FastAPI(
 @app.middleware("http")
 async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call_next(request)
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 
@@ -79,8 +87,8 @@ Filter = Annotated[str | None, Query(max_length=200)]
 
 
 @app.get("/")
-def page() -> FileResponse:
-    """Return the page."""
+def console_page() -> FileResponse:
+    """Return the console."""
     return FileResponse(STATIC / "console.html")
 
 
@@ -132,6 +140,20 @@ def find(run_id: RunId) -> list[answers.Found]:
         except FORESEEN as error:
             log.info("%s: %s", connection_id, error)
     return found
+
+
+@app.get("/report")
+def report(run_id: RunId) -> FileResponse:
+    """Return the report of a run that a ledger knows, as the run wrote it."""
+    known = next((each.run_id for each in find(run_id) if each.run_id == run_id), None)
+    path = artifacts_path(known) / page.NAME if known else None
+    if not path or not path.is_file():
+        raise PreconditionFailed(
+            "no report of this run is here",
+            where=run_id,
+            remedy="The run writes it in its last section; the API server must see the workers' folder of artifacts",
+        )
+    return FileResponse(path, headers=REPORT_HEADERS)
 
 
 @app.get("/api/tables/{table}/partitions")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from airflow.sdk import TriggerRule, task_group
+from airflow.sdk import TriggerRule, get_current_context, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
 from partition_playbook.evidence import decision as evidence
 from partition_playbook.evidence import report
 from partition_playbook.migration.run import Run
-from partition_playbook.operators import artifacts_folder, playbook_task
+from partition_playbook.operators import ReportLink, artifacts_folder, playbook_task
 from partition_playbook.spec import RunParams
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 @task_group
 def decision() -> None:
     """Decide from the evidence, write the report, and say go or no-go."""
-    decide() >> say_verdict()
+    said = say_verdict()
+    said.operator.operator_extra_links = (ReportLink(),)
+    decide() >> said
 
 
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
@@ -27,7 +29,8 @@ def decide(run: Run, params: RunParams) -> None:
     """Judge the criteria and write the report beside the backup."""
     verdict = run.ledger.record(evidence.criteria(run, params))
     run.ledger.close("go" if verdict.go else "no-go")
-    for path in report.write(run, params, artifacts_folder(run.ledger.run_id)):
+    address = get_current_context()["ti"].log_url.partition("/tasks/")[0]
+    for path in report.write(run, params, artifacts_folder(run.ledger.run_id), address):
         log.info("report: %s", path)
 
 

@@ -10,6 +10,7 @@ from airflow.sdk import TriggerRule, get_current_context, task, task_group
 
 from partition_playbook.errors import PlaybookError
 from partition_playbook.evidence import preflight, validation, workload
+from partition_playbook.evidence.record import APPROVED
 from partition_playbook.migration import cutover as engine
 from partition_playbook.migration import load as loading
 from partition_playbook.migration import plan as planning
@@ -98,8 +99,17 @@ def approve_cutover() -> ApprovalOperator:
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def cut_over(run: Run) -> None:
     """Swap the two tables' names in one short transaction."""
+    _note_approval(run)
     reconcile.catch_up(run, until=1000, yielding=True)  # an approval may have taken days
     engine.swap(run, Direction.FORWARD)
+
+
+def _note_approval(run: Run) -> None:
+    """Keep in the ledger who approved: Airflow's own record of it goes when its metadata is cleaned up."""
+    answer = get_current_context()["ti"].xcom_pull(task_ids="migration.approve_cutover")
+    if answer:
+        who = answer.get("responded_by_user") or {}
+        run.ledger.tell(APPROVED, by=who.get("name") or "somebody unnamed", at=str(answer["responded_at"]))
 
 
 @playbook_task
