@@ -5,7 +5,7 @@
 -- transaction: one
 -- rerun: safe because it only reads
 WITH contents AS (
-    -- A record's hash is linear in its columns, so its sum is blind to values that two rows exchange: each is hashed again, as 53 bits of a float: a quarter cheaper than as a numeric.
+    -- A record's hash is linear in its columns, so its sum is blind to values that two rows exchange: each is hashed again, as a float: cheaper than as a numeric.
     SELECT width_bucket(t.{partition_by}, {bounds}) AS bucket, count(*) AS rows, sum(hashfloat8extended(hash_record_extended(ROW({row}), 0)::float8, 0)) AS checksum
       FROM {table} AS t
      GROUP BY 1
