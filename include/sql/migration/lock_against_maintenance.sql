@@ -1,4 +1,4 @@
--- purpose: Keep autovacuum off a table before its exclusive lock is asked for; readers and writers go on
+-- purpose: Keep autovacuum and other changes of its partitions off a table; readers and writers go on
 -- params: none
 -- returns: none
 -- lock: SHARE UPDATE EXCLUSIVE on the table

@@ -14,10 +14,10 @@ PATIENCE_MS = 3_000
 
 def keep_off(session: Session, table: TableName, default: TableName | None) -> None:
     """Keep other maintenance and autovacuum off; readers and writers go on."""
-    session.run("maintenance/lock_parent", table=table.identifier)
+    session.run("migration/lock_against_maintenance", table=table.identifier)
     if default:
         _limit(session, PATIENCE_MS)
-        session.run("maintenance/lock_parent", table=default.identifier)
+        session.run("migration/lock_against_maintenance", table=default.identifier)
 
 
 def stop(
