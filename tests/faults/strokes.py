@@ -29,7 +29,7 @@ SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'ad
 """
 LOCKING = "SELECT FROM pg_locks WHERE relation = 'partition_playbook.events'::regclass AND mode = 'ExclusiveLock'"
 # What the server does when one of its processes dies: it ends all others at once and recovers from its log.
-CRASH = "COPY (SELECT) TO PROGRAM 'kill -KILL {}'"
+CRASH = "COPY (SELECT WHERE false) TO PROGRAM 'kill -KILL {}'"
 
 
 class Fault(StrEnum):
