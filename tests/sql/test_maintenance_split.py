@@ -302,7 +302,9 @@ def test_a_capture_that_misses_changes_is_found_out_and_nothing_is_replaced(
 
     def forgetful(run: Run, inner: Run) -> None:
         capture(run, inner)
-        connection.execute(sql.SQL("DROP TRIGGER partition_playbook_update ON {}").format(MIXED.default.identifier))
+        connection.execute(
+            sql.SQL("DROP TRIGGER partition_playbook_split_update ON {}").format(MIXED.default.identifier)
+        )
 
     monkeypatch.setattr(split, "_capture", forgetful)
     meanwhile(application, monkeypatch)

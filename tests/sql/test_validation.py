@@ -8,6 +8,7 @@ import pytest
 from partition_playbook.checks import Check, Outcome
 from partition_playbook.evidence import validation
 from partition_playbook.migration.run import Run
+from tests.fixtures.sabotage import behind_the_capture
 
 BEHIND_THE_CAPTURE = "ALTER TABLE sensor_readings DISABLE TRIGGER USER; {}; " + "; ".join(
     f"ALTER TABLE sensor_readings ENABLE ALWAYS TRIGGER partition_playbook_{event}"
@@ -172,7 +173,8 @@ def test_run_without_a_snapshot_has_no_evidence(run: Run, connection: psycopg.Co
 def test_change_that_nothing_captured_is_a_warning(run: Run, connection: psycopg.Connection) -> None:
     for statement in BEHIND_THE_CAPTURE.format("DELETE FROM sensor_readings WHERE id = 9").split("; "):
         connection.execute(statement)  # type: ignore[call-overload]
-    connection.execute("DELETE FROM sensor_readings_old WHERE id = 9")
+    with behind_the_capture(connection):
+        connection.execute("DELETE FROM sensor_readings_old WHERE id = 9")
     found = failed(validation.checks(run))
     assert set(found) == {"snapshot_rows"}
     assert "1 changed, by -1 rows net; 0 changes were captured" in found["snapshot_rows"].actual

@@ -4,11 +4,11 @@
 -- lock: SHARE ROW EXCLUSIVE on the default partition
 -- transaction: one
 -- rerun: safe because the caller looks whether they are there first
-CREATE TRIGGER partition_playbook_insert AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
-CREATE TRIGGER partition_playbook_update AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
-CREATE TRIGGER partition_playbook_delete AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
-CREATE TRIGGER partition_playbook_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();
-ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_insert;
-ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_update;
-ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_delete;
-ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_truncate
+CREATE TRIGGER partition_playbook_split_insert AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE TRIGGER partition_playbook_split_update AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE TRIGGER partition_playbook_split_delete AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
+CREATE TRIGGER partition_playbook_split_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_split_insert;
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_split_update;
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_split_delete;
+ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_split_truncate

@@ -17,7 +17,7 @@ from partition_playbook.maintenance.actions import Create
 from partition_playbook.maintenance.observe import require_ours
 from partition_playbook.maintenance.ranges import own, ranges
 from partition_playbook.maintenance.waiting import MOVE_LIMIT, unmovable
-from partition_playbook.migration import shadow, surface
+from partition_playbook.migration import capture, shadow, surface
 from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
 from partition_playbook.sql import columns
@@ -66,7 +66,7 @@ def _create(run: Run, session: Session, action: Create, move_limit: int, lock_ti
         stopped = [run.table, default] if move_limit else [default]
         locks.stop(session, stopped, lock_timeout, writers_of=None if move_limit else run.table)
     shadow.create_partition(session, run.table, action.partition, like, run.spec.partition_by, action.bounds)
-    equip(session, like, action.partition)
+    equip(run, session, like, action.partition)
     lower, upper = action.bounds.literals(parent.column(run.spec.partition_by).type)
     moved = _move(run, session, action, default, (lower, upper), move_limit) if default else 0
     session.run(
@@ -95,12 +95,13 @@ def sibling(run: Run, session: Session, parent: Table) -> Table:
     return like if shared else replace(like, comment="")
 
 
-def equip(session: Session, like: Table, partition: TableName) -> None:
-    """Give a new partition what LIKE and ATTACH leave out: storage, rights, policies and the comment."""
+def equip(run: Run, session: Session, like: Table, partition: TableName) -> None:
+    """Give a new partition what LIKE and ATTACH leave out: storage, rights, policies, the comment and the capture."""
     surface.store_columns(session, like, partition)
     surface.grant(session, like, partition)
     surface.create_policies(session, like, partition)
     surface.comment(session, "TABLE", partition.identifier, like.comment)
+    capture.follow(run, session, like.table_name, partition)
 
 
 def require_free(session: Session, name: TableName) -> None:

@@ -119,10 +119,10 @@ def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Cre
         shadow.create_partition(session, run.table, each.partition, like, run.spec.partition_by, each.bounds)
         lower, upper = each.bounds.literals(kind)
         _stage(session, parent, staging, each.partition, sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper))
-        equip(session, like, each.partition)
+        equip(run, session, like, each.partition)
     shadow.create_detached(session, run.table, new_default, default, _outside(run, session, creates, kind))
     _stage(session, parent, staging, new_default, sql.SQL("DEFAULT"))
-    equip(session, default, new_default)
+    equip(run, session, default, new_default)
     now = sides(session, inner)
     parts = {"log": inner.table.change_log.identifier, "columns": columns(now.logged)}
     session.run("migration/create_change_log", source=inner.table.identifier, **parts)
@@ -283,7 +283,7 @@ def _abandon(run: Run, default: TableName) -> None:
             if catalog.describe(session, default):
                 locks.keep_off(session, run.table, default)
                 locks.stop(session, (default,), lock_timeout)
-                session.run("migration/drop_capture_triggers", table=default.identifier)
+                session.run("maintenance/drop_row_capture_triggers", table=default.identifier)
             removing = sql.SQL(";\n").join([_drop_staging(inner), _drop_capture(inner)])
             session.execute(removing, purpose="Remove what a split left that did not end")
             run.ledger.note(session, "split abandoned", parent=str(run.table), default=str(default))

@@ -1,14 +1,19 @@
-"""Capture: write the keys of changed rows to the change log, from before the first load until finalize."""
+"""Capture: write the keys of changed rows to the change log, from before the first load until finalize.
+
+The table that stands by and each partition are captured as the live table is, all but the reconciler's own writes:
+whoever writes to one of them by its name makes a change that the next reconcile sees.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from psycopg import sql
 
-from partition_playbook import catalog
 from partition_playbook.database import Session, with_lock_retry
 from partition_playbook.errors import CaptureLost, Diverged
 from partition_playbook.migration.run import Run, Sides, sides
-from partition_playbook.names import CAPTURE_PREFIX, TableName
+from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 from partition_playbook.sql import columns, dollar_quote
 
@@ -41,9 +46,7 @@ def limit(spec: TableSpec, table_bytes: int) -> int:
 
 def is_on(session: Session, table: TableName) -> bool:
     """Tell whether every write to the table is captured."""
-    found = catalog.require(session, table)
-    enabled = [each for each in found.triggers if each.name.startswith(CAPTURE_PREFIX) and each.enabled == "A"]
-    return len(enabled) == 4
+    return bool(session.value("migration/is_captured", {"schema": table.schema, "name": table.name}))
 
 
 def start(run: Run, session: Session) -> None:
@@ -51,10 +54,45 @@ def start(run: Run, session: Session) -> None:
 
     def attempt(lock_timeout: int) -> None:
         with run.database.within(session, lock_timeout):
-            if not is_on(session, run.table):
-                create_triggers(run, session, run.table)
+            extend(run, session, (run.table,))
 
     with_lock_retry(run.database, run.table, attempt)
+
+
+def extend(run: Run, session: Session, tables: Iterable[TableName]) -> None:
+    """Capture the writes to further tables of the run too."""
+    for table in tables:
+        if not is_on(session, table):
+            create_triggers(run, session, table)
+
+
+def follow(run: Run, session: Session, like: TableName, partition: TableName) -> None:
+    """Capture the writes to a new partition where those to another one are."""
+    if is_on(session, like):
+        create_triggers(run, session, partition)
+
+
+def end(run: Run, session: Session) -> None:
+    """End the capture on every table that holds a trigger of it, the live one last."""
+    values = {"function": run.table.capture_function.quoted}
+    found = [TableName(row["schema"], row["name"]) for row in session.rows("migration/list_captured", values)]
+    for table in sorted(found, key=lambda each: each == run.table):
+
+        def attempt(lock_timeout: int, table: TableName = table) -> None:
+            with run.database.within(session, lock_timeout):
+                session.run("migration/drop_capture_triggers", table=table.identifier)
+
+        with_lock_retry(run.database, table, attempt)
+
+
+def custody(session: Session, run: Run) -> str:
+    """Reduce to one value what must stay the same if every write is to be in the change log; empty where none could be.
+
+    While it does, two tables that were equal differ at most in the rows whose changes wait.
+    """
+    table = run.table
+    names = {"schema": table.schema, "live": table.name, "standby": table.retired.name}
+    return session.value("migration/find_custody", names | {"function": table.capture_function.quoted}) or ""
 
 
 def create_triggers(run: Run, session: Session, table: TableName) -> None:
@@ -100,7 +138,7 @@ def require_on(run: Run) -> Sides:
     with run.database.session() as session:
         require_whole(session, run)
         now = sides(session, run)
-        if now.other and not is_on(session, run.table):
+        if not all(is_on(session, each.table_name) for each in (now.live, now.other)):
             raise Diverged(
                 "the capture is off, so changes may have been missed",
                 where=str(run.table),

@@ -78,9 +78,9 @@ def swap(
 
 
 def swap_now(
-    run: Run, direction: Direction, retry: LockRetry | None = None, *, occasion: str | None = None
+    run: Run, direction: Direction, retry: LockRetry | None = None, *, occasion: str | None = None, custody: str = ""
 ) -> Swapped | None:
-    """Swap as one whose turn it is."""
+    """Swap as one whose turn it is; a custody that is given must be unbroken under the lock."""
     now = capture.require_on(run)
     if now.direction is not direction:
         log.info("%s: nothing to swap, %s is live", run.table, "partitioned" if now.live.is_partitioned else "original")
@@ -90,13 +90,13 @@ def swap_now(
     reconcile.catch_up(run, until=1_000)
     materialized.prepare(run)
     keys.prepare(run, direction)
-    expected = fingerprint(run)
+    premises = Premises(fingerprint(run), custody)
     tries = 0
 
     def attempt(lock_timeout: int) -> Swapped:
         nonlocal tries
         tries += 1
-        return _swap_once(run, direction, lock_timeout, expected, tries, occasion or OCCASION[direction])
+        return _swap_once(run, direction, lock_timeout, premises, tries, occasion or OCCASION[direction])
 
     swapped = with_lock_retry(run.database, run.table, attempt, retry)
     keys.release(run)
@@ -123,6 +123,14 @@ def require_parity(run: Run, now: Sides) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Premises:
+    """What a swap was prepared on and must find again under the lock; without a custody every row was compared."""
+
+    fingerprint: str
+    custody: str
+
+
 def fingerprint(run: Run) -> str:
     """Return the shape of the live table as one value."""
     with run.database.session() as session:
@@ -133,7 +141,9 @@ def _fingerprint(session: Session, table: TableName) -> str:
     return str(session.value("catalog/fingerprint_table", {"schema": table.schema, "name": table.name}))
 
 
-def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str, tries: int, occasion: str) -> Swapped:
+def _swap_once(
+    run: Run, direction: Direction, lock_timeout: int, premises: Premises, tries: int, occasion: str
+) -> Swapped:
     with reconcile.reconciler(run) as session:
         before = sides(session, run)
         readers = dependents.find(session, run.table)
@@ -147,7 +157,8 @@ def _swap_once(run: Run, direction: Direction, lock_timeout: int, expected: str,
             session.rows("migration/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
             asked = time.perf_counter()
             granted = _lock_all(session, live, readers)
-            reconciled = finish(run, session, before, expected)
+            reconciled = finish(run, session, before, premises.fingerprint)
+            _require_custody(run, session, premises.custody)
             session.execute(swapping, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already")
             _remember_publications(run, session, before, direction)
             _require_same(run, session, surface_before)
@@ -177,6 +188,15 @@ def _remember_publications(run: Run, session: Session, before: Sides, direction:
     if direction is Direction.FORWARD and before.live.publications:
         changed = list(_published_by_root(run, before.live, direction))
         run.ledger.measure_with(session, "migration", "published_by_root", len(changed), "", publications=changed)
+
+
+def _require_custody(run: Run, session: Session, expected: str) -> None:
+    if expected and capture.custody(session, run) != expected:
+        raise SourceChanged(
+            "a trigger of the capture, a column, a partition or a file changed while the swap was prepared",
+            where=str(run.table),
+            remedy="Clear this task: every row is compared again",
+        )
 
 
 def _require_same(run: Run, session: Session, before: Facts) -> None:
@@ -251,10 +271,8 @@ def script(
     """Compose everything that must change in the same instant as the names."""
     live, standby = before.live, before.other
     retired = run.table.retired if direction is Direction.FORWARD else run.table.shadow
-    function = run.table.capture_function.identifier
     parts = [
         sql.SQL("SET CONSTRAINTS ALL IMMEDIATE"),  # a key that is deferred has yet to look at what was reconciled
-        statement("migration/drop_capture_triggers").compose(table=live.table_name.identifier),
         *_rename_all(live, standby, direction),
         rename("TABLE", live.table_name, retired.name),
         rename("TABLE", standby.table_name, run.table.name),
@@ -265,7 +283,6 @@ def script(
         *_bind_policies(live, run.table),
         *_bind_policies(live, retired),
         *dependents.point(readers),
-        statement("migration/create_capture_triggers").compose(table=run.table.identifier, function=function),
     ]
     return sql.SQL(";\n").join(parts)
 

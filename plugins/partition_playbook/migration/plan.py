@@ -73,8 +73,11 @@ def _record(run: Run, session: DrySession, before: Sides) -> None:
         partitions.append(run.table.default)
     for partition in partitions:
         settle.vacuum(session, partition)
+    for table in (*partitions, run.table.shadow):
+        capture.create_triggers(run, session, table)
     settle.analyze(session, run.table.shadow)
     reconcile.write(run, session, built, [])
+    reconcile.take_off(run, session, [])
     _record_keys(session, built, partitions)
     _record_swap(run, session, built)
 

@@ -13,6 +13,7 @@ from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.migration import capture, throttle
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.migration.turn import Turn, turn
+from partition_playbook.migration.verify import hashed_row
 from partition_playbook.sql import columns
 
 log = logging.getLogger(__name__)
@@ -90,8 +91,10 @@ def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
     changes: list[int] = session.value("migration/pick_changes", {"batch": batch}, **parts)
     if not changes:
         return 0
-    session.rows("migration/prefer_indexes")
+    session.rows("migration/become_reconciler")
     deleted, written = write(run, session, now, changes)
+    _require_equal(run, session, now, changes)
+    take_off(run, session, changes)
     log.info(
         "reconciled %d changes: %d rows deleted, %d rows written in %s", len(changes), deleted, written, now.other.name
     )
@@ -99,7 +102,7 @@ def apply_changes(run: Run, session: Session, now: Sides, batch: int) -> int:
 
 
 def write(run: Run, session: Session, now: Sides, changes: Sequence[int]) -> tuple[int, int]:
-    """Make the rows of these changes equal and take them off the log; return how many were deleted and written."""
+    """Make the rows of these changes equal; return how many were deleted and written."""
     log_table = run.table.change_log.identifier
     values = {"changes": changes}
     parts = {
@@ -119,5 +122,29 @@ def write(run: Run, session: Session, now: Sides, changes: Sequence[int]) -> tup
             where=str(now.other.table_name),
             remedy="Correct the row's partition value, or set default_partition: keep and start again",
         ) from error
-    session.run("migration/delete_changes", values, log=log_table)
     return deleted, written
+
+
+def take_off(run: Run, session: Session, changes: Sequence[int]) -> None:
+    """Take changes off the log."""
+    session.run("migration/delete_changes", {"changes": changes}, log=run.table.change_log.identifier)
+
+
+def _require_equal(run: Run, session: Session, now: Sides, changes: Sequence[int]) -> None:
+    """Stop with Diverged where something between the statement and the table made other rows of what was written."""
+    equal = session.value(
+        "migration/are_equal",
+        {"changes": changes},
+        log=run.table.change_log.identifier,
+        columns=columns(now.logged),
+        live=now.live.table_name.identifier,
+        standby=now.other.table_name.identifier,
+        row=hashed_row(now.live.columns),
+        match=now.match("k", "t"),
+    )
+    if not equal:
+        raise Diverged(
+            f"rows written to {now.other.name} are not the same there",
+            where=str(run.table),
+            remedy="A trigger or rule changes what is written to it: look at those of that table; nothing was kept",
+        )

@@ -19,6 +19,8 @@ from partition_playbook.migration.run import Direction, Run, sides
 from partition_playbook.migration.turn import Turn, turn
 from partition_playbook.names import TableName, clip
 
+RETIRED = "Do not finalize: find out why before the retired table goes"
+RETURNED = "Nothing is dropped. Write what is missing to the live table, then trigger partition_rollback again"
 log = logging.getLogger(__name__)
 
 
@@ -31,15 +33,28 @@ class RolledBack:
 
 
 def verified_swap(run: Run, direction: Direction, *, occasion: str | None = None) -> Swapped | None:
-    """Catch up, verify every row, then swap; Diverged where the two sides are not equal."""
+    """Catch up, make sure that every row is the same, then swap; Diverged where the two sides are not equal.
+
+    On the way back nobody waits for a comparison of every row, where one was made after the cutover and no write can
+    have escaped since: each row that changed is compared when it is reconciled.
+    """
     with turn(run, Turn.STEP):
         now = capture.require_on(run)
         if now.direction is direction:
             reconcile.catch_up(run, until=1000)
-            found = verify.content_check(*verify.compare(run))
-            if found.blocks:
-                raise Diverged(found.actual, where=str(run.table), remedy=found.remedy)
+            custody = verify.unbroken_custody(run) if direction is Direction.BACK else ""
+            if custody:
+                run.ledger.tell("no write escaped the capture since every row was compared: only changed rows are")
+                return swap_now(run, direction, occasion=occasion, custody=custody)
+            require_equal(run, "Do not swap. Keep both tables, and compare the partitions named")
         return swap_now(run, direction, occasion=occasion)
+
+
+def require_equal(run: Run, remedy: str) -> None:
+    """Compare every row on both sides; Diverged where one is not the same."""
+    found = verify.content_check(*verify.compare(run))
+    if found.blocks:
+        raise Diverged(found.actual, where=str(run.table), remedy=remedy)
 
 
 def roll_back(run: Run) -> RolledBack:
@@ -50,15 +65,25 @@ def roll_back(run: Run) -> RolledBack:
 
 
 def abandon(run: Run) -> None:
-    """Drop the capture, the shadow and the change log; the original table must be live."""
-    with turn(run, Turn.STEP), reconcile.reconciler(run) as session:
-        if catalog.require(session, run.table).is_partitioned:
-            raise PreconditionFailed("the partitioned table is live", where=str(run.table), remedy="Roll back first")
+    """Drop the capture, the shadow and the change log; the original table must be live.
+
+    What was live for a while is dropped only once every row of it was seen in the original: Diverged otherwise.
+    """
+    with turn(run, Turn.STEP):
+        with run.database.session() as session:
+            if catalog.require(session, run.table).is_partitioned:
+                raise PreconditionFailed(
+                    "the partitioned table is live", where=str(run.table), remedy="Roll back first"
+                )
+            captured = capture.is_on(session, run.table)
         keys.validate_live(run)  # a rollback that died after its swap has not
-        _drop_capture(run, session)
-        for table in _leftovers(run, session):
-            _drop(run, session, table)
-        _end(run, session, Phase.ABANDONED)
+        if captured and run.ledger.run()["phase"] == Phase.ROLLED_BACK:
+            _require_same(run, RETURNED)
+        with reconcile.reconciler(run) as session:
+            capture.end(run, session)
+            for table in _leftovers(run, session):
+                _drop(run, session, table)
+            _end(run, session, Phase.ABANDONED)
 
 
 def _leftovers(run: Run, session: Session) -> list[TableName]:
@@ -88,7 +113,7 @@ def finalize(run: Run) -> None:
                 for each in (*materialized.find(session, run.table.retired), run.table.retired):
                     _drop(run, session, each)
             # Only now: without it a retired table that still stood could not be compared, had this process died.
-            _drop_capture(run, session)
+            capture.end(run, session)
             _end(run, session, Phase.FINALIZED)
 
 
@@ -117,26 +142,19 @@ def _require_disposable(run: Run, retired: catalog.Table) -> None:
             where=str(retired.table_name),
             remedy="Move them to the live table first",
         )
+    _require_same(run, RETIRED)
+
+
+def _require_same(run: Run, remedy: str) -> None:
+    """Compare every row before one of the two tables is dropped, where the capture has not given up."""
     with run.database.session() as session:
         lost = capture.loss(session, run)
     if lost:
         log.warning("%s: %s", run.table, lost)
-        run.ledger.tell(f"{lost}: the retired table can't be compared any more before it is dropped")
+        run.ledger.tell(f"{lost}: the table that stands by can't be compared any more before it is dropped")
         return
     reconcile.catch_up(run, until=1000)
-    found = verify.content_check(*verify.compare(run))
-    if found.blocks:
-        raise Diverged(
-            found.actual, where=str(run.table), remedy="Do not finalize: find out why before the retired table goes"
-        )
-
-
-def _drop_capture(run: Run, session: Session) -> None:
-    def attempt(lock_timeout: int) -> None:
-        with run.database.within(session, lock_timeout):
-            session.run("migration/drop_capture_triggers", table=run.table.identifier)
-
-    with_lock_retry(run.database, run.table, attempt)
+    require_equal(run, remedy)
 
 
 def _drop(run: Run, session: Session, table: TableName) -> None:

@@ -241,9 +241,12 @@ def _attach(run: Run, session: Session) -> int:
     if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
         create_default(run, session, now)
     _add_invalid_indexes(session, now)
+    shadow = now.partitioned.table_name
+    partitions = [each.table for each in catalog.partitions(session, shadow)]
+    capture.extend(run, session, (*partitions, shadow))
     run.ledger.set_phase(session, Phase.ATTACHED)
     session.note("ledger/mark_attached", {"run_id": run.ledger.run_id})
-    return len(catalog.partitions(session, now.partitioned.table_name))
+    return len(partitions)
 
 
 def _add_invalid_indexes(session: Session, now: Sides) -> None:

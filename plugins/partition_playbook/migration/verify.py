@@ -18,6 +18,7 @@ from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.sql import columns
 
 OUTSIDE = "outside every bound"
+CUSTODY = "compared_after_cutover"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def compare(run: Run) -> tuple[list[Compared], int]:
         now.require_same_columns()
         names, edges = partition_edges(session, run, now.partitioned)
         waiting = capture.count(session, run)
+        custody = capture.custody(session, run) if now.live.is_partitioned else ""
         shared = session.value("ledger/export_snapshot")
         with ThreadPoolExecutor(2) as pool:
             live, standby = pool.map(partial(_contents, run, shared, now, edges), (now.live, now.other))
@@ -65,7 +67,17 @@ def compare(run: Run) -> tuple[list[Compared], int]:
     ]
     outside = [bucket for bucket in live.keys() | standby.keys() if not 1 <= bucket <= len(names)]
     compared += [Compared(OUTSIDE, live.get(each, EMPTY), standby.get(each, EMPTY)) for each in sorted(outside)]
+    if custody and all(each.equal for each in compared):
+        run.ledger.measure("migration", CUSTODY, waiting, "changes", state=custody)
     return compared, waiting
+
+
+def unbroken_custody(run: Run) -> str:
+    """Return the custody under which every row was once equal; empty where a write can have escaped it since."""
+    recorded = run.ledger.measurements("migration").get(CUSTODY)
+    with run.database.session() as session:
+        found = capture.custody(session, run)
+    return found if recorded and recorded["detail"]["state"] == found else ""
 
 
 def partition_edges(session: Session, run: Run, partitioned: Table) -> tuple[list[str], sql.Composed]:

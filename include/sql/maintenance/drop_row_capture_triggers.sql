@@ -1,0 +1,10 @@
+-- purpose: Stop the capture of a split
+-- params: none
+-- returns: none
+-- lock: ACCESS EXCLUSIVE on the default partition
+-- transaction: one
+-- rerun: safe because what is gone already is passed over
+DROP TRIGGER IF EXISTS partition_playbook_split_insert ON {table};
+DROP TRIGGER IF EXISTS partition_playbook_split_update ON {table};
+DROP TRIGGER IF EXISTS partition_playbook_split_delete ON {table};
+DROP TRIGGER IF EXISTS partition_playbook_split_truncate ON {table}
