@@ -17,6 +17,7 @@ from partition_playbook.errors import InvalidSpec
 from partition_playbook.evidence import application
 from partition_playbook.migration import cutover, reconcile
 from partition_playbook.migration.run import Direction, Run
+from tests.fixtures.sabotage import behind_the_capture
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -59,11 +60,13 @@ def test_occasion_is_part_of_the_name_and_either_table_may_be_live(run: Run) -> 
 
 
 def test_row_that_only_one_table_has_is_noticed(run: Run, connection: psycopg.Connection) -> None:
-    connection.execute("UPDATE sensor_readings_old SET battery = -1 WHERE id = 77")
+    with behind_the_capture(connection):
+        connection.execute("UPDATE sensor_readings_old SET battery = -1 WHERE id = 77")
     found = probe(run, "SELECT * FROM {table} ORDER BY id")
     assert found.blocks
     assert "different from row 77 on" in found.actual
-    connection.execute("DELETE FROM sensor_readings_old WHERE id = 77")
+    with behind_the_capture(connection):
+        connection.execute("DELETE FROM sensor_readings_old WHERE id = 77")
     assert "20000 rows from the live table, 19999 from the other" in probe(run, "SELECT id FROM {table}").actual
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import psycopg
 import pytest
 
+from partition_playbook.checks import Check, Outcome
 from partition_playbook.errors import Diverged, SourceChanged
-from partition_playbook.migration import cutover, keys, load, reconcile, rollback, shadow, verify
+from partition_playbook.maintenance.params import MaintenanceParams
+from partition_playbook.maintenance.upkeep import maintain
+from partition_playbook.migration import capture, cutover, keys, load, reconcile, rollback, shadow, verify
 from partition_playbook.migration.run import Direction, Run
 from tests.fixtures.sabotage import behind_the_capture
 
@@ -222,3 +226,53 @@ def test_no_trigger_of_the_capture_is_left_at_the_end(live: Run, connection: psy
     rollback.finalize(live)
     left = connection.execute("SELECT tgname FROM pg_trigger WHERE starts_with(tgname, 'partition_playbook_')")
     assert left.fetchall() == []
+
+
+def maintained(run: Run, **params: object) -> Check:
+    found = maintain(of_maintenance(run), MaintenanceParams.model_validate(params))
+    return next(each for each in found.checks if each.name == "way_back")
+
+
+def of_maintenance(run: Run) -> Run:
+    ledger = replace(run.ledger, run_id="maintenance", section="maintenance")
+    ledger.open(run.table, "maintenance", {}, {})
+    return replace(run, ledger=ledger)
+
+
+def test_maintenance_keeps_the_way_back_short(live: Run, connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE sensor_readings SET battery = 7777 WHERE id <= 100")
+    connection.execute("VACUUM FULL sensor_readings_old")
+    assert capture.backlog(live) == 100
+    assert maintained(live, dry_run=True).outcome is Outcome.SKIPPED
+    assert maintained(live).outcome is Outcome.PASSED
+    assert capture.backlog(live) == 0
+    assert verify.unbroken_custody(live)
+
+
+def test_maintenance_finds_what_only_one_of_the_tables_has(live: Run, connection: psycopg.Connection) -> None:
+    with behind_the_capture(connection):
+        connection.execute("DELETE FROM sensor_readings_old WHERE id = 5")
+    found = maintained(live)
+    assert found.blocks
+    assert MONTH in found.actual
+
+
+def test_maintenance_says_that_the_capture_has_given_up(live: Run, connection: psycopg.Connection) -> None:
+    connection.execute("SELECT nextval('partition_playbook.public_sensor_readings_loss')")
+    found = maintained(live)
+    assert found.outcome is Outcome.FAILED
+    assert not found.blocks
+    assert "gave up" in found.actual
+
+
+def test_a_partition_that_maintenance_creates_is_captured_too(live: Run, connection: psycopg.Connection) -> None:
+    found = maintain(of_maintenance(live), MaintenanceParams(premake=5))
+    assert found.summary["created"]
+    connection.execute(
+        f"""INSERT INTO {found.summary["created"][0]} SELECT 987654, unit_id, device_id, temperature, humidity, battery,
+            signal_strength, now() + interval '4 months', received_at, source FROM sensor_readings WHERE id = 5"""  # type: ignore[call-overload]
+    )
+    written = rows(connection)
+    rollback.roll_back(live)
+    assert told(live)
+    assert rows(connection) == written

@@ -1,10 +1,10 @@
 -- purpose: Give the transaction the memory that sorts and index builds need, and the plan that suits the heap's order
--- params: memory, indexscan, parallel
+-- params: sort, index, indexscan, parallel
 -- returns: row
 -- lock: none
 -- transaction: one
 -- rerun: safe because it ends with the transaction
-SELECT set_config('work_mem', %(memory)s, true),
-       set_config('maintenance_work_mem', %(memory)s, true),
+SELECT set_config('work_mem', %(sort)s, true),
+       set_config('maintenance_work_mem', %(index)s, true),
        set_config('enable_indexscan', %(indexscan)s, true),
        set_config('max_parallel_maintenance_workers', %(parallel)s, true)

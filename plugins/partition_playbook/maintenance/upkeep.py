@@ -11,7 +11,7 @@ import psycopg
 
 from partition_playbook import catalog
 from partition_playbook.checks import Check, Severity, check, skipped
-from partition_playbook.maintenance import health
+from partition_playbook.maintenance import health, way_back
 from partition_playbook.maintenance.actions import (
     Abandon,
     Action,
@@ -87,7 +87,7 @@ def _maintain(run: Run, params: MaintenanceParams, store: Store | None) -> Maint
             found = observe(run, session)
             after = _plan(run, params, found)
         facts = health.read(run, session, found, after.now)
-    state = [*_state_checks(run, params, after), *health.checks(facts)]
+    state = [*_state_checks(run, params, after), way_back.keep(run, params), *health.checks(facts)]
     checks = (clock, *before.findings, *_failures(done), *state)
     judged = health.judge(checks, facts)
     _record(run, params, judged)
