@@ -36,10 +36,12 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
             _build(run, parts)
         during = writers.latency(since=started)
         swaps = {"cutover": _swap(run, parts, "cutover", Direction.FORWARD)}
+        _compare(run, parts, "verify_after_cutover")
         time.sleep(QUIET_SECONDS)
         with timed(parts, "rollback"):
             returned = rollback.roll_back(run)
         swaps["rollback"] = returned.swapped
+        _compare(run, parts, "verify_after_rollback")
         time.sleep(QUIET_SECONDS)
         swaps["second_cutover"] = rollback.verified_swap(run, Direction.FORWARD, occasion="second_cutover")
         time.sleep(QUIET_SECONDS)
@@ -73,12 +75,17 @@ def _build(run: Run, parts: dict[str, float]) -> None:
 
 
 def _swap(run: Run, parts: dict[str, float], name: str, direction: Direction) -> Swapped | None:
-    with timed(parts, "verify"):
+    _compare(run, parts, "verify")
+    with timed(parts, name):
+        return cutover.swap(run, direction, occasion=name)
+
+
+def _compare(run: Run, parts: dict[str, float], name: str) -> None:
+    """Compare every row, as the playbook's sections do before and after each swap."""
+    with timed(parts, name):
         found = verify.content_check(*verify.compare(run))
     if found.blocks:
         raise RuntimeError(str(found))
-    with timed(parts, name):
-        return cutover.swap(run, direction, occasion=name)
 
 
 def _figures(swap: Swapped | None) -> dict[str, float]:
