@@ -222,7 +222,7 @@ def _write(run: Run, table: Table, shelf: Shelf) -> str:
 
 def _packed(rows: psycopg.Copy) -> Iterator[bytes]:
     gzip = zlib.compressobj(wbits=GZIP)
-    yield from map(gzip.compress, rows)
+    yield from filter(None, map(gzip.compress, rows))
     yield gzip.flush()
 
 
