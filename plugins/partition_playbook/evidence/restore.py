@@ -35,6 +35,7 @@ BARE = (
     "--no-password",
 )
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
+DROPS = ("", "WITH (FORCE)") * 3
 
 
 def check_restore(run: Run, backup: Backup, jobs: int = 2) -> list[Check]:
@@ -91,13 +92,15 @@ def _drop(session: Session, name: str) -> None:
     """Drop the scratch database; by force only where a session of ours is left in it.
 
     Force would have to end autovacuum's workers too, which no other role than a superuser may. Without it the server
-    ends them itself.
+    ends them itself within 5 s, or says that it is in use.
     """
-    parts = {"scratch": sql.Identifier(name)}
-    try:
-        session.run("snapshot/drop_scratch", force=sql.SQL(""), **parts)
-    except psycopg.errors.ObjectInUse:
-        session.run("snapshot/drop_scratch", force=sql.SQL("WITH (FORCE)"), **parts)
+    for force in DROPS:
+        try:
+            session.run("snapshot/drop_scratch", force=sql.SQL(force), scratch=sql.Identifier(name))
+            return
+        except (psycopg.errors.ObjectInUse, psycopg.errors.InsufficientPrivilege) as error:
+            in_use = error
+    raise in_use
 
 
 def _locale(session: Session) -> Row:
