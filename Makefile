@@ -1,6 +1,7 @@
 PYTHON ?= python3
 ROWS ?=
 WRITERS ?= 2
+APPROVALS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test test-servers soak check bench lock clean
@@ -12,7 +13,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(LOCKED) ## Migrate ROWS=1000000 live rows with WRITERS=2, prove it, roll it back, and say go or no-go
-	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS)
+	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS) --approvals $(APPROVALS)
 
 up: $(LOCKED) ## Start Airflow and PostgreSQL and leave them running
 	$(RUN) staging up

@@ -5,12 +5,13 @@ gate after each.
 
 **Start in `plan` mode.** It prints every statement with its lock and changes nothing. Then **`rehearse`** in staging:
 synthetic rows if you like, the whole migration, its rollback, timed, and forward again. Then **`migrate`** in
-production: a person approves the cutover.
+production: a person approves the cutover and signs off the end.
 
 | param | what it does |
 |---|---|
 | `table` | which table spec (`include/tables/*.yaml`) |
 | `mode` | `plan`, `rehearse`, `migrate` |
+| `approvals` | whether people are asked; empty: in `migrate` always, in a rehearsal not |
 | `synthetic_rows`, `seed`, `arrival` | rehearsals: rows to generate, and in which order they arrive |
 | `backup` | `dump` with a restore check, `external`, or `skip` in a rehearsal |
 | `load_workers` | partitions loaded at a time |
@@ -27,7 +28,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, task
 
-from partition_playbook.operators import TASK_DEFAULTS, form, go_no_go
+from partition_playbook.approvals import go_no_go
+from partition_playbook.operators import TASK_DEFAULTS, form
 from partition_playbook.sections.application import application
 from partition_playbook.sections.data_preparation import data_preparation
 from partition_playbook.sections.decision import decision

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,13 +49,13 @@ class Instance:
     user: str = "admin"
     password: str = "admin"
 
-    def client(self) -> AirflowClient:
+    def client(self, user: str = "") -> AirflowClient:
         """Log in to the REST API."""
-        return AirflowClient(self.url, self.user, self.password)
+        return AirflowClient(self.url, user or self.user, user or self.password)
 
 
-def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags") -> Instance:
-    """Start Airflow on a free port, or return the instance that already runs in this home."""
+def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags", users: Sequence[str] = ("admin",)) -> Instance:
+    """Start Airflow on a free port, or return the instance that already runs in this home; passwords are the names."""
     if instance := find(home):
         return instance
     home.mkdir(parents=True, exist_ok=True)
@@ -63,8 +63,10 @@ def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags") -> Instan
     instance = Instance(url=f"http://127.0.0.1:{ports[0]}", home=str(home))
     (home / "config").mkdir(exist_ok=True)
     shutil.copy(PROJECT / "staging" / "airflow_local_settings.py", home / "config")
-    (home / "passwords.json").write_text(json.dumps({instance.user: instance.password}))
-    environment = _environment(home, cluster, dags, ports)
+    (home / "passwords.json").write_text(json.dumps({user: user for user in users}))
+    environment = _environment(home, cluster, dags, ports) | {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:admin" for user in users)
+    }
     with _log(home).open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", "standalone"],
@@ -117,7 +119,6 @@ def _environment(home: Path, cluster: Cluster, dags: Path, ports: list[int]) -> 
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": cluster.conninfo("airflow").replace(":", "+psycopg2:", 1),
         "AIRFLOW__API__HOST": "127.0.0.1",

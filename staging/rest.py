@@ -126,13 +126,21 @@ class AirflowClient:
         path = f"{_task_path(dag_id, run_id, task)}/logs/{task.try_number}?map_index={task.map_index}&full_content=true"
         return "\n".join(_line(event) for event in self._get(path)["content"])
 
-    def respond(self, dag_id: str, run_id: str, task: TaskInstance, chosen: Sequence[str] = ("Approve",)) -> None:
+    def respond(
+        self, dag_id: str, run_id: str, task: TaskInstance, chosen: Sequence[str] = ("Approve",), **form: object
+    ) -> None:
         """Answer a task that waits for a person, not faster than a person would."""
         # The scheduler fails a task that is resumed before it has heard that the part before the question ended.
         while task.start and datetime.now(UTC) < task.start + ANSWER_AFTER:
             time.sleep(0.1)
-        path = f"{_task_path(dag_id, run_id, task)}/{task.map_index}/hitlDetails"
-        self._send("PATCH", path, json={"chosen_options": list(chosen), "params_input": {}})
+        self._send(
+            "PATCH", _question_path(dag_id, run_id, task), {"chosen_options": list(chosen), "params_input": form}
+        )
+
+    def question(self, dag_id: str, run_id: str, task: TaskInstance) -> Mapping[str, Any]:
+        """Read what a task asks a person, and the answer where there is one."""
+        found: Mapping[str, Any] = self._get(_question_path(dag_id, run_id, task))
+        return found
 
     def clear(self, dag_id: str, run_id: str, task: TaskInstance) -> None:
         """Clear a task and everything after it, so that the run goes on from there."""
@@ -177,6 +185,10 @@ def _run_path(dag_id: str, run_id: str) -> str:
 
 def _task_path(dag_id: str, run_id: str, task: TaskInstance) -> str:
     return f"{_run_path(dag_id, run_id)}/taskInstances/{task.task_id}"
+
+
+def _question_path(dag_id: str, run_id: str, task: TaskInstance) -> str:
+    return f"{_task_path(dag_id, run_id, task)}/{task.map_index}/hitlDetails"
 
 
 def _dag_run(entry: Mapping[str, Any]) -> DagRun:

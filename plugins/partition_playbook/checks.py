@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
+
+# What loses nothing where it is passed over, as ``section:pattern``. What is not named here, nobody can waive.
+WAIVABLE = (
+    "preflight:monitoring",
+    "pruning:pruned_*",
+    "pruning:speedup_*",
+    "pruning:regressions",
+    "application:response_time_*",
+    "lifecycle:maintenance_ran",
+    "lifecycle:future_partitions",
+)
 
 
 class Outcome(StrEnum):
@@ -14,6 +26,7 @@ class Outcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
+    WAIVED = "waived"  # it failed, and a person decided to go on all the same
 
 
 class Severity(StrEnum):
@@ -22,6 +35,9 @@ class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
+
+
+MARKS = {Outcome.PASSED: "ok  ", Outcome.FAILED: "FAIL", Outcome.SKIPPED: "skip", Outcome.WAIVED: "waiv"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +57,18 @@ class Check:
         """Tell whether this check alone is a no-go."""
         return self.outcome is Outcome.FAILED and self.severity is Severity.ERROR
 
+    @property
+    def fell_short(self) -> bool:
+        """Tell whether it was not as expected, whatever followed from that."""
+        return self.outcome in (Outcome.FAILED, Outcome.WAIVED)
+
+    def waived(self, by: str, at: str, reason: str) -> Check:
+        """Return this check as a person passed over it."""
+        told = f"{self.actual}; waived by {by} at {at}: {reason}"
+        return replace(self, outcome=Outcome.WAIVED, actual=told)
+
     def __str__(self) -> str:
-        mark = {Outcome.PASSED: "ok  ", Outcome.FAILED: "FAIL", Outcome.SKIPPED: "skip"}[self.outcome]
+        mark = MARKS[self.outcome]
         if self.outcome is Outcome.FAILED and self.severity is not Severity.ERROR:
             mark = "warn" if self.severity is Severity.WARNING else "note"
         text = f"{mark} {self.name}: expected {self.expected}; actual {self.actual}"
@@ -90,6 +116,12 @@ class Verdict:
     def reasons(self) -> tuple[Check, ...]:
         """Return the checks that make it a no-go."""
         return tuple(each for each in self.checks if each.blocks)
+
+    @property
+    def waivable(self) -> bool:
+        """Tell whether it is a no-go that a person may waive: none of its reasons loses anything."""
+        named = [f"{self.section}:{each.name}" for each in self.reasons]
+        return bool(named) and all(any(fnmatchcase(name, known) for known in WAIVABLE) for name in named)
 
     def __str__(self) -> str:
         head = f"{'GO' if self.go else 'NO-GO'} after {self.section}: {len(self.checks)} checks"

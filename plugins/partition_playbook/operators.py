@@ -1,4 +1,4 @@
-"""The few Airflow pieces that are ours: a task that is given its run, the gate, and how tasks retry."""
+"""The few Airflow pieces that are ours: a task that is given its run, how tasks retry, the trigger form."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from pydantic import BaseModel
 
 from partition_playbook.database import Database
 from partition_playbook.errors import PlaybookError, PreconditionFailed, TryAgain
+from partition_playbook.evidence.record import TRIGGERED
 from partition_playbook.ledger import Ledger
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import RunParams, TableSpec, load_spec, spec_names, validated
@@ -135,6 +136,12 @@ def is_paused(spec: TableSpec) -> bool:
     return not {"all", spec.table, str(spec.name)}.isdisjoint(named)
 
 
+def tell_trigger(run: Run, context: Mapping[str, Any]) -> None:
+    """Keep in the ledger which Airflow user triggered the DAG run; a schedule has none."""
+    if who := context["dag_run"].triggering_user_name:
+        run.ledger.tell(TRIGGERED, by=who)
+
+
 def current_run(context: Mapping[str, Any]) -> Run:
     """Return the run of the current task, with the spec as it was when the run was opened."""
     spec = load_spec(run_params(context).table)
@@ -194,20 +201,6 @@ def playbook_task(
     return made(execute)
 
 
-def go_no_go(section: str, go: str | Callable[[RunParams], str], no_go: str) -> Any:
-    """Return the gate after a section: a branch task that follows the section's verdict in the ledger."""
-
-    def gate(run: Run, params: RunParams) -> str:
-        verdict = run.ledger.verdict(section)
-        log.info("%s", verdict)
-        if not verdict.go:
-            return no_go
-        return go(params) if callable(go) else go
-
-    gate.__doc__ = f"Go on or not after {section}: the verdict over its checks in the ledger."
-    return playbook_task(decorator=task.branch, task_id=f"go_no_go_{section}")(gate)()
-
-
 def table_param() -> Param:
     """Return the param that names a table spec."""
     names = spec_names()
@@ -222,11 +215,19 @@ def form(model: type[BaseModel] = RunParams, table: Param | None = None) -> dict
     params = {"table": table or table_param()}
     for name, shown in schema["properties"].items():
         if name != "table":
-            reference = shown.pop("$ref", "").rpartition("/")[2]
-            known = {**schema["$defs"].get(reference, {}), **shown}
-            if choices := known.pop("anyOf", None):
-                known |= {key: value for choice in choices for key, value in choice.items()}
-                known["type"] = [choice["type"] for choice in choices]
+            known = _flat(shown, schema["$defs"])
             description = known.pop("description", None)
             params[name] = Param(known.pop("default"), description_md=description, **known)
     return params
+
+
+def _flat(shown: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a field declares without references and choices of types, which the form does not follow."""
+    reference = shown.pop("$ref", "").rpartition("/")[2]
+    known = {**definitions.get(reference, {}), **shown}
+    if choices := [_flat(choice, definitions) for choice in known.pop("anyOf", ())]:
+        known = {key: value for choice in choices for key, value in choice.items()} | known
+        known["type"] = [choice["type"] for choice in choices]
+        if "enum" in known and "null" in known["type"]:
+            known["enum"] = [*known["enum"], None]
+    return known

@@ -64,6 +64,13 @@ class Leave(StrEnum):
     ORIGINAL = "original"
 
 
+class Approvals(StrEnum):
+    """Whether a person is asked at the cutover, at a no-go that may be waived, and at the end."""
+
+    REQUIRED = "required"
+    AUTO = "auto"
+
+
 class DefaultPartition(StrEnum):
     """Whether rows outside every bound are kept or refused."""
 
@@ -309,6 +316,7 @@ class TableSpec(_Value):
     throttle: Throttle = Throttle()
     change_log_limit: Annotated[ByteSize, Field(gt=0)] | None = None
     connection: str = Field("partition_playbook_db", pattern=r"^[A-Za-z0-9_.-]{1,250}$")
+    approvers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     distinct: tuple[str, ...] = ()
     queries: Annotated[tuple[Query, ...], AfterValidator(_distinct_names)] = DEFAULT_QUERIES
     application: Application = Application()
@@ -349,6 +357,13 @@ class RunParams(_Value):
         description="**plan** prints every statement with its lock and changes nothing. **rehearse** is the staging "
         "run, rollback included. **migrate** is production: nothing generated or dropped, a person approves the "
         "cutover.",
+    )
+    approvals: Approvals | None = Field(
+        None,
+        title="Approvals",
+        description="**required** asks a person before the cutover, after a no-go that may be waived, and at the end. "
+        "**auto** asks nobody: a no-go rolls back. Empty: required in **migrate**, which refuses auto, else auto.",
+        json_schema_extra={"values_display": {"null": "as the mode says"}},
     )
     accept_weaker_uniqueness: bool = Field(
         False,
@@ -436,11 +451,18 @@ class RunParams(_Value):
             raise ValueError("synthetic_rows are for mode rehearse only; set it to 0")
         if self.mode is Mode.MIGRATE and self.backup is Backup.SKIP:
             raise ValueError("backup skip is for mode rehearse only; choose dump or external")
+        if self.mode is Mode.MIGRATE and self.approvals is Approvals.AUTO:
+            raise ValueError("approvals auto is for mode rehearse only; leave it empty or choose required")
         if self.backup is Backup.EXTERNAL and not self.external_backup_at:
             raise ValueError("backup external needs external_backup_at")
         if self.external_backup_at:
             pendulum.parse(self.external_backup_at)
         return self
+
+    @property
+    def asks_people(self) -> bool:
+        """Tell whether the run waits for a person where one has to decide."""
+        return self.mode is Mode.MIGRATE or self.approvals is Approvals.REQUIRED
 
 
 class _SpecLoader(yaml.SafeLoader):

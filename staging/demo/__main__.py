@@ -46,11 +46,13 @@ def _parse() -> Asked:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--writers", type=int, default=2)
     parser.add_argument("--arrival", choices=("random", "time"), default="random", help="order of the rows in the heap")
+    parser.add_argument("--approvals", choices=("auto", "required"), default="auto", help="answered through the API")
     parser.add_argument("--limit", type=float, help="seconds that the run may take (600, and 600 for each million)")
     given = parser.parse_args()
     if given.rows < 1 or given.writers < 0:
         parser.error("--rows must be at least 1, --writers at least 0")
-    return Asked(given.rows, given.writers, given.arrival, given.limit or 600 + 600 * given.rows / 1_000_000)
+    limit = given.limit or 600 + 600 * given.rows / 1_000_000
+    return Asked(given.rows, given.writers, given.arrival, given.approvals, limit)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

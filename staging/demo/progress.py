@@ -135,7 +135,13 @@ def _seconds(tasks: Sequence[TaskInstance]) -> float:
 
 def running(tasks: Sequence[TaskInstance]) -> tuple[str, ...]:
     """Name the tasks under way, each once: how many of a mapped one have ended, and which will be tried again."""
-    busy = {"running": "", "deferred": "", "up_for_retry": ", will be tried again", "restarting": ", again"}
+    busy = {
+        "running": "",
+        "deferred": "",
+        "awaiting_input": ", asks a person",
+        "up_for_retry": ", will be tried again",
+        "restarting": ", again",
+    }
     return tuple(
         dict.fromkeys(f"{task.task_id}{_share(task, tasks)}{busy[task.state]}" for task in tasks if task.state in busy)
     )

@@ -42,6 +42,7 @@ class Asked:
     rows: int
     writers: int
     arrival: str
+    approvals: str
     limit: float
 
     @property
@@ -50,6 +51,7 @@ class Asked:
         return {
             "table": TABLE,
             "mode": "rehearse",
+            "approvals": self.approvals,
             "accept_weaker_uniqueness": True,
             "synthetic_rows": self.rows,
             "allow_existing_rows": True,  # the writers have begun already

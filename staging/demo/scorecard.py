@@ -39,6 +39,8 @@ def _print_checks(console: Console, outcome: Outcome) -> None:
 
 def mark(check: Check) -> Text:
     """Return a check's outcome in one word."""
+    if check.outcome is Found.WAIVED:
+        return Text("waived", "yellow")
     if check.outcome is not Found.FAILED:
         return Text("ok", "green") if check.outcome is Found.PASSED else Text("skip", "dim")
     words = {

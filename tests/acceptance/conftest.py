@@ -25,12 +25,13 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of specs of the worked table.
 
     ``sensor_readings`` is the worked one. ``calm`` asks no query to become faster: with so few rows on a busy machine
-    none can be relied on to. ``hurried`` has a probe that nothing can answer in time.
+    none can be relied on to. ``hurried`` has a probe that nothing can answer in time. ``guarded`` is for jo to approve.
     """
     folder = tmp_path_factory.mktemp("tables")
     worked = ROOT / "include" / "tables" / "sensor_readings.yaml"
     shutil.copy(worked, folder)
     spec = yaml.safe_load(worked.read_text())
+    (folder / "guarded.yaml").write_text(yaml.safe_dump(spec | {"approvers": ["jo"]}))
     spec["queries"] = [
         {
             "name": "one_interval_count",

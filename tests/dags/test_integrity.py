@@ -46,7 +46,7 @@ def test_every_task_is_owned_bounded_and_explained(dags: Any, dag_id: str) -> No
     assert dag.max_active_runs == 1
     for task in dag.tasks:
         assert task.owner == "partition_playbook"
-        assert task.execution_timeout or task.operator_name == "ApprovalOperator"
+        assert task.execution_timeout
         assert task.retry_policy, task.task_id
         assert not str(getattr(task, "sql", "")).endswith(".sql")
 

@@ -28,7 +28,10 @@ def ancestors(dag: Any, task_id: str) -> set[str]:
         ("application.probe", {"go_no_go_pruning"}),
         ("lifecycle.trigger_maintenance", {"go_no_go_application"}),
         ("rollback.migrate_again", {"rollback.roll_back", "rollback.stay_or_return"}),
-        ("decision.say_verdict", {"decision.decide", "rollback.restore_original", "rollback.migrate_again"}),
+        (
+            "decision.say_verdict",
+            {"decision.sign_off", "decision.decide", "rollback.restore_original", "rollback.migrate_again"},
+        ),
     ],
 )
 def test_nothing_runs_before_what_protects_it(migration: Any, task: str, needs: set[str]) -> None:
@@ -43,7 +46,7 @@ def test_every_gate_after_cutover_leads_to_the_rollback(migration: Any, section:
 def test_a_no_go_before_cutover_drops_the_shadow(migration: Any) -> None:
     gate = migration.get_task("migration.go_no_go_cutover")
     assert "migration.abandon_shadow" in gate.downstream_task_ids
-    assert "decision.decide" in migration.get_task("migration.abandon_shadow").downstream_task_ids
+    assert "decision.weigh" in migration.get_task("migration.abandon_shadow").downstream_task_ids
 
 
 def test_a_migration_that_goes_well_drops_nothing(migration: Any) -> None:
@@ -62,7 +65,14 @@ def test_the_plan_leads_nowhere(migration: Any) -> None:
 def test_the_approval_fails_on_reject(migration: Any) -> None:
     approval = migration.get_task("migration.approve_cutover")
     assert approval.fail_on_reject
-    assert approval.response_timeout
+
+
+def test_whoever_says_nothing_says_no(migration: Any) -> None:
+    asked = {task.task_id: task for task in migration.tasks if task.operator_name in ("Ask", "Gate")}
+    assert {"migration.approve_cutover", "decision.sign_off", "go_no_go_pruning"} < asked.keys()
+    for task in asked.values():
+        assert task.response_timeout
+        assert task.defaults == task.options[-1:] == [{"Ask": "Reject", "Gate": "Stop"}[task.operator_name]]
 
 
 def test_the_last_task_links_to_the_report(migration: Any) -> None:

@@ -32,24 +32,23 @@ def with_application(run: Run, **content: Any) -> Run:
     return replace(run, spec=spec)
 
 
-def probe(run: Run, sql: str, max_seconds: float = 2.0) -> Check:
+def probes(run: Run, sql: str, max_seconds: float = 2.0) -> dict[str, Check]:
     asked = with_application(run, probes=[{"name": "asked", "sql": sql, "max_seconds": max_seconds}])
-    found = {each.name: each for each in application.checks(asked)}
-    return found["probe_asked"]
+    return {each.name: each for each in application.checks(asked)}
+
+
+def probe(run: Run, sql: str) -> Check:
+    return probes(run, sql)["probe_asked"]
 
 
 def test_worked_procedures_answer_the_same(run: Run) -> None:
     found = application.checks(run)
-    assert [each.name for each in found] == [
-        "probe_readings.recent",
-        "probe_readings.byUnit",
-        "probe_readings.aggregate",
-        "probe_alerts.evaluate",
-        "http",
-    ]
-    assert [each.outcome for each in found] == [Outcome.PASSED] * 4 + [Outcome.SKIPPED]
+    asked = ["readings.recent", "readings.byUnit", "readings.aggregate", "alerts.evaluate"]
+    pairs = [(f"probe_{name}", f"response_time_probe_{name}") for name in asked]
+    assert [each.name for each in found] == [*(name for pair in pairs for name in pair), "http"]
+    assert [each.outcome for each in found] == [Outcome.PASSED] * 8 + [Outcome.SKIPPED]
     assert found[0].evidence["rows"] == 100
-    assert found[2].evidence["rows"] > 0
+    assert found[4].evidence["rows"] > 0
 
 
 def test_occasion_is_part_of_the_name_and_either_table_may_be_live(run: Run) -> None:
@@ -114,16 +113,28 @@ def writing(connect: Connect) -> Iterator[list[int]]:
 
 
 def test_slow_probe_is_stopped(run: Run) -> None:
-    found = probe(run, "SELECT id FROM {table} WHERE pg_sleep(3) IS NOT NULL ORDER BY id LIMIT 1", max_seconds=0.2)
-    assert found.blocks
-    assert "57014" in found.actual
-    assert found.evidence["live_seconds"] < 2
+    found = probes(run, "SELECT id FROM {table} WHERE pg_sleep(3) IS NOT NULL ORDER BY id LIMIT 1", max_seconds=0.2)
+    assert found["response_time_probe_asked"].blocks
+    assert "stopped after 0." in found["response_time_probe_asked"].actual
+    assert found["probe_asked"].outcome is Outcome.SKIPPED
+
+
+def test_probe_that_fails_is_not_taken_for_a_slow_one(run: Run) -> None:
+    found = probes(run, "SELECT 1 / (id - id) FROM {table}")
+    assert [name for name, each in found.items() if each.blocks] == ["probe_asked"]
+
+
+def test_late_answer_is_compared_all_the_same(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE sensor_readings_old SET battery = -1 WHERE id = 77")
+    found = probes(run, "SELECT * FROM {table} ORDER BY id", max_seconds=1e-6)  # too short to be a timeout
+    assert {name for name, each in found.items() if each.blocks} == {"probe_asked", "response_time_probe_asked"}
 
 
 def test_probes_after_a_slow_one_are_still_made(run: Run) -> None:
     slow = {"name": "slow", "sql": "SELECT pg_sleep(1) FROM {table} LIMIT 1", "max_seconds": 0.1}
     found = application.checks(with_application(run, probes=[slow, {"name": "next", "sql": "SELECT 1 FROM {table}"}]))
-    assert [each.blocks for each in found] == [True, False, False]
+    assert [each.name for each in found if each.blocks] == ["response_time_probe_slow"]
+    assert {each.name: each.outcome for each in found}["probe_next"] is Outcome.PASSED
 
 
 @pytest.mark.parametrize(
@@ -190,21 +201,23 @@ def base_url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "actual"), [("/ok", "200 in"), ("/trpc", "answered with an error"), ("/broken", "answered 500")]
+    ("path", "actual"), [("/ok", "200"), ("/trpc", "answered with an error"), ("/broken", "answered 500")]
 )
 def test_http_probe_reads_status_and_envelope(run: Run, base_url: str, path: str, actual: str) -> None:
     asked = with_application(run, base_url=base_url, http_probes=[{"name": "page", "path": path}])
-    found = application.checks(asked)[-1]
-    assert found.name == "http_page"
-    assert found.actual.startswith(actual)
-    assert found.blocks is (path != "/ok")
+    found = {each.name: each for each in application.checks(asked)}
+    assert found["http_page"].actual == actual
+    assert found["http_page"].blocks is (path != "/ok")
+    assert not found["response_time_http_page"].blocks
 
 
 def test_http_probe_without_an_answer_fails(run: Run) -> None:
     asked = with_application(run, base_url="http://127.0.0.1:1", http_probes=[{"name": "page", "path": "/"}])
-    assert "no answer: ConnectError" in application.checks(asked)[-1].actual
+    (found,) = [each for each in application.checks(asked) if each.blocks]
+    assert (found.name, found.actual) == ("http_page", "no answer: ConnectError")
 
 
 def test_slow_http_probe_fails(run: Run, base_url: str) -> None:
     page = {"name": "page", "path": "/ok", "max_seconds": 1e-6}
-    assert application.checks(with_application(run, base_url=base_url, http_probes=[page]))[-1].blocks
+    found = application.checks(with_application(run, base_url=base_url, http_probes=[page]))
+    assert [each.name for each in found if each.blocks] == ["response_time_http_page"]

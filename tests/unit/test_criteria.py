@@ -11,11 +11,12 @@ import pytest
 from partition_playbook.checks import Check, Outcome, Severity, Verdict, check, skipped
 from partition_playbook.evidence import estimate, report
 from partition_playbook.evidence.decision import decide
-from partition_playbook.evidence.record import Evidence, Span
+from partition_playbook.evidence.record import ANSWERED, Evidence, Span
 from partition_playbook.spec import Mode, RunParams
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 PARAMS = RunParams(mode=Mode.REHEARSE, load_workers=2)
+ASKED = RunParams(mode=Mode.REHEARSE, approvals="required")
 MADE = {
     "preflight": ["server_version"],
     "migration": ["row_content_before_cutover"],
@@ -155,13 +156,44 @@ def test_duration_needs_a_load_that_ended() -> None:
     assert red(replace(good(), loads=[load("a", 0, 1)])) == {"checklist_duration", "all_items_passed"}
 
 
-def test_production_needs_an_approval_but_no_rollback() -> None:
+def answered(**answer: Any) -> dict[str, Any]:
+    given = {"question": "sign-off", "chosen": "Approve", "agreed": True, "by": "jo", "at": "noon", "reason": ""}
+    return {"section": "decision", "message": ANSWERED, "detail": given | answer}
+
+
+def signed(evidence: Evidence, **answer: Any) -> Evidence:
+    return replace(evidence, notes=[answered(**answer)])
+
+
+@pytest.mark.parametrize("asked", [ASKED, RunParams(mode=Mode.MIGRATE)])
+def test_team_is_confident_only_where_somebody_signed(asked: RunParams) -> None:
+    evidence = good(asked.mode)
+    assert red(evidence, asked) == {"team_confident"}
+    assert red(signed(evidence), asked) == set()
+    assert red(signed(evidence, agreed=False, chosen="Reject"), asked) == {"team_confident"}
+    silent = signed(evidence, agreed=False, chosen="Reject", by=None)
+    told = {each.name: each.actual for each in decide(silent, asked)}
+    assert told["team_confident"] == "sign-off: Reject, because nobody answered in time"
+
+
+def test_waived_check_turns_nothing_red_and_is_told_wherever_it_counts() -> None:
+    waived = failed("speedup_last_7_days").waived("jo", "noon", "it never was slow")
+    evidence = without(good(), "pruning", "speedup_last_7_days")
+    evidence = replace(evidence, checks={**evidence.checks, "pruning": [*evidence.checks["pruning"], waived]})
+    assert red(evidence) == set()
+    content = report.compose(evidence, PARAMS)
+    told = {each["name"]: each["actual"] for each in content["criteria"]}
+    assert "waived by jo at noon: it never was slow" in told["speedup_reached"]
+    assert [each["name"] for each in content["went_wrong"]] == ["speedup_last_7_days"]
+    assert "Mend what was waived: speedup_last_7_days" in content["recommendations"]
+    assert "it never was slow" in report.render(content)
+
+
+def test_production_needs_no_rollback() -> None:
     evidence = without(good("migrate"), "rollback")
     decided = {each.name: each for each in decide(evidence, PARAMS)}
     assert [each.name for each in decided.values() if each.blocks] == []
     assert decided["rollback_in_time"].outcome is Outcome.SKIPPED
-    assert decided["team_confident"].outcome is Outcome.PASSED
-    assert "team_confident" in red(replace(evidence, measurements={}))
 
 
 def test_production_that_was_rolled_back_is_judged_by_its_rollback() -> None:

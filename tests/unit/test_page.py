@@ -14,8 +14,8 @@ import pytest
 
 from partition_playbook.checks import Check
 from partition_playbook.evidence import charts, page, report
-from partition_playbook.evidence.record import APPROVED, Evidence
-from tests.unit.test_criteria import PARAMS, START, failed, good, load, measured
+from partition_playbook.evidence.record import TRIGGERED, Evidence
+from tests.unit.test_criteria import ASKED, PARAMS, START, answered, failed, good, load, measured
 
 EVIL = "</style></svg><script>alert(1)</script><img src=http://e onerror=x>\"'&{{ 7 * 7 }}"
 ADDRESS = "https://airflow.example/dags/partition_migration/runs/r"
@@ -65,7 +65,7 @@ def hostile() -> Evidence:
         },
         loads=[load(EVIL, 1, 2)],
         spans=[replace(evidence.spans[0], section=EVIL)],
-        notes=[{"message": APPROVED, "detail": {"by": EVIL, "at": EVIL}}],
+        notes=[answered(chosen=EVIL, by=EVIL, at=EVIL, reason=EVIL), {"message": TRIGGERED, "detail": {"by": EVIL}}],
     )
 
 
@@ -94,20 +94,20 @@ def test_every_table_has_headers_with_a_scope() -> None:
 
 
 def test_page_and_markdown_tell_what_json_tells() -> None:
-    evidence = replace(good("migrate"), notes=[{"message": APPROVED, "detail": {"by": "jo", "at": "noon"}}])
+    evidence = replace(good("migrate"), notes=[answered(), {"message": TRIGGERED, "detail": {"by": "kim"}}])
     content = report.compose(evidence, PARAMS)
     shown, text = Page(page.render(content)).text, report.render(content).replace("\\", "")
     told: list[Any] = [each["actual"] for each in (*content["criteria"], *content["checklist"])]
-    told += [each["partition"] for each in content["loads"]] + [content["write_latency"], "jo", "noon"]
+    told += [each["partition"] for each in content["loads"]] + [content["write_latency"], "jo", "noon", "kim"]
     told += [*content["went_well"], *content["next_steps"], *content["recommendations"]]
     assert [each for each in told if each not in shown] == []
     assert [each for each in told if each not in text] == []
 
 
-def test_person_who_approved_is_named_in_the_criterion() -> None:
-    evidence = replace(good("migrate"), notes=[{"message": APPROVED, "detail": {"by": "jo", "at": "noon"}}])
-    (confident,) = [each for each in report.compose(evidence, PARAMS)["criteria"] if each["name"] == "team_confident"]
-    assert confident["actual"] == "jo approved the cutover at noon"
+def test_person_who_signed_off_is_named_in_the_criterion() -> None:
+    content = report.compose(replace(good(), notes=[answered()]), ASKED)
+    (confident,) = [each for each in content["criteria"] if each["name"] == "team_confident"]
+    assert confident["actual"] == "sign-off: Approve, by jo at noon"
 
 
 def test_timeline_draws_one_bar_a_span_even_a_short_one() -> None:

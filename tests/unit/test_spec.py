@@ -91,6 +91,7 @@ def test_a_huge_spec_is_not_read(tables: Path) -> None:
     [
         ({"mode": "migrate", "synthetic_rows": 10}, "synthetic_rows"),
         ({"mode": "migrate", "backup": "skip"}, "backup skip"),
+        ({"mode": "migrate", "approvals": "auto"}, "approvals auto is for mode rehearse only"),
         ({"mode": "rehearse", "backup": "external"}, "external_backup_at"),
         ({"load_workers": 0}, "load_workers"),
         ({"min_speedup": 1}, "min_speedup"),
@@ -101,6 +102,22 @@ def test_a_huge_spec_is_not_read(tables: Path) -> None:
 def test_params_that_do_not_go_together_are_refused(given: dict[str, object], named: str) -> None:
     with pytest.raises(InvalidSpec, match=named):
         validated(RunParams, given, where="params")
+
+
+@pytest.mark.parametrize(
+    ("mode", "approvals", "asks"),
+    [
+        ("migrate", None, True),
+        ("migrate", "required", True),
+        ("rehearse", None, False),
+        ("rehearse", "auto", False),
+        ("rehearse", "required", True),
+    ],
+)
+def test_production_asks_people_and_a_rehearsal_where_that_is_rehearsed(
+    mode: str, approvals: str | None, asks: bool
+) -> None:
+    assert validated(RunParams, {"mode": mode, "approvals": approvals}, where="params").asks_people is asks
 
 
 @pytest.mark.parametrize(

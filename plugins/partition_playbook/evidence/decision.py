@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from partition_playbook.checks import Check, Outcome, check, skipped
 from partition_playbook.evidence import estimate
-from partition_playbook.evidence.record import SECTIONS, Evidence
+from partition_playbook.evidence.record import SECTIONS, Evidence, Question
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import Mode, RunParams
 
@@ -15,7 +15,8 @@ LOGS = (
     "not automated: watch the application's and PostgreSQL's logs for two hours after the cutover, for example "
     "log_min_messages >= ERROR and pg_stat_database.deadlocks, and roll back with partition_rollback if one appears"
 )
-UNNAMED = "a person approved the cutover: Airflow names who"
+CONFIDENCE = "team_confident"
+NOBODY_ASKED = "nobody was asked to sign off what the other criteria refuse"
 REHEARSED = "a production run that goes well is not rolled back; the rehearsal has tested it, see its report"
 
 
@@ -81,10 +82,15 @@ def decide(evidence: Evidence, params: RunParams) -> list[Check]:
         *listed,
         _all_passed(listed),
         *(judge(item, evidence) for item in PROCEED),
-        _team_confident(evidence),
+        _team_confident(evidence, params),
         *(judge(item, evidence) for item in STOP),
         _migration_without_errors(evidence),
     ]
+
+
+def to_sign_off(run: Run, params: RunParams) -> list[Check]:
+    """Return what a person signs off, or does not: every criterion but the team's confidence."""
+    return [each for each in criteria(run, params) if each.name != CONFIDENCE]
 
 
 def checklist(evidence: Evidence, params: RunParams) -> list[Check]:
@@ -114,10 +120,16 @@ def judge(item: Item, evidence: Evidence, prefix: str = "") -> Check:
         name,
         not problems,
         expected=item.asks,
-        actual="; ".join(problems) or f"{len(_distinct(made))} checks passed",
+        actual="; ".join(problems) or _passed(_distinct(made)),
         remedy="See the checks named, and run the sections that are missing",
         evidence={each.name: each.outcome.value for each in found},
     )
+
+
+def _passed(made: Sequence[Check]) -> str:
+    waived = [each for each in made if each.outcome is Outcome.WAIVED]
+    told = [f"{len(made) - len(waived)} checks passed", *(f"{each.name}: {each.actual}" for each in waived)]
+    return "; ".join(told)
 
 
 def _distinct(found: Sequence[Check]) -> list[Check]:
@@ -172,15 +184,16 @@ def _migration_without_errors(evidence: Evidence) -> Check:
     )
 
 
-def _team_confident(evidence: Evidence) -> Check:
-    if evidence.mode is not Mode.MIGRATE:
-        return skipped("team_confident", "a person reads this report and then decides", expected="Team confidence high")
-    who, approved = evidence.approval, evidence.measured("migration", "cutover_held_ms") is not None
-    told = f"{who['by']} approved the cutover at {who['at']}" if who else UNNAMED
+def _team_confident(evidence: Evidence, params: RunParams) -> Check:
+    expected = "Team confidence high"
+    if not params.asks_people:
+        return skipped(CONFIDENCE, "a person reads this report and then decides", expected=expected)
+    answer = evidence.answer(Question.SIGN_OFF)
+    told = f"{answer}, by {answer.by} at {answer.at}" if answer and answer.by else str(answer or NOBODY_ASKED)
     return check(
-        "team_confident",
-        approved,
-        expected="Team confidence high",
-        actual=told if approved else "no evidence: no cutover was approved",
-        remedy="Approve the cutover in Airflow",
+        CONFIDENCE,
+        answer is not None and answer.agreed,
+        expected=expected,
+        actual=told,
+        remedy="Clear decision.sign_off to be asked again, or trigger partition_rollback",
     )

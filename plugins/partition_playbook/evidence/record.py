@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any
 
 from partition_playbook.checks import Check
 from partition_playbook.database import Row
@@ -14,7 +14,8 @@ from partition_playbook.ledger import Statistics
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import Mode
 
-APPROVED = "the cutover was approved"
+TRIGGERED = "the run was triggered"
+ANSWERED = "a person was asked"
 SECTIONS = (
     "preflight",
     "data_preparation",
@@ -26,6 +27,32 @@ SECTIONS = (
     "lifecycle",
     "rollback",
 )
+
+
+class Question(StrEnum):
+    """What a person is asked; a waiver is asked for a section."""
+
+    CUTOVER = "cutover"
+    WAIVER = "waiver"
+    SIGN_OFF = "sign-off"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered to a question, by whom; by nobody where the time was over and the safe answer was taken."""
+
+    question: Question
+    section: str
+    chosen: str
+    agreed: bool
+    by: str | None
+    at: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        about = f"{self.question} of {self.section}" if self.question is Question.WAIVER else self.question.value
+        told = f"{about}: {self.chosen}" + (f", {self.reason}" if self.reason else "")
+        return told if self.by else f"{told}, because nobody answered in time"
 
 
 @dataclass(frozen=True)
@@ -94,6 +121,20 @@ class Evidence:
         return None if row is None else row["value"]
 
     @property
-    def approval(self) -> Mapping[str, Any] | None:
-        """Return who approved the cutover and when; None where nobody was asked or Airflow did not tell."""
-        return next((each["detail"] for each in reversed(self.notes) if each["message"] == APPROVED), None)
+    def triggered_by(self) -> str | None:
+        """Return the Airflow user who triggered the run."""
+        return next((each["detail"]["by"] for each in self.notes if each["message"] == TRIGGERED), None)
+
+    @property
+    def answers(self) -> list[Answer]:
+        """Return what people were asked and answered, in order."""
+        given = [(each["section"], each["detail"]) for each in self.notes if each["message"] == ANSWERED]
+        names = ("chosen", "agreed", "by", "at", "reason")
+        return [
+            Answer(Question(detail["question"]), section, **{name: detail[name] for name in names})
+            for section, detail in given
+        ]
+
+    def answer(self, question: Question) -> Answer | None:
+        """Return the last answer to a question; None where nobody was asked."""
+        return next((each for each in reversed(self.answers) if each.question is question), None)

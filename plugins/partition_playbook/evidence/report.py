@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,15 @@ def escape(value: object) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", text)
 
 
+def checks_table(checks: Iterable[Check]) -> str:
+    """Return checks as a table of Markdown, those that are a no-go first."""
+    rows = [
+        f"| {each.outcome} | {' | '.join(map(escape, (each.name, each.expected, each.actual)))} |"
+        for each in sorted(checks, key=lambda each: not each.blocks)
+    ]
+    return "\n".join(["| outcome | check | expected | actual |", "|---|---|---|---|", *rows])
+
+
 def _listed(checks: Any) -> list[dict[str, Any]]:
     return [as_json(each) | {"text": str(each)} for each in checks]
 
@@ -123,7 +132,7 @@ def _listed(checks: Any) -> list[dict[str, Any]]:
 def _wrong(checks: Sequence[Check], verdict: Verdict) -> list[Check]:
     """Return the checks that failed, and the criteria that failed for want of a check."""
     unproved = [each for each in verdict.reasons if "no evidence" in each.actual and each.name != "all_items_passed"]
-    return [each for each in checks if each.outcome is Outcome.FAILED] + unproved
+    return [each for each in checks if each.fell_short] + unproved
 
 
 def _ending(evidence: Evidence, verdict: Verdict) -> str:
@@ -151,8 +160,8 @@ def _passed(sections: dict[str, list[Check]]) -> Iterator[str]:
 
 
 def _remedies(checks: Sequence[Check]) -> list[str]:
-    failed = [each for each in checks if each.outcome is Outcome.FAILED and each.remedy]
-    return list(dict.fromkeys(f"{each.name}: {each.remedy}" for each in failed))
+    short = [each for each in checks if each.fell_short and each.remedy]
+    return list(dict.fromkeys(f"{each.name}: {each.remedy}" for each in short))
 
 
 def _noted(checks: Sequence[Check]) -> list[Check]:
@@ -203,13 +212,11 @@ def _swaps(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 def _people(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """Yield who did what and when, as far as the ledger was told."""
-    yield {
-        "what": "opened the run, as a role of the database",
-        "who": evidence.run["opened_by"],
-        "when": evidence.run["started_at"],
-    }
-    if approval := evidence.approval:
-        yield {"what": "approved the cutover, in Airflow", "who": approval["by"], "when": approval["at"]}
+    opened = {"who": evidence.run["opened_by"], "when": evidence.run["started_at"]}
+    if who := evidence.triggered_by:
+        yield opened | {"what": "triggered the run, in Airflow", "who": who}
+    yield opened | {"what": "opened the run, as a role of the database"}
+    yield from ({"what": str(each), "who": each.by, "when": each.at} for each in evidence.answers)
 
 
 def _measure(row: dict[str, Any]) -> dict[str, Any]:
@@ -239,7 +246,7 @@ def _recommendations(evidence: Evidence, params: RunParams, verdict: Verdict, ch
     cutover = evidence.measurements.get("migration", {}).get("cutover_held_ms")
     if cutover and cutover["detail"].get("tries", 1) > 1:
         yield f"The cutover needed {cutover['detail']['tries']} tries for its lock: choose a quieter window"
-    slower = [each for each in checks if each.name.startswith("speedup_") and each.outcome is Outcome.FAILED]
+    slower = [each for each in checks if each.name.startswith("speedup_") and each.fell_short]
     if slower:
         yield "Some reads gain too little: weigh them against what the table gains in retention, vacuum and hot indexes"
     warned = [each for each in checks if each.outcome is Outcome.FAILED and each.severity is Severity.WARNING]
@@ -247,4 +254,7 @@ def _recommendations(evidence: Evidence, params: RunParams, verdict: Verdict, ch
         yield f"Read the {len(warned)} warnings before production: {', '.join(each.name for each in warned)}"
     if not params.production_rows:
         yield "Set production_rows to get an estimate for production's own number of rows"
+    waived = [each.name for each in checks if each.outcome is Outcome.WAIVED]
+    if waived:
+        yield f"Mend what was waived: {', '.join(waived)}"
     yield "Keep the retired table and the backup until the partitioned one has proved itself"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow.sdk import get_current_context
+
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.migration import rollback as engine
 from partition_playbook.migration.run import Run
-from partition_playbook.operators import playbook_task, standing_run
+from partition_playbook.operators import playbook_task, standing_run, tell_trigger
 
 
 def confirmed_run(context: Any) -> Run:
@@ -25,4 +27,5 @@ def confirmed_run(context: Any) -> Run:
 @playbook_task(run=confirmed_run)
 def finalize(run: Run) -> None:
     """Drop the retired table, the capture and the change log."""
+    tell_trigger(run, get_current_context())
     engine.finalize(run)

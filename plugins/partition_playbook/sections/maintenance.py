@@ -11,7 +11,7 @@ from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
 from partition_playbook.maintenance.upkeep import maintain
 from partition_playbook.migration.run import Run
-from partition_playbook.operators import attach_run, form
+from partition_playbook.operators import attach_run, form, tell_trigger
 from partition_playbook.spec import load_spec, spec_names, validated
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,10 @@ def maintain_table(run_id: str, table: str, params: MaintenanceParams) -> dict[s
 
 def _open(run_id: str, table: str, params: MaintenanceParams) -> Run:
     spec = load_spec(table)
-    run = attach_run(spec, run_id, get_current_context(), MODE)
+    context = get_current_context()
+    run = attach_run(spec, run_id, context, MODE)
     run.ledger.open(spec.name, MODE, spec.model_dump(mode="json"), params.model_dump(mode="json"))
+    tell_trigger(run, context)
     return run
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import TriggerRule, get_current_context, task, task_group
 
+from partition_playbook.approvals import Ask
 from partition_playbook.errors import PlaybookError
 from partition_playbook.evidence import preflight, validation, workload
-from partition_playbook.evidence.record import APPROVED
+from partition_playbook.evidence.record import Question
 from partition_playbook.migration import cutover as engine
 from partition_playbook.migration import load as loading
 from partition_playbook.migration import plan as planning
@@ -20,7 +19,7 @@ from partition_playbook.migration import settle as settling
 from partition_playbook.migration import shadow as building
 from partition_playbook.migration.run import Direction, Run
 from partition_playbook.operators import attach_run, loads_pool, playbook_task, run_params
-from partition_playbook.spec import Mode, RunParams, load_spec
+from partition_playbook.spec import RunParams, load_spec
 
 log = logging.getLogger(__name__)
 
@@ -75,23 +74,24 @@ def verify_online(run: Run) -> None:
 
 @playbook_task(decorator=task.branch)
 def go_no_go_cutover(run: Run, params: RunParams) -> str:
-    """Go on to the cutover, by way of a person's approval in production, or abandon the shadow."""
+    """Go on to the cutover, by way of a person's approval where one decides, or abandon the shadow."""
     verdict = run.ledger.verdict("migration")
     log.info("%s", verdict)
     if not verdict.go:
         return "migration.abandon_shadow"
-    return "migration.approve_cutover" if params.mode is Mode.MIGRATE else "migration.cut_over"
+    return "migration.approve_cutover" if params.asks_people else "migration.cut_over"
 
 
-def approve_cutover() -> ApprovalOperator:
+def approve_cutover() -> Ask:
     """Return the task that waits for a person's approval of the cutover."""
-    return ApprovalOperator(
+    return Ask(
         task_id="approve_cutover",
-        subject="Cut over {{ params.table }}?",
-        body="Every row was compared online: see the log of `verify_online`. Approving swaps the names of both tables; "
-        "the lock is tried for at most 800 ms at a time. Rejecting leaves the application on the original table: clear "
+        question=Question.CUTOVER,
+        evidence=lambda run, params: run.ledger.verdict("migration").checks,
+        subject="{{ params.table }}: cut over?",
+        body="Every row was compared online. **Approve** swaps the names of both tables; the lock is tried for at most "
+        "800 ms at a time. **Reject**, or no answer in a week, leaves the application on the original table: clear "
         "this task to be asked again, or trigger `partition_rollback`.",
-        response_timeout=timedelta(days=7),
         fail_on_reject=True,
     )
 
@@ -99,17 +99,8 @@ def approve_cutover() -> ApprovalOperator:
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def cut_over(run: Run) -> None:
     """Swap the two tables' names in one short transaction."""
-    _note_approval(run)
     reconcile.catch_up(run, until=1000, yielding=True)  # an approval may have taken days
     engine.swap(run, Direction.FORWARD)
-
-
-def _note_approval(run: Run) -> None:
-    """Keep in the ledger who approved: Airflow's own record of it goes when its metadata is cleaned up."""
-    answer = get_current_context()["ti"].xcom_pull(task_ids="migration.approve_cutover")
-    if answer:
-        who = answer.get("responded_by_user") or {}
-        run.ledger.tell(APPROVED, by=who.get("name") or "somebody unnamed", at=str(answer["responded_at"]))
 
 
 @playbook_task

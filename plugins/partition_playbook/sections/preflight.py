@@ -11,7 +11,7 @@ from partition_playbook.errors import NotEnoughPrivilege
 from partition_playbook.evidence import preflight as evidence
 from partition_playbook.ledger import Ledger
 from partition_playbook.migration.run import Run
-from partition_playbook.operators import attach_run, playbook_task, run_params
+from partition_playbook.operators import attach_run, playbook_task, run_params, tell_trigger
 from partition_playbook.spec import Mode, RunParams, load_spec
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def open_run() -> str:
         raise NotEnoughPrivilege(
             f"the ledger can't be made: {error}", where=spec.connection, remedy="; ".join(_remedies(run, params))
         ) from error
+    tell_trigger(run, context)
     return ledger.run_id
 
 

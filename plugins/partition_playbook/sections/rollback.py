@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from airflow.sdk import TriggerRule, task, task_group
+from airflow.sdk import TriggerRule, get_current_context, task, task_group
 
 from partition_playbook.checks import check
 from partition_playbook.evidence import application, validation
@@ -13,7 +13,7 @@ from partition_playbook.ledger import Phase
 from partition_playbook.migration import rollback as engine
 from partition_playbook.migration import verify
 from partition_playbook.migration.run import Direction, Run
-from partition_playbook.operators import playbook_task, standing_run
+from partition_playbook.operators import playbook_task, standing_run, tell_trigger
 from partition_playbook.spec import Leave, Mode, RunParams
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ def restore_original(run: Run) -> None:
 @playbook_task(run=standing_run)
 def roll_back_standing_run(run: Run) -> None:
     """Undo the migration of a table in whatever state the ledger finds it."""
+    tell_trigger(run, get_current_context())
     phase = Phase(run.ledger.run()["phase"])
     log.info("run %s stands in phase %s", run.ledger.run_id, phase.value)
     if phase is Phase.LIVE:

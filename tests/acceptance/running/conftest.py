@@ -1,0 +1,68 @@
+"""One Airflow that runs, for all modules that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from partition_playbook.spec import TABLES_VARIABLE
+from staging import instance
+from staging.instance import Instance
+from staging.rest import AirflowClient
+from tests.fixtures.running_airflow import MIGRATION, Migration, Server
+
+
+@pytest.fixture(scope="session")
+def server(server_dsn: str) -> Iterator[Server]:
+    server = Server(server_dsn)
+    airflow = sql.Identifier(server.name("airflow"))
+    with psycopg.connect(server_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(airflow))
+        yield server
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(airflow))
+
+
+@pytest.fixture(scope="session")
+def airflow(server: Server, tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """Return a running Airflow with two users."""
+    home = tmp_path_factory.mktemp("running") / "airflow"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TABLES_VARIABLE, str(tables))
+        try:
+            yield instance.start(home, server, users=("admin", "jo"))  # type: ignore[arg-type]
+        finally:
+            instance.stop(home)
+
+
+@pytest.fixture(scope="session")
+def client(airflow: Instance) -> Iterator[AirflowClient]:
+    """Return a session of somebody logged in."""
+    with airflow.client() as client:
+        client.wait_for_dag(MIGRATION)
+        client.wait_for_dag("partition_rollback")
+        yield client
+
+
+@pytest.fixture
+def dsn(server: Server, server_dsn: str, template: str) -> Iterator[str]:
+    """Return the database that this Airflow's connection names, new for each test."""
+    name = sql.Identifier(server.name("staging"))
+    with psycopg.connect(server_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+        yield server.conninfo()
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def trigger(client: AirflowClient, server: Server, connection: psycopg.Connection) -> Callable[..., Migration]:
+    """Return a function that triggers a migration as the button does."""
+
+    def start(**conf: object) -> Migration:
+        run = client.trigger(MIGRATION, {"table": "calm", "accept_weaker_uniqueness": True} | conf)
+        return Migration(client, server, connection, run.run_id)
+
+    return start
