@@ -231,24 +231,45 @@ def test_old_transaction_ids_are_yellow_then_red(facts: Facts) -> None:
         assert health.judge(health.checks(given), given).status is status
 
 
-def test_no_partition_costs_a_query(connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run with nothing to do asks the server as often for 6 partitions as for 40."""
-    asked: list[str] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the questions that the engine asks from now on."""
+    names: list[str] = []
     rows = Session.rows
 
     def count(self: Session, name: str, *args: Any, **parts: Any) -> Any:
-        asked.append(name)
+        names.append(name)
         return rows(self, name, *args, **parts)
 
+    monkeypatch.setattr(Session, "rows", count)
+    return names
+
+
+def test_no_partition_costs_a_query(connection: Connection, connect: Connect, asked: list[str]) -> None:
+    """A run with nothing to do asks the server as often for 6 partitions as for 40."""
     make_table(connection)
     maintain(opened(connect), MaintenanceParams())
-    monkeypatch.setattr(Session, "rows", count)
+    asked.clear()
     maintain(opened(connect, "few"), MaintenanceParams())
     few = len(asked)
     maintain(opened(connect, "more", SPEC.model_copy(update={"premake": 36})), MaintenanceParams(premake=36))
     asked.clear()
     maintain(opened(connect, "many"), MaintenanceParams())
     assert len(asked) == few
+
+
+def test_only_partitions_with_rows_are_asked_for_the_newest(
+    connection: Connection, connect: Connect, asked: list[str]
+) -> None:
+    make_table(connection, back=40)
+    run = opened(connect)
+    with run.database.session() as session:
+        assert observe(run, session).newest is None
+        assert asked.count("maintenance/find_newest") == 0
+        oldest = THIS_MONTH.subtract(months=40)
+        fill(connection, oldest, rows=1)
+        assert observe(run, session).newest == oldest
+        assert asked.count("maintenance/find_newest") == 1
 
 
 def test_the_view_follows_the_program_and_somebody_elses_is_left_alone(

@@ -69,11 +69,15 @@ def _detached(run: Run, row: Row) -> Detached:
 
 def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: datetime) -> DateTime | None:
     """Read the newest row's partition value: from the newest partition that has rows, or from the default one."""
+    rows = session.rows("maintenance/list_filled", {"schema": run.table.schema, "name": run.table.name})
+    filled = {TableName(row["schema"], row["name"]) for row in rows}
     begun = [
-        (each.lower, each.partition) for each in ranges(run.spec, partitions) if each.lower and each.lower <= clock
+        (each.lower, each.partition)
+        for each in ranges(run.spec, partitions)
+        if each.lower and each.lower <= clock and each.partition.table in filled
     ]
     newest_first = [partition for _, partition in sorted(begun, key=lambda each: each[0], reverse=True)]
-    defaults = [each for each in partitions if each.is_default]
+    defaults = [each for each in partitions if each.is_default and each.table in filled]
 
     def newest(partition: Partition) -> datetime | date | None:
         parts = {"partition": partition.table.identifier, "partition_by": sql.Identifier(run.spec.partition_by)}
