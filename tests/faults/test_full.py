@@ -25,12 +25,16 @@ from pydantic import ByteSize
 from partition_playbook.database import Database
 from partition_playbook.errors import CaptureLost, OutOfResources
 from partition_playbook.ledger import Ledger
+from partition_playbook.maintenance import split
+from partition_playbook.maintenance.upkeep import maintain
 from partition_playbook.migration import capture, cutover
 from partition_playbook.migration.run import Run, sides
 from staging.cluster import ACCOUNT
 from tests.fixtures import footprint, sabotage
 from tests.fixtures.scenario_writer import Writer, read_rows, unlike
 from tests.fixtures.stages import KEY, RUN_ID, SPEC, STATEMENTS, STEPS, WRITTEN_DAYS, Stages, go_back, take_over
+from tests.sql.test_maintenance import contents, mixed_run
+from tests.sql.test_maintenance_split import FEW, failures, leftovers, make_waiting
 
 LOG = SPEC.name.change_log
 LEFT_BYTES = 12_288  # for the index that TRUNCATE makes anew, and for no page of rows
@@ -273,3 +277,34 @@ def refuse_and_leave(found: Scene, stages: Stages, step: str) -> None:
     (STEPS["finalize"] if left else go_back)(found.run)
     found.look()
     assert footprint.objects(found.connection) == stages.objects[left]
+
+
+@pytest.mark.parametrize("limit", [None, 16_384], ids=["disk", "limit"])
+def test_a_change_log_that_is_full_while_a_default_partition_is_split(
+    connection: psycopg.Connection,
+    connect: Callable[[], psycopg.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    limit: int | None,
+) -> None:
+    make_waiting(connection, rows=300)
+    before = contents(connection)
+
+    def fill(inner: Run) -> None:
+        if not limit:
+            disk = request.getfixturevalue("disk")
+            moved = sql.SQL("ALTER TABLE {} SET TABLESPACE {}")
+            connection.execute(moved.format(inner.table.change_log.identifier, sql.Identifier(disk.tablespace)))
+            disk.fill()
+        connection.execute('UPDATE "Plant A"."Sensor Readings" SET "Value" = "Value"')
+
+    run = mixed_run(connect)
+    run = replace(run, spec=run.spec.model_copy(update={"change_log_limit": limit and ByteSize(limit)}))
+    with monkeypatch.context() as patch:
+        patch.setattr(split, "_copy", fill)
+        failed, *_ = failures(maintain(run, FEW))
+    assert "the capture gave up" in failed
+    assert "Nothing was replaced" in failed
+    assert leftovers(connection) == []
+    assert failures(maintain(run, FEW)) == []
+    assert contents(connection) == before

@@ -20,18 +20,21 @@ from psycopg import sql
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition, Table
 from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
-from partition_playbook.errors import Diverged, PlaybookError, PreconditionFailed, SplitUnderWay
+from partition_playbook.errors import CaptureLost, Diverged, PlaybookError, PreconditionFailed, SplitUnderWay
 from partition_playbook.maintenance import locks, waiting
 from partition_playbook.maintenance.actions import Create
 from partition_playbook.maintenance.create import equip, require_free, sibling
 from partition_playbook.maintenance.ranges import ranges
-from partition_playbook.migration import cutover, keys, load, reconcile, settle, shadow, surface, verify
+from partition_playbook.migration import capture, cutover, keys, load, reconcile, settle, shadow, surface, verify
 from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName
-from partition_playbook.sql import columns, dollar_quote, statement
+from partition_playbook.sql import columns, statement
 
 # 8 MB: some ten thousand rows, so that no transaction is long.
 SLICE_BLOCKS = 1_000
+MORE_ROOM = (
+    "Nothing was replaced, no write is lost. Run again with more disk, a larger change_log_limit, or at a calm hour"
+)
 OTHER_SPLIT, LATER = "another run splits its default partition", "Run again when it has ended"
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,9 @@ def split(run: Run, creates: Sequence[Create], retry: LockRetry | None = None) -
             return None
         try:
             return _split(run, default, missing, retry)
+        except CaptureLost as lost:
+            _clean_up(run)
+            raise CaptureLost(lost.problem, where=lost.where, remedy=MORE_ROOM) from lost
         except Exception:
             _clean_up(run)
             raise
@@ -123,12 +129,7 @@ def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Cre
     shadow.create_detached(session, run.table, new_default, default, _outside(run, session, creates, kind))
     _stage(session, parent, staging, new_default, sql.SQL("DEFAULT"))
     equip(run, session, default, new_default)
-    now = sides(session, inner)
-    parts = {"log": inner.table.change_log.identifier, "columns": columns(now.logged)}
-    session.run("migration/create_change_log", source=inner.table.identifier, **parts)
-    parts |= {"old": columns(now.logged, "old"), "new": columns(now.logged, "new")}
-    parts |= {"function": inner.table.capture_function.identifier, "quote": dollar_quote(*parts.values())}
-    session.run("maintenance/create_row_capture", **parts)
+    capture.create_log(inner, session, sides(session, inner), "maintenance/create_row_capture")
     noted = {"parent": str(run.table), "default": str(inner.table), "staging": str(staging)}
     run.ledger.note(session, "split begun", oid=catalog.require(session, staging).oid, **noted)
     return dict.fromkeys((each.partition for each in creates), like) | {new_default: default}

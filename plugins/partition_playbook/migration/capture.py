@@ -22,7 +22,7 @@ SMALLEST_LIMIT = 1 << 30
 INDEXED = 1.5
 
 
-def create_log(run: Run, session: Session, before: Sides) -> None:
+def create_log(run: Run, session: Session, before: Sides, function: str = "migration/create_capture_function") -> None:
     """Create the change log and the function that writes to it."""
     log, loss = run.table.change_log, run.table.capture_loss
     parts = {"log": log.identifier, "columns": columns(before.logged)}
@@ -35,8 +35,10 @@ def create_log(run: Run, session: Session, before: Sides) -> None:
         "log_text": sql.Literal(log.quoted),
         "owner": sql.Identifier(log.schema, log.name, before.logged[0]),
         "limit": sql.Literal(limit(run.spec, size)),
+        "old": columns(before.logged, "old"),
+        "new": columns(before.logged, "new"),
     }
-    session.run("migration/create_capture_function", quote=dollar_quote(*parts.values()), **parts)
+    session.run(function, quote=dollar_quote(*parts.values()), **parts)
 
 
 def limit(spec: TableSpec, table_bytes: int) -> int:
