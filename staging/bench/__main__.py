@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from staging import cluster, environment
-from staging.bench import airflow, copies, data, live, maintenance
+from staging.bench import airflow, console_answers, copies, data, live, maintenance
 from staging.bench.copies import Copied
 from staging.instance import PROJECT
 
@@ -49,6 +49,7 @@ def main() -> None:
         for name in ("bench", "in_time_order", "maintenance"):
             server.create_database(name)
         found["maintenance"] = maintenance.measure(partial(psycopg.connect, server.conninfo("maintenance")))
+        found["console"] = console_answers.measure(partial(psycopg.connect, server.conninfo("console")))
         if not asked.maintenance_only:
             found |= measure(server.conninfo("bench"), asked.rows)
             found["in_time_order"] = measure_in_time_order(server.conninfo("in_time_order"), asked.rows)
@@ -60,6 +61,7 @@ def main() -> None:
         found["ratios"] = ratios(found)
         show(found)
     show_maintenance(found["maintenance"])
+    console.print({"console": found["console"]})
     asked.json.write_text(json.dumps(found, indent=2) + "\n")
     console.print(f"JSON: {asked.json}")
 

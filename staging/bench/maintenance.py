@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -30,8 +31,8 @@ REPEATS = 3
 def measure(connect: Connect) -> dict[str, Any]:
     """Return the seconds of each size, and how much more the next size takes."""
     by_partitions = {str(count): _one(connect, f"parts_{count}", count) for count in PARTITIONS}
-    specs = [_make(connect, f"many_{number}", FEW) for number in range(max(TABLES))]
-    by_tables = {str(count): _timed(partial(_maintain_all, connect, specs[:count])) for count in TABLES}
+    specs = [make(connect, f"many_{number}", FEW) for number in range(max(TABLES))]
+    by_tables = {str(count): timed(partial(_maintain_all, connect, specs[:count])) for count in TABLES}
     return {
         "seconds_by_partitions": by_partitions,
         "seconds_by_tables": by_tables,
@@ -49,14 +50,15 @@ def growth(seconds: list[float]) -> list[float]:
 
 def _one(connect: Connect, name: str, count: int) -> dict[str, float]:
     """Time the best of a few runs that do nothing, and a run that creates partitions."""
-    spec = _make(connect, name, count)
-    no_op = min(_timed(partial(_maintain, connect, spec)) for _ in range(REPEATS))
+    spec = make(connect, name, count)
+    no_op = min(timed(partial(_maintain, connect, spec)) for _ in range(REPEATS))
     more = spec.model_copy(update={"premake": spec.premake + CREATED})
-    creating = _timed(partial(_maintain, connect, more))
+    creating = timed(partial(_maintain, connect, more))
     return {"no_op": no_op, "creating": creating}
 
 
-def _timed(work: Any) -> float:
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that a piece of work takes."""
     started = time.perf_counter()
     work()
     return round(time.perf_counter() - started, 4)
@@ -78,7 +80,7 @@ def _maintain(connect: Connect, spec: TableSpec) -> None:
         raise RuntimeError(str(verdict))
 
 
-def _make(connect: Connect, name: str, count: int) -> TableSpec:
+def make(connect: Connect, name: str, count: int) -> TableSpec:
     """Make a table of so many partitions, one a day, with a row an hour, a key, an index and a default partition."""
     spec = TableSpec.model_validate({"table": name, "partition_by": "at", "interval": Interval.DAY})
     today = pendulum.now("UTC").start_of("day")

@@ -1,0 +1,72 @@
+"""What the console's answers take with 1,000 partitions and 100,000 events: from the database to JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+from pydantic import TypeAdapter
+
+from partition_playbook.console import read
+from partition_playbook.database import Database
+from partition_playbook.ledger import Ledger
+from partition_playbook.spec import TableSpec
+from staging.bench.copies import Connect
+from staging.bench.maintenance import make, timed
+
+PARTITIONS = 1_000
+EVENTS = 100_000
+REPEATS = 5
+RUN_ID = "watched"
+FILL = """
+INSERT INTO partition_playbook.events (run_id, section, kind, message, statement, rows, duration_ms)
+SELECT %(run_id)s, 'migration', CASE n %% 100 WHEN 0 THEN 'backlog' ELSE 'statement' END,
+       'Write rows', repeat('x', 300), n, 1
+  FROM generate_series(1, %(events)s) AS n
+"""
+LOADS = """
+INSERT INTO partition_playbook.loads (run_id, partition_name, lower_bound, upper_bound, state, expected_rows)
+SELECT %(run_id)s, 'watched_' || n, date '2024-01-01' + n, date '2024-01-02' + n, 'pending', 24
+  FROM generate_series(1, %(partitions)s) AS n
+"""
+
+
+def measure(connect: Connect) -> dict[str, Any]:
+    """Return the milliseconds of each answer, the median of a few; the connection is open, as it is while one looks."""
+    spec = make(connect, RUN_ID, PARTITIONS)
+    _fill(connect, spec)
+    database = Database(connect)
+    with patch.object(read, "database", lambda _: database):
+        took = {name: _median_ms(answer) for name, answer in _answers(spec).items()}
+    return {"partitions": PARTITIONS, "events": EVENTS, "ms": took}
+
+
+def _answers(spec: TableSpec) -> dict[str, Callable[[], object]]:
+    of_run: list[Callable[..., object]] = [read.progress, read.backlog, read.measurements, read.gates, read.plans]
+    return {
+        "tables": partial(read.tables, {spec.table: spec}, spec.connection),
+        "partitions": partial(read.partitions, spec),
+        "runs": partial(read.runs, spec, None),
+        **{each.__name__: partial(each, spec, RUN_ID) for each in of_run},
+        "events": partial(read.events, spec, RUN_ID, before=None, section=None, kind=None, text=None),
+        # Nothing contains it: every event is looked at.
+        "events_filtered": partial(read.events, spec, RUN_ID, before=None, section=None, kind=None, text="nowhere"),
+    }
+
+
+def _median_ms(answer: Callable[[], object]) -> float:
+    adapter: TypeAdapter[Any] = TypeAdapter(Any)
+    return round(1000 * statistics.median(timed(lambda: adapter.dump_json(answer())) for _ in range(REPEATS)), 1)
+
+
+def _fill(connect: Connect, spec: TableSpec) -> None:
+    ledger = Ledger(Database(connect), RUN_ID, "migration")
+    ledger.open(spec.name, "rehearse", spec.model_dump(mode="json"), {})
+    with connect() as connection:
+        connection.autocommit = True
+        connection.execute(FILL, {"run_id": RUN_ID, "events": EVENTS})
+        connection.execute(LOADS, {"run_id": RUN_ID, "partitions": PARTITIONS})
+        connection.execute("ANALYZE partition_playbook.events, partition_playbook.loads")
