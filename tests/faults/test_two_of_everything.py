@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -37,6 +38,7 @@ Step = Callable[[Run], object]
 MOMENTS = 2  # of each pair
 SEED = 7
 HEAD_START_SECONDS = 1.0
+numbers = count()
 WAITS = """
 SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
    AND application_name LIKE 'partition\\_playbook%'
@@ -58,9 +60,11 @@ TWINS: dict[str, Step] = STEPS | {"load_partition": load_side_by_side}
 def keep_in_order(run: Run) -> None:
     """Do what ``partition_maintenance`` does, with partitions to create."""
     spec = SPEC.model_copy(update={"premake": 3})
-    ledger = replace(run.ledger, run_id="upkeep")
+    ledger = replace(run.ledger, run_id=f"upkeep {next(numbers)}")
     ledger.open(spec.name, "maintenance", spec.model_dump(mode="json"), {})
-    upkeep.maintain(replace(run, spec=spec, ledger=ledger), MaintenanceParams())
+    done = upkeep.maintain(replace(run, spec=spec, ledger=ledger), MaintenanceParams())
+    if failed := [str(each) for each in done.checks if each.blocks]:
+        raise PlaybookError("; ".join(failed), where=spec.table)
 
 
 OPPOSITES: dict[str, tuple[str, Step, Step]] = {
@@ -88,6 +92,13 @@ def writing(dsn: str, seed: int) -> Iterator[tuple[psycopg.Connection, Writer]]:
         writer.start()
         writer.let_write(5)
         yield connection, writer
+
+
+MAINTAINING: dict[str, tuple[Step, Step]] = {
+    "maintenance, and maintenance": (keep_in_order, keep_in_order),
+    "maintenance, and finalize": (keep_in_order, rollback.finalize),
+    "finalize, and maintenance": (rollback.finalize, keep_in_order),
+}
 
 
 def look(connection: psycopg.Connection, writer: Writer, objects: set[tuple[object, ...]]) -> None:
@@ -174,6 +185,23 @@ def test_what_two_processes_undo_and_do_ends_as_one_of_both(stages: Stages, name
             else:
                 go_back(run)
                 look(connection, writer, stages.objects[""])
+
+
+@pytest.mark.parametrize("name", MAINTAINING)
+def test_two_who_maintain_or_finalize_the_table_at_once(stages: Stages, name: str) -> None:
+    first, second = MAINTAINING[name]
+    with stages.copy("finalize") as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        for step in (keep_in_order, rollback.finalize):
+            step(take_over(dsn))
+        objects = footprint.objects(connection)
+    for at in moments(requests_of(stages, "finalize", first), name):
+        with stages.copy("finalize") as dsn, writing(dsn, at) as (connection, writer):
+            endings = duel(dsn, first, second, at)
+            assert None in endings, endings
+            assert all(str(each) for each in endings if each), endings
+            for step in (keep_in_order, rollback.finalize):
+                step(take_over(dsn))
+            look(connection, writer, objects)
 
 
 def test_two_opens_of_a_run_leave_one(connect: Callable[[], psycopg.Connection], dsn: str) -> None:
