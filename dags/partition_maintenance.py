@@ -47,6 +47,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from partition_playbook.notifications import Announce, failed
 from partition_playbook.operators import TASK_DEFAULTS
 from partition_playbook.sections.maintenance import maintenance, trigger_form
 
@@ -56,7 +57,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args=TASK_DEFAULTS,
+    default_args=TASK_DEFAULTS | {"on_failure_callback": Announce(failed)},
     params=trigger_form(),
     doc_md=__doc__,
     dag_display_name="Partition maintenance",

@@ -29,6 +29,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, task
 
 from partition_playbook.approvals import go_no_go
+from partition_playbook.notifications import Announce, failed
 from partition_playbook.operators import TASK_DEFAULTS, form
 from partition_playbook.sections.application import application
 from partition_playbook.sections.data_preparation import data_preparation
@@ -64,7 +65,7 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    default_args=TASK_DEFAULTS,
+    default_args=TASK_DEFAULTS | {"on_failure_callback": Announce(failed)},
     params=form(),
     doc_md=__doc__,
     dag_display_name="Partition migration: the playbook",

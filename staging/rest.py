@@ -131,7 +131,8 @@ class AirflowClient:
     ) -> None:
         """Answer a task that waits for a person, not faster than a person would."""
         # The scheduler fails a task that is resumed before it has heard that the part before the question ended.
-        while task.start and datetime.now(UTC) < task.start + ANSWER_AFTER:
+        asked = datetime.fromisoformat(self.question(dag_id, run_id, task)["created_at"])
+        while datetime.now(UTC) < max(asked, task.start or asked) + ANSWER_AFTER:
             time.sleep(0.1)
         self._send(
             "PATCH", _question_path(dag_id, run_id, task), {"chosen_options": list(chosen), "params_input": form}

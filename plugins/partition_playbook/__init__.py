@@ -8,8 +8,9 @@ The map, from the bottom up; imports only point upwards in this list:
     The one door to ``include/sql``, connections with limits, what PostgreSQL says of a table, the audit.
 ``migration``, ``maintenance``
     The engines. A script or a test can drive them without Airflow.
-``operators``, ``sections``
-    Airflow: one module of ``sections`` is one section of the playbook and one task group of that name.
+``operators``, ``notifications``, ``approvals``, ``sections``
+    Airflow: tasks, who is told, where a person decides; one module of ``sections`` is one section of the playbook and
+    one task group of that name.
 ``console``
     What people see of all this in Airflow's UI; it only reads.
 """

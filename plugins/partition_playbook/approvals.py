@@ -18,6 +18,7 @@ from partition_playbook.errors import TryAgain
 from partition_playbook.evidence.record import ANSWERED, Answer, Question
 from partition_playbook.evidence.report import checks_table
 from partition_playbook.migration.run import Run
+from partition_playbook.notifications import Announce, asked, gated
 from partition_playbook.operators import current_run, run_params
 from partition_playbook.spec import RunParams
 
@@ -48,7 +49,13 @@ class Ask(HITLOperator):
         **arguments: Any,
     ) -> None:
         options = options or [APPROVE, REJECT]
-        super().__init__(options=options, defaults=options[-1], response_timeout=response_timeout, **arguments)
+        super().__init__(
+            options=options,
+            defaults=options[-1],
+            response_timeout=response_timeout,
+            notifiers=Announce(asked),
+            **arguments,
+        )
         self.question = question
         self.evidence = evidence
         self.fail_on_reject = fail_on_reject
@@ -149,5 +156,6 @@ def go_no_go(section: str, go: str | Callable[[RunParams], str], no_go: str) -> 
         go=go,
         no_go=no_go,
         params={"reason": reason},
+        on_success_callback=Announce(gated),
         doc_md=f"Go on or not after {section}: the verdict over its checks in the ledger.",
     )

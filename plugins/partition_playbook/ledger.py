@@ -80,6 +80,14 @@ class Ledger:
         with self.database.session() as session:
             self.note(session, message, **detail)
 
+    def announce(self, subject: str, text: str) -> bool:
+        """Record that something is told to people; False where this run has told the very same before."""
+        detail = Jsonb({"text": text, "origin": dict(self.origin)})
+        values = {"run_id": self.run_id, "section": self.section, "subject": subject, "text": text, "detail": detail}
+        with self.database.transaction() as session:
+            session.rows("ledger/lock_ledger")
+            return bool(session.rows("ledger/announce", values))
+
     def sample_backlog(self, session: Session, waiting: int) -> None:
         """Record how many changes wait to be reconciled."""
         self._event(session, "backlog", "changes wait", None, waiting, None, {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -15,6 +15,7 @@ from partition_playbook.checks import Verdict, check
 from partition_playbook.names import TableName
 from tests.fixtures import footprint, sabotage
 from tests.fixtures.dag_runs import DagRuns, Finished
+from tests.fixtures.mailbox import CONNECTION, receiving
 
 TABLE = TableName("public", "sensor_readings")
 FUTURE = "2199-01-01 00:00:00.123456+00"
@@ -74,9 +75,11 @@ class Staged:
             footprint.objects(self.connection),
         )
 
+    environment: dict[str, str] = field(default_factory=dict)
+
     def rehearse(self, **conf: Any) -> Finished:
         given = {"table": "calm", "mode": "rehearse", "backup": "skip", "accept_weaker_uniqueness": True} | conf
-        return self.dag_runs.run("partition_migration", self.dsn, given)
+        return self.dag_runs.run("partition_migration", self.dsn, given, **self.environment)
 
     def one(self, query: str) -> Any:
         found = self.connection.execute(query).fetchone()
@@ -174,11 +177,15 @@ def test_a_no_go_at_pruning_rolls_back(staged: Staged) -> None:
     assert_restored(staged, before)
 
 
-def test_a_no_go_at_application_rolls_back(staged: Staged) -> None:
+def test_a_no_go_at_application_rolls_back_and_every_step_is_told_once(staged: Staged) -> None:
     before = staged.look()
-    run = staged.rehearse(table="hurried")
+    with receiving() as mailbox:
+        run = replace(staged, environment={CONNECTION: mailbox.connection}).rehearse(table="hurried")
     path = (*TO_CUTOVER, *VALIDATION, *PRUNING, *APPLICATION, *BACK, *RESTORE)
     assert_no_go(staged, run, path, "application", "response_time_probe_readings.recent")
+    passed = ("preflight", "snapshot", "migration", "validation", "pruning")
+    steps = ["started", *(f"GO after {section}" for section in passed), "NO-GO after application", "done: NO-GO"]
+    assert mailbox.events == steps
     assert_restored(staged, before)
 
 

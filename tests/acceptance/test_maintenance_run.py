@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.fixtures.dag_runs import DagRuns
+from tests.fixtures.mailbox import CONNECTION, receiving
 
 SPEC = "table: public.{name}\npartition_by: at\nretention: 12 months\n"
 TABLE = """
@@ -57,7 +58,10 @@ def test_a_table_that_is_not_in_order_fails_alone_after_its_work_and_starts_noth
     taken = "CREATE TABLE readings_y{:%Ym%m} (precious int)"
     (month,) = tables.execute("SELECT date_trunc('month', now()) + interval '1 month'").fetchone() or (None,)
     tables.execute(taken.format(month))  # type: ignore[call-overload]
-    done = two_tables.run("partition_maintenance", dsn, {})
+    with receiving() as mailbox:
+        done = two_tables.run("partition_maintenance", dsn, {}, **{CONNECTION: mailbox.connection})
+    assert mailbox.events == ["maintenance is red"]
+    assert "readings: NO-GO after maintenance" in mailbox.text
     assert done.state == "failed"
     assert done.tasks["maintenance.maintain_one"] == "failed, success"
     assert set(done.events) == {"partition_playbook/events"}

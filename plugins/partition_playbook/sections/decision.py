@@ -13,6 +13,7 @@ from partition_playbook.evidence import decision as evidence
 from partition_playbook.evidence import report
 from partition_playbook.evidence.record import Question
 from partition_playbook.migration.run import Run
+from partition_playbook.notifications import Announce, ended
 from partition_playbook.operators import ReportLink, artifacts_folder, playbook_task
 from partition_playbook.spec import RunParams
 
@@ -58,7 +59,7 @@ def decide(run: Run, params: RunParams) -> None:
         log.info("report: %s", path)
 
 
-@playbook_task
+@playbook_task(on_success_callback=Announce(ended), on_failure_callback=Announce(ended))
 def say_verdict(run: Run) -> str:
     """Say GO, or fail the run with NO-GO and the reasons: nobody shall read green as go."""
     verdict = run.ledger.verdict("decision")

@@ -9,6 +9,7 @@ from airflow.sdk import get_current_context
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.migration import rollback as engine
 from partition_playbook.migration.run import Run
+from partition_playbook.notifications import Announce, failed, finished
 from partition_playbook.operators import playbook_task, standing_run, tell_trigger
 
 
@@ -24,7 +25,11 @@ def confirmed_run(context: Any) -> Run:
     return standing_run(context)
 
 
-@playbook_task(run=confirmed_run)
+@playbook_task(
+    run=confirmed_run,
+    on_success_callback=Announce(finished, run=standing_run),
+    on_failure_callback=Announce(failed, run=standing_run),
+)
 def finalize(run: Run) -> None:
     """Drop the retired table, the capture and the change log."""
     tell_trigger(run, get_current_context())

@@ -11,6 +11,7 @@ from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
 from partition_playbook.maintenance.upkeep import maintain
 from partition_playbook.migration.run import Run
+from partition_playbook.notifications import Announce, red
 from partition_playbook.operators import attach_run, form, tell_trigger
 from partition_playbook.spec import load_spec, spec_names, validated
 
@@ -39,7 +40,17 @@ def choose_tables() -> list[str]:
     return spec_names() if params.table == ALL_TABLES else [params.table]
 
 
-@task(map_index_template="{{ maintained_table }}", max_active_tis_per_dagrun=2, outlets=[MAINTAINED])
+def _maintained_run(context: Any) -> Run:
+    table = context["maintained_table"]
+    return attach_run(load_spec(table), f"{context['run_id']}/{table}", context, MODE)
+
+
+@task(
+    map_index_template="{{ maintained_table }}",
+    max_active_tis_per_dagrun=2,
+    outlets=[MAINTAINED],
+    on_failure_callback=Announce(red, run=_maintained_run),
+)
 def maintain_one(table: str) -> dict[str, Any]:
     """Create partitions ahead, move what waits in the default one, apply retention; return what was done."""
     context = get_current_context()

@@ -18,6 +18,7 @@ from partition_playbook.migration import rollback as undoing
 from partition_playbook.migration import settle as settling
 from partition_playbook.migration import shadow as building
 from partition_playbook.migration.run import Direction, Run
+from partition_playbook.notifications import Announce, gated
 from partition_playbook.operators import attach_run, loads_pool, playbook_task, run_params
 from partition_playbook.spec import RunParams, load_spec
 
@@ -72,7 +73,7 @@ def verify_online(run: Run) -> None:
     run.ledger.record(workload.checks(run))
 
 
-@playbook_task(decorator=task.branch)
+@playbook_task(decorator=task.branch, on_success_callback=Announce(gated))
 def go_no_go_cutover(run: Run, params: RunParams) -> str:
     """Go on to the cutover, by way of a person's approval where one decides, or abandon the shadow."""
     verdict = run.ledger.verdict("migration")

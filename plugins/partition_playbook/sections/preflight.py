@@ -11,6 +11,7 @@ from partition_playbook.errors import NotEnoughPrivilege
 from partition_playbook.evidence import preflight as evidence
 from partition_playbook.ledger import Ledger
 from partition_playbook.migration.run import Run
+from partition_playbook.notifications import Announce, started
 from partition_playbook.operators import attach_run, playbook_task, run_params, tell_trigger
 from partition_playbook.spec import Mode, RunParams, load_spec
 
@@ -23,7 +24,7 @@ def preflight() -> None:
     open_run() >> check_preconditions()
 
 
-@task
+@task(on_success_callback=Announce(started))
 def open_run() -> str:
     """Validate spec and params and open the run in the ledger."""
     context = get_current_context()

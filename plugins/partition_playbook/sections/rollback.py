@@ -13,6 +13,7 @@ from partition_playbook.ledger import Phase
 from partition_playbook.migration import rollback as engine
 from partition_playbook.migration import verify
 from partition_playbook.migration.run import Direction, Run
+from partition_playbook.notifications import Announce, failed, finished
 from partition_playbook.operators import playbook_task, standing_run, tell_trigger
 from partition_playbook.spec import Leave, Mode, RunParams
 
@@ -68,7 +69,11 @@ def restore_original(run: Run) -> None:
     engine.abandon(run)
 
 
-@playbook_task(run=standing_run)
+@playbook_task(
+    run=standing_run,
+    on_success_callback=Announce(finished, run=standing_run),
+    on_failure_callback=Announce(failed, run=standing_run),
+)
 def roll_back_standing_run(run: Run) -> None:
     """Undo the migration of a table in whatever state the ledger finds it."""
     tell_trigger(run, get_current_context())

@@ -1,0 +1,15 @@
+-- purpose: Record that something is told to people, unless the run has told the very same before
+-- params: run_id, section, subject, text, detail
+-- returns: rows
+-- lock: ROW EXCLUSIVE on events
+-- transaction: one
+-- rerun: safe because what was told is not recorded again
+INSERT INTO partition_playbook.events (run_id, section, kind, message, detail)
+SELECT %(run_id)s, %(section)s, 'announcement', %(subject)s, %(detail)s
+ WHERE NOT EXISTS (SELECT
+                     FROM partition_playbook.events
+                    WHERE run_id = %(run_id)s
+                      AND kind = 'announcement'
+                      AND message = %(subject)s
+                      AND detail->>'text' = %(text)s)
+RETURNING event_id

@@ -1,0 +1,217 @@
+"""Each event is told once, by a real mail server and a real webhook, and nothing that fails there is in the way."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from partition_playbook.checks import check
+from partition_playbook.errors import LockNotGranted, PreconditionFailed
+from partition_playbook.migration.run import Run
+from tests.fixtures.mailbox import CONNECTION, Mailbox, receiving, smtp
+
+RUN = "http://airflow.example/dags/partition_migration/runs/r"
+PARAMS = {"table": "sensor_readings", "mode": "rehearse", "approvals": "required"}
+EVIL = "{{ 7 * 7 }} <script>"
+
+
+@pytest.fixture(scope="session")
+def template(migrated_template: str) -> str:
+    return migrated_template
+
+
+@pytest.fixture
+def mailbox(airflow_home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
+    with receiving() as box:
+        monkeypatch.setenv(CONNECTION, box.connection)
+        yield box
+
+
+def callbacks(task: Any, how: str) -> list[Any]:
+    """Return what is called where a task ends so; Airflow keeps those of a mapped one as they were given."""
+    found = getattr(task, f"on_{how}_callback")
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A task of a DAG that comes to something, and a run whose ledger is real."""
+
+    dags: Any
+    run: Run
+
+    def ends(
+        self, task_id: str, how: str, error: Exception | None = None, dag_id: str = "partition_migration", **more: Any
+    ) -> None:
+        """Do what Airflow does where a task ends so."""
+        task = self.dags.dags[dag_id].get_task(task_id)
+        ti = SimpleNamespace(
+            dag_id=dag_id,
+            run_id="r",
+            task_id=task_id,
+            map_index=-1,
+            try_number=1,
+            log_url=f"{RUN}/tasks/{task_id}?try_number=1",
+        )
+        context = {"task": task, "dag": task.dag, "ti": ti, "task_instance": ti, "params": PARAMS, "run_id": "r"}
+        context |= {"dag_run": SimpleNamespace(triggering_user_name="ada"), "exception": error} | more
+        for announce in task.notifiers if how == "asks" else callbacks(task, how):
+            here = copy(announce)
+            here.run = self.current
+            here(context)
+
+    def current(self, context: Any) -> Run:
+        """Return the run whose ledger writes under the task's section."""
+        section = context["ti"].task_id.split(".")[0].removeprefix("go_no_go_")
+        return replace(self.run, ledger=replace(self.run.ledger, section=section))
+
+
+@pytest.fixture
+def told(dags: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> Told:
+    from partition_playbook import notifications
+
+    told = Told(dags, run)
+    monkeypatch.setattr(notifications, "current_run", told.current)
+    return told
+
+
+def record(run: Run, section: str, name: str, passed: bool) -> None:
+    replace(run.ledger, section=section).record([check(name, passed, expected="x", actual=EVIL, remedy="mend it")])
+
+
+def gate(told: Told, passed: bool = True) -> None:
+    record(told.run, "pruning", "regressions", passed)
+    told.ends("go_no_go_pruning", "success")
+
+
+def ask(told: Told) -> None:
+    record(told.run, "migration", "row_content_before_cutover", True)
+    told.ends("migration.approve_cutover", "asks")
+
+
+EVENTS: dict[str, tuple[Callable[[Told], None], str, str]] = {
+    "start": (lambda told: told.ends("preflight.open_run", "success"), "started", "triggered by ada"),
+    "gate": (gate, "GO after pruning", "the run goes on"),
+    "no-go": (lambda told: gate(told, passed=False), "NO-GO after pruning", "FAIL regressions: expected x"),
+    "approval": (ask, "a person is asked: cut over?", "/tasks/migration.approve_cutover/required_actions"),
+    "failure": (
+        lambda told: told.ends("migration.cut_over", "failure", LockNotGranted("t", 9.0, 3, ["pid 7"])),
+        "migration.cut_over failed",
+        "held by: pid 7",
+    ),
+    "done": (lambda told: told.ends("decision.say_verdict", "success"), "done: GO", "partition_rollback leads back"),
+    "red": (
+        lambda told: told.ends(
+            "maintenance.maintain_one",
+            "failure",
+            PreconditionFailed("NO-GO after maintenance"),
+            "partition_maintenance",
+            maintained_table="sensor_readings",
+        ),
+        "maintenance is red",
+        "partition_playbook.health has the figures",
+    ),
+    "rolled back": (
+        lambda told: told.ends("roll_back_standing_run", "success", dag_id="partition_rollback"),
+        "done",
+        "partition_rollback ended well",
+    ),
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_each_event_is_told_once_with_what_to_do_and_where(told: Told, mailbox: Mailbox, event: str) -> None:
+    happens, subject, text = EVENTS[event]
+    happens(told)
+    happens(told)
+    (mail,) = mailbox.mails
+    assert str(mail["Subject"]).endswith(f"sensor_readings: {subject}")
+    assert (mail["To"], mail["From"]) == ("dba@example.com", "airflow@example.com")
+    assert text in mailbox.text
+    assert "Next: " in mailbox.text
+    assert RUN in mailbox.text
+
+
+def test_no_go_of_the_whole_run_is_no_failure(told: Told, mailbox: Mailbox) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    told.ends("decision.say_verdict", "failure", AirflowFailException("NO-GO: too slow"))
+    told.ends("decision.say_verdict", "failure", OSError("no connection"))
+    assert mailbox.events == ["done: NO-GO", "decision.say_verdict failed"]
+
+
+def test_other_reason_is_another_event(told: Told, mailbox: Mailbox) -> None:
+    for pid in (7, 7, 8):
+        told.ends("migration.cut_over", "failure", LockNotGranted("t", 9.0, 3, [f"pid {pid}"]))
+    assert len(mailbox.mails) == 2
+
+
+def test_what_comes_from_data_is_neither_rendered_nor_markup(told: Told, mailbox: Mailbox) -> None:
+    gate(told, passed=False)
+    assert "{{ 7 * 7 }} &lt;script&gt;" in mailbox.text
+
+
+def test_without_a_connection_nobody_is_told(told: Told, caplog: pytest.LogCaptureFixture) -> None:
+    gate(told)
+    assert [each for each in told.run.ledger.events() if each["kind"] == "announcement"] == []
+    assert caplog.records == []
+
+
+def test_dead_mail_server_is_logged_and_the_webhook_still_told(
+    told: Told, webhook: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(CONNECTION, smtp(1))
+    gate(told)
+    assert "partition_playbook_smtp: nobody was told" in caplog.text
+    (sent,) = webhook
+    assert sent["title"].endswith("GO after pruning")
+    assert "the run goes on" in sent["message"]
+
+
+def test_dead_ledger_does_not_keep_a_failure_quiet(
+    told: Told, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dead(*_: object) -> bool:
+        raise OSError("no connection")
+
+    monkeypatch.setattr("partition_playbook.ledger.Ledger.announce", dead)
+    told.ends("migration.cut_over", "failure", OSError("no connection"))
+    assert len(mailbox.mails) == 1
+
+
+def test_every_task_tells_its_failure(dags: Any) -> None:
+    from partition_playbook.notifications import Announce
+
+    for dag in dags.dags.values():
+        for task in dag.tasks:
+            assert [type(each) for each in callbacks(task, "failure")] == [Announce], task.task_id
+
+
+@pytest.fixture
+def webhook(airflow_home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    sent: list[Any] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        extra = {"config": {"path": f"json://127.0.0.1:{server.server_port}/", "tag": "dba"}}
+        connection = json.dumps({"conn_type": "apprise", "extra": extra})
+        monkeypatch.setenv("AIRFLOW_CONN_PARTITION_PLAYBOOK_APPRISE", connection)
+        yield sent
+        server.shutdown()
