@@ -1,8 +1,7 @@
 """Maintenance whose process dies at a request: the next run ends as an undisturbed one, with every row.
 
-The split and the detach at once of a table with a default partition, and the archive, which also dies between two
-operations on the object store. Writers meanwhile, many months, and a table without a default partition are in
-``tests/sql/test_two_years.py``.
+A month of a table with a default partition, with all that can be due in it. Writers meanwhile, many months, and a
+table without a default partition are in ``tests/sql/test_two_years.py``.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -23,7 +21,6 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from partition_playbook.errors import PlaybookError
-from partition_playbook.maintenance.archive import Store
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.upkeep import Maintained, maintain
 from tests.fixtures import footprint
@@ -33,42 +30,14 @@ from tests.sql.test_maintenance import contents, exists, insert, make_table, mix
 from tests.sql.test_maintenance_split import make_waiting
 
 PARAMS = MaintenanceParams(max_moved_rows=10)
-RETENTION = {"keep": "2 months", "grace": "0 days", "max_share": 1}
-ARCHIVE = {"action": "archive", "archive_to": "memory://archive"}
-MOMENTS = 4
-SEED = 5
-OLD, *_ = (name for name, _, _ in months(3, 0))
+RETENTION = {"keep": "4 months", "grace": "0 days", "action": "archive", "archive_to": "memory://archive"}
+(OLD, OLDEST_MOMENT, KEPT_FROM), *_ = months(5, 0)
 ROWS = 3
 
 
-def keep_in_order(conninfo: str, store: Store | None = None) -> Maintained:
-    retention = RETENTION | (ARCHIVE if store else {})
-    return maintain(mixed_run(partial(psycopg.connect, conninfo), retention=retention), PARAMS, store)
-
-
-@pytest.mark.parametrize("strike", Strike)
-def test_the_next_run_ends_as_an_undisturbed_one(server_dsn: str, dsn: str, strike: Strike) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        make_waiting(connection, rows=50)
-    stages = Stages(server_dsn, {"maintain": str(conninfo_to_dict(dsn)["dbname"])}, {}, {})
-    with stages.copy("maintain") as copy, Proxy(copy) as proxy:
-        done = keep_in_order(proxy.conninfo)
-        assert done.summary["failed"] == []
-        assert done.summary["split"]
-        assert done.summary["dropped"]
-        with psycopg.connect(copy, autocommit=True) as connection:
-            objects, rows = footprint.objects(connection), contents(connection)
-    for at in random.Random(SEED).sample(range(1, proxy.requests + 1), MOMENTS):
-        with stages.copy("maintain") as copy:
-            with Proxy(copy) as dying:
-                dying.arm(at, strike)
-                with suppress(psycopg.Error, PlaybookError):
-                    keep_in_order(dying.conninfo)
-                assert dying.has_struck
-            assert keep_in_order(copy).summary["failed"] == []
-            with psycopg.connect(copy, autocommit=True) as connection:
-                assert footprint.objects(connection) == objects
-                assert contents(connection) == rows
+def keep_in_order(conninfo: str, folder: Path) -> Maintained:
+    run = mixed_run(partial(psycopg.connect, conninfo), retention=RETENTION)
+    return maintain(run, PARAMS, lambda url: folder)  # type: ignore[arg-type,return-value]
 
 
 class Death(BaseException):
@@ -123,13 +92,9 @@ class Torn:
 
 
 @pytest.fixture
-def archiving(server_dsn: str, dsn: str) -> Stages:
-    """Return a table with one month that is to be archived."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        make_table(connection, back=3)
-        for _, lower, _ in months(3, 0):
-            insert(connection, lower, rows=ROWS)
-    return Stages(server_dsn, {"archive": str(conninfo_to_dict(dsn)["dbname"])}, {}, {})
+def table(server_dsn: str, dsn: str) -> Stages:
+    """Return what copies the table of a test."""
+    return Stages(server_dsn, {"maintain": str(conninfo_to_dict(dsn)["dbname"])}, {}, {})
 
 
 def whole_archives(folder: Path) -> Iterator[str]:
@@ -154,7 +119,7 @@ def assert_kept(copy: str, folder: Path, rows: list[Any]) -> None:
 def assert_ends_well(copy: str, folder: Path, rows: list[Any]) -> None:
     """Run again, and find what an undisturbed run leaves."""
     assert_kept(copy, folder, rows)
-    assert keep_in_order(copy, lambda url: folder).summary["failed"] == []  # type: ignore[arg-type,return-value]
+    assert keep_in_order(copy, folder).summary["failed"] == []
     with psycopg.connect(copy, autocommit=True) as connection:
         assert contents(connection) == rows
         assert not exists(connection, OLD)
@@ -162,40 +127,62 @@ def assert_ends_well(copy: str, folder: Path, rows: list[Any]) -> None:
     assert len([each for each in folder.rglob("*") if each.is_file()]) == 2
 
 
-def kept_rows(dsn: str) -> list[Any]:
-    with psycopg.connect(dsn) as connection:
-        return contents(connection)[ROWS:]
+def kept_rows(connection: psycopg.Connection[Any]) -> list[Any]:
+    return [each for each in contents(connection) if each[2] >= KEPT_FROM]
 
 
-@pytest.mark.parametrize("strike", Strike)
-def test_an_archive_that_dies_at_any_request(archiving: Stages, dsn: str, tmp_path: Path, strike: Strike) -> None:
-    rows = kept_rows(dsn)
-    for at in count(1):
+def test_a_month_of_everything_that_dies_at_any_request(
+    connection: psycopg.Connection[Any],
+    table: Stages,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Create, split, detach, archive and drop: 47 boundaries between requests that make something last.
+
+    What was done and not told is as what the next request did not reach, so that each boundary is struck once.
+    """
+    make_waiting(connection, rows=50)
+    insert(connection, OLDEST_MOMENT, rows=ROWS)
+    rows = kept_rows(connection)
+    connection.close()
+    with table.copy("maintain") as copy, Proxy(copy) as proxy:
+        done = keep_in_order(proxy.conninfo, tmp_path)
+        assert done.summary["failed"] == []
+        assert all(done.summary[each] for each in ("created", "split", "detached", "archived", "dropped"))
+        with psycopg.connect(copy, autocommit=True) as undisturbed:
+            objects = footprint.objects(undisturbed)
+    record_property("requests", proxy.requests)
+    assert proxy.requests > 40
+    for at in range(1, proxy.requests + 1):
         folder = tmp_path / str(at)
         folder.mkdir()
-        with archiving.copy("archive") as copy:
+        with table.copy("maintain") as copy:
             with Proxy(copy) as dying:
-                dying.arm(at, strike)
+                dying.arm(at, Strike.UNHEARD if at < proxy.requests else Strike.UNTOLD)
                 with suppress(psycopg.Error, PlaybookError):
-                    keep_in_order(dying.conninfo, lambda url, here=folder: here)
+                    keep_in_order(dying.conninfo, folder)
+                assert dying.has_struck
             assert_ends_well(copy, folder, rows)
-        if not dying.has_struck:
-            break
-    assert at > 15
+            with psycopg.connect(copy, autocommit=True) as again:
+                assert footprint.objects(again) == objects
 
 
 def test_an_archive_that_dies_at_any_operation_on_the_store(
-    archiving: Stages, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    connection: psycopg.Connection[Any], table: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = kept_rows(dsn)
+    make_table(connection)
+    for _, lower, _ in months(5, 0):
+        insert(connection, lower, rows=ROWS)
+    rows = kept_rows(connection)
+    connection.close()
     for at in count(1):
         folder = tmp_path / str(at)
         folder.mkdir()
         monkeypatch.setattr(Mortal, "at", at)
         monkeypatch.setattr(Mortal, "operations", 0)
-        with archiving.copy("archive") as copy:
+        with table.copy("maintain") as copy:
             with suppress(Death):
-                keep_in_order(copy, lambda url, here=folder: Mortal(here))
+                keep_in_order(copy, Mortal(folder))
             assert_ends_well(copy, folder, rows)
         if Mortal.operations < at:
             break
