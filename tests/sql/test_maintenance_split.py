@@ -22,6 +22,8 @@ from partition_playbook.maintenance.apply import Ending, apply
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
 from partition_playbook.maintenance.upkeep import Maintained, maintain
 from partition_playbook.migration.run import Run
+from tests.fixtures.scenario_subscriber import subscribed
+from tests.fixtures.scenario_writer import read_rows
 from tests.sql.test_maintenance import (
     MIXED,
     THIS_MONTH,
@@ -448,6 +450,37 @@ def test_what_would_see_a_move_does_not_see_a_split(connection: Connection, conn
     insert(connection, THIS_MONTH)
     connection.execute(sql.SQL("DELETE FROM {}").format(MIXED.default.identifier))
     assert connection.execute("SELECT count(*) FROM fired").fetchone() == (8,)
+
+
+COPY = """
+CREATE SCHEMA "Plant A";
+CREATE TABLE "Plant A"."Sensor Readings" ("Id" bigint, "order" int, "Recorded At" timestamptz, "Value" numeric,
+    "Double" numeric GENERATED ALWAYS AS ("Value" * 2) STORED, PRIMARY KEY ("Id", "Recorded At"))
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_live_subscriber_sees_every_write_and_no_split(
+    connection: Connection, connect: Connect, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_waiting(connection, rows=20)
+    connection.execute(
+        'CREATE PUBLICATION scenario FOR TABLE "Plant A"."Sensor Readings" WITH (publish_via_partition_root)'
+    )
+    with subscribed(dsn, COPY, MIXED, ("Id",)) as subscriber:
+        verify = split._verify
+
+        def meanwhile(*args: Any) -> int:
+            insert(connection, THIS_MONTH, rows=5, value=2)
+            connection.execute('UPDATE "Plant A"."Sensor Readings" SET "Value" = 3 WHERE "Id" = 1')
+            connection.execute('DELETE FROM "Plant A"."Sensor Readings" WHERE "Id" = 2')
+            return verify(*args)
+
+        monkeypatch.setattr(split, "_verify", meanwhile)
+        done = maintain(mixed_run(connect), FEW)
+        assert (failures(done), done.summary["split"]) == ([], [MIXED.default.name])
+        insert(connection, THIS_MONTH, value=4)
+        assert subscriber.unlike(dict(read_rows(connection, MIXED, ("Id",)))) == {}
 
 
 REFUSED = {
