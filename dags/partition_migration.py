@@ -19,6 +19,9 @@ production: a person approves the cutover and signs off the end.
 | `production_rows` | for the report's estimate |
 | `leave` | how a successful rehearsal ends |
 
+Questions wait under **Required Actions** with the evidence in them; no answer in time is a no. A no-go may be waived
+there, with a reason, where none of what failed loses a row.
+
 A no-go is a verdict: the run follows the gate to its end and is marked failed. A failed task is something else,
 "could not find out" or "could not do": clear it and the run goes on from where the ledger says it stands, or trigger
 `partition_rollback`. Nothing undoes itself because a worker died.

@@ -117,7 +117,7 @@ class Gate(Ask, BranchMixIn):
             response_timeout=WAIVER_TIME,
             subject=f"{{{{ params.table }}}}: waive the no-go after {section}?",
             body=f"None of what failed loses a row when it is passed over. **{WAIVE}** with a reason goes on, and the "
-            f"report names what was waived and by whom. **{STOP}**, or no answer in {WAIVER_TIME}, goes to `{no_go}`.",
+            f"report names what was waived and by whom. **{STOP}**, or no answer in an hour, goes to `{no_go}`.",
             **arguments,
         )
         self.section, self.go, self.no_go = section, go, no_go

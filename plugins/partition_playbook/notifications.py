@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pendulum
 from airflow.sdk import BaseHook, BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 from markupsafe import escape
@@ -125,8 +126,9 @@ def asked(context: Context) -> Message:
     task = context["task"]
     reasons = [str(each) for each in task.evidence(current_run(context), run_params(context)) if each.blocks]
     happened = "\n".join([task.body.partition("\n\n|")[0], *reasons])
+    patience = pendulum.duration(seconds=task.response_timeout.total_seconds()).in_words()
     link = f"{context['ti'].log_url.partition('?')[0]}/required_actions"  # the operator's own needs api.base_url
-    step = f"answer {' or '.join(task.options)} within {task.response_timeout}, else it is {task.options[-1]}: {link}"
+    step = f"answer {' or '.join(task.options)} within {patience}, else it is {task.options[-1]}: {link}"
     return _message(context, f"a person is asked: {task.subject.partition(': ')[2]}", happened, step)
 
 

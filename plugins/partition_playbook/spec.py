@@ -356,7 +356,7 @@ class RunParams(_Value):
         title="Mode",
         description="**plan** prints every statement with its lock and changes nothing. **rehearse** is the staging "
         "run, rollback included. **migrate** is production: nothing generated or dropped, a person approves the "
-        "cutover.",
+        "cutover and signs off the end.",
     )
     approvals: Approvals | None = Field(
         None,

@@ -101,7 +101,7 @@ EVENTS: dict[str, tuple[Callable[[Told], None], str, str]] = {
     "start": (lambda told: told.ends("preflight.open_run", "success"), "started", "triggered by ada"),
     "gate": (gate, "GO after pruning", "the run goes on"),
     "no-go": (lambda told: gate(told, passed=False), "NO-GO after pruning", "FAIL regressions: expected x"),
-    "approval": (ask, "a person is asked: cut over?", "/tasks/migration.approve_cutover/required_actions"),
+    "approval": (ask, "a person is asked: cut over?", "answer Approve or Reject within 1 week, else it is Reject: "),
     "failure": (
         lambda told: told.ends("migration.cut_over", "failure", LockNotGranted("t", 9.0, 3, ["pid 7"])),
         "migration.cut_over failed",
