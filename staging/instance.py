@@ -88,7 +88,7 @@ def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags", users: Se
 
 def find(home: Path) -> Instance | None:
     """Return the instance that runs in this home; what a crash left half alive is stopped first."""
-    if _state(home).exists() and _processes(home):
+    if _state(home).exists() and processes(home):
         instance = Instance(**json.loads(_state(home).read_text()))
         if AirflowClient.healthy(instance.url):
             return instance
@@ -99,10 +99,15 @@ def find(home: Path) -> Instance | None:
 def stop(home: Path) -> None:
     """Stop every process of the instance in this home."""
     _state(home).unlink(missing_ok=True)
-    _, alive = psutil.wait_procs(_signal(_processes(home), signal.SIGTERM), timeout=STOP_SECONDS)
+    _, alive = psutil.wait_procs(_signal(processes(home), signal.SIGTERM), timeout=STOP_SECONDS)
     # A process may have been born while the others died.
-    while alive := _processes(home):
+    while alive := processes(home):
         psutil.wait_procs(_signal(alive, signal.SIGKILL), timeout=STOP_SECONDS)
+
+
+def processes(home: Path) -> list[psutil.Process]:
+    """List the processes of the instance in this home."""
+    return [process for process in psutil.process_iter() if _mark(process) == str(home)]
 
 
 def _environment(home: Path, cluster: Cluster, dags: Path, ports: list[int]) -> dict[str, str]:
@@ -145,10 +150,6 @@ def _await_health(instance: Instance, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.2)
 
 
-def _processes(home: Path) -> list[psutil.Process]:
-    return [process for process in psutil.process_iter() if _mark(process) == str(home)]
-
-
 def _mark(process: psutil.Process) -> str | None:
     try:
         return process.environ().get(MARK)
@@ -156,14 +157,14 @@ def _mark(process: psutil.Process) -> str | None:
         return None
 
 
-def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> list[psutil.Process]:
-    processes = list(processes)
-    for process in processes:
+def _signal(found: Iterable[psutil.Process], number: signal.Signals) -> list[psutil.Process]:
+    found = list(found)
+    for process in found:
         try:
             process.send_signal(number)
         except psutil.NoSuchProcess:
             continue
-    return processes
+    return found
 
 
 def _state(home: Path) -> Path:
