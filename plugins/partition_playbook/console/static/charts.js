@@ -47,7 +47,8 @@ function frame(host, label, from, to, most, format, height) {
       svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, format(value)));
   }
   for (const [at, text] of moments(from, to, width - LEFT)) {
-    axis.append(svg("text", { x: x(at), y: height - 6, "text-anchor": "middle" }, text));
+    const last = width - text.length * 3.5; // else the frame would cut it off
+    axis.append(svg("text", { x: Math.min(x(at), last), y: height - 6, "text-anchor": "middle" }, text));
   }
   const chart = svg("svg", { role: "img", "aria-label": label, width, height, viewBox: `0 0 ${width} ${height}` }, axis);
   host.replaceChildren(chart);

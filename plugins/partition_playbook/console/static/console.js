@@ -133,7 +133,8 @@ async function arrive() {
   }
   const [found] = await ask("find", { run_id: run });
   if (!found) {
-    return empty("The ledger knows no such run", "It has not come to its preflight yet, or it rolls back or finalizes another "
+    setTimeout(main, REFRESH_MS);
+    return empty("The ledger does not know this run yet", "It has not come to its preflight, or it rolls back or finalizes another "
       + "run, and is told with that one: see Browse, Partitions.");
   }
   Object.assign(chosen, { table: found.spec, run: found.run_id, view: chosen.view ?? "run" });
@@ -141,9 +142,6 @@ async function arrive() {
 }
 
 async function main() {
-  place("table").addEventListener("change", (event) => choose({ table: event.target.value }));
-  place("run").addEventListener("change", (event) =>
-    choose({ run: event.target.value, view: VIEWS[chosen.view].needsRun ? chosen.view : "run" }));
   try {
     tables = await ask("tables");
     const nothing = await arrive();
@@ -159,4 +157,7 @@ async function main() {
   }
 }
 
+place("table").addEventListener("change", (event) => choose({ table: event.target.value }));
+place("run").addEventListener("change", (event) =>
+  choose({ run: event.target.value, view: VIEWS[chosen.view].needsRun ? chosen.view : "run" }));
 main();
