@@ -22,6 +22,7 @@ down: ## Stop Airflow and PostgreSQL, also after a crash; the data stays in .sta
 	@if [ -e $(LOCKED) ]; then $(RUN) staging down; else echo "Nothing to stop: $(VENV) is not there."; fi
 
 test: $(LOCKED) ## Run the tests, one process a core, each with a server of its own
+	@$(RUN) staging.browser
 	$(RUN) pytest -n auto --dist worksteal
 
 test-servers: $(LOCKED) ## Run the engine's tests on PostgreSQL 14-18, or on those in SERVERS="15 17"; TESTS= names some

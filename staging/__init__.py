@@ -3,6 +3,7 @@
 environment  all of it for this checkout: `python -m staging up` and `down`
 cluster      the embedded PostgreSQL server: start, find, stop, or a throw-away one for tests
 instance     Airflow in the background; airflow_local_settings is copied into its home
+browser      a headless Chromium, logged in to it
 rest         a client for its REST API
 writers      an application that writes all the time; writer is one of its processes
 record       what it committed, and how a table differs from that

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ MARK = "PARTITION_PLAYBOOK_STAGING"  # in the environment of every process of an
 LOADS_POOL = "partition_playbook_loads"
 START_SECONDS = 300  # a busy machine; an Airflow that dies is noticed at once
 STOP_SECONDS = 20
+ADMIN = {"admin": "admin"}
 
 # A task that does nothing costs 0.3 s with these on two cores; by default the scheduler alone sleeps a second between.
 TUNING = {
@@ -54,8 +55,11 @@ class Instance:
         return AirflowClient(self.url, user or self.user, user or self.password)
 
 
-def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags", users: Sequence[str] = ("admin",)) -> Instance:
-    """Start Airflow on a free port, or return the instance that already runs in this home; passwords are the names."""
+def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags", users: Mapping[str, str] = ADMIN) -> Instance:
+    """Start Airflow on a free port, or return the instance that already runs in this home.
+
+    ``users`` are the roles by name, "" is one without any right; the passwords are the names.
+    """
     if instance := find(home):
         return instance
     home.mkdir(parents=True, exist_ok=True)
@@ -65,7 +69,7 @@ def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags", users: Se
     shutil.copy(PROJECT / "staging" / "airflow_local_settings.py", home / "config")
     (home / "passwords.json").write_text(json.dumps({user: user for user in users}))
     environment = _environment(home, cluster, dags, ports) | {
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:admin" for user in users)
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in users.items())
     }
     with _log(home).open("w") as log:
         process = subprocess.Popen(

@@ -15,6 +15,9 @@ from staging.instance import Instance
 from staging.rest import AirflowClient
 from tests.fixtures.running_airflow import MIGRATION, Migration, Server
 
+# Two who may do all, one who may only look, and one who may do nothing.
+USERS = {"admin": "admin", "jo": "admin", "viewer": "viewer", "guest": ""}
+
 
 @pytest.fixture(scope="session")
 def server(server_dsn: str) -> Iterator[Server]:
@@ -28,12 +31,12 @@ def server(server_dsn: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def airflow(server: Server, tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """Return a running Airflow with two users."""
+    """Return a running Airflow."""
     home = tmp_path_factory.mktemp("running") / "airflow"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TABLES_VARIABLE, str(tables))
         try:
-            yield instance.start(home, server, users=("admin", "jo"))  # type: ignore[arg-type]
+            yield instance.start(home, server, users=USERS)  # type: ignore[arg-type]
         finally:
             instance.stop(home)
 
