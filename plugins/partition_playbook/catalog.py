@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pendulum
+import psycopg
 
 from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
@@ -264,7 +265,14 @@ def _frozen(content: Any) -> Any:
 
 def describe(session: Session, name: TableName) -> Table | None:
     """Describe a table, view or foreign table; None where there is nothing of that name."""
-    found = session.rows("catalog/describe_table", {"schema": name.schema, "name": name.name})
+    try:
+        found = session.rows("catalog/describe_table", {"schema": name.schema, "name": name.name})
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InternalError_) as error:
+        raise PreconditionFailed(
+            f"somebody dropped or changed it while its catalog was read: {error}",
+            where=str(name),
+            remedy="See what else works on it, then try again",
+        ) from error
     if not found:
         return None
     row = dict(found[0])

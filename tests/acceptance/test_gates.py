@@ -139,7 +139,7 @@ def test_a_backup_that_cannot_be_restored_stops_before_anything_is_built(staged:
 
 def test_a_wrong_row_in_the_shadow_abandons_it_before_cutover(staged: Staged) -> None:
     wrong = "UPDATE public.sensor_readings_new SET temperature = temperature + 0.01 WHERE id = 7"
-    sabotage.at_phase(staged.connection, "attached", wrong)
+    sabotage.at_phase(staged.connection, "attached", sabotage.uncaptured(wrong))
     before = staged.look()
     run = staged.rehearse()
     path = (*PREFLIGHT, *SNAPSHOT, *SHADOW, *ABANDON)

@@ -25,12 +25,13 @@ from partition_playbook.errors import LockNotGranted, PlaybookError
 from partition_playbook.ledger import Phase
 from partition_playbook.maintenance import upkeep
 from partition_playbook.maintenance.params import MaintenanceParams
-from partition_playbook.migration import load, rollback
+from partition_playbook.migration import capture, load, rollback
 from partition_playbook.migration import turn as turns
 from partition_playbook.migration.run import Run
+from partition_playbook.names import TableName
 from tests.fixtures import footprint
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.scenario_writer import PATIENCE_SECONDS, Writer, read_rows, unlike
+from tests.fixtures.scenario_writer import PATIENCE_SECONDS, Writer, read_rows, unlike, wait_until
 from tests.fixtures.stages import KEY, RUN_ID, SPEC, STATEMENTS, STEPS, WRITTEN_DAYS, Stages, go_back, take_over
 from tests.fixtures.tables import open_run
 
@@ -202,6 +203,28 @@ def test_two_who_maintain_or_finalize_the_table_at_once(stages: Stages, name: st
             for step in (keep_in_order, rollback.finalize):
                 step(take_over(dsn))
             look(connection, writer, objects)
+
+
+def test_a_partition_that_is_captured_while_the_capture_ends_takes_inserts(stages: Stages) -> None:
+    """A function that is dropped before the triggers that call it are committed would refuse every insert, until 17."""
+    partition = TableName("public", "sensor_readings_y2099m01")
+    with (
+        stages.copy("finalize") as dsn,
+        psycopg.connect(dsn, autocommit=True) as watcher,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        run = take_over(dsn)
+        like = TableName("public", run.ledger.loads()[0]["partition_name"])
+        with run.database.session() as session, session.connection.transaction():
+            watcher.execute(f"CREATE TABLE {partition} (LIKE {like} INCLUDING ALL)")  # type: ignore[call-overload]
+            capture.follow(run, session, like, partition)
+            ending = pool.submit(rollback.finalize, take_over(dsn))
+            wait_until(lambda: ending.done() or bool(watcher.execute(WAITS).fetchall()), "finalize waits")
+            assert not ending.done()
+        ending.result(PATIENCE_SECONDS)
+        with run.database.session() as session:
+            assert not capture.is_on(session, partition)
+        watcher.execute(f"INSERT INTO {partition} TABLE {run.table} LIMIT 1")  # type: ignore[call-overload]
 
 
 def test_two_opens_of_a_run_leave_one(connect: Callable[[], psycopg.Connection], dsn: str) -> None:

@@ -125,7 +125,8 @@ def test_probe_that_fails_is_not_taken_for_a_slow_one(run: Run) -> None:
 
 
 def test_late_answer_is_compared_all_the_same(run: Run, connection: psycopg.Connection) -> None:
-    connection.execute("UPDATE sensor_readings_old SET battery = -1 WHERE id = 77")
+    with behind_the_capture(connection):
+        connection.execute("UPDATE sensor_readings_old SET battery = -1 WHERE id = 77")
     found = probes(run, "SELECT * FROM {table} ORDER BY id", max_seconds=1e-6)  # too short to be a timeout
     assert {name for name, each in found.items() if each.blocks} == {"probe_asked", "response_time_probe_asked"}
 

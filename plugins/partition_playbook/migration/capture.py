@@ -6,8 +6,10 @@ whoever writes to one of them by its name makes a change that the next reconcile
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook.database import Session, with_lock_retry
@@ -20,6 +22,7 @@ from partition_playbook.sql import columns, dollar_quote
 SMALLEST_LIMIT = 1 << 30
 # What the change log takes with its index, against its keys alone; measured with a bigint and a timestamptz: 1.43.
 INDEXED = 1.5
+logger = logging.getLogger(__name__)
 
 
 def create_log(run: Run, session: Session, before: Sides, function: str = "migration/create_capture_function") -> None:
@@ -69,9 +72,18 @@ def extend(run: Run, session: Session, tables: Iterable[TableName]) -> None:
 
 
 def follow(run: Run, session: Session, like: TableName, partition: TableName) -> None:
-    """Capture the writes to a new partition where those to another one are."""
-    if is_on(session, like):
-        create_triggers(run, session, partition)
+    """Capture the writes to a new partition where those to another one are, unless the capture ends meanwhile.
+
+    The lock on the change log holds its end off: a trigger whose function goes before this commits would refuse writes.
+    """
+    if not is_on(session, like):
+        return
+    try:
+        with session.connection.transaction():
+            session.run("migration/hold_capture", log=run.table.change_log.identifier)
+            create_triggers(run, session, partition)
+    except psycopg.errors.UndefinedTable:
+        logger.info("%s: the capture has ended, %s is not captured", run.table, partition)
 
 
 def end(run: Run, session: Session) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog
@@ -21,6 +22,7 @@ from partition_playbook.names import TableName, clip
 
 RETIRED = "Do not finalize: find out why before the retired table goes"
 RETURNED = "Nothing is dropped. Write what is missing to the live table, then trigger partition_rollback again"
+END_TRIES = 5
 log = logging.getLogger(__name__)
 
 
@@ -113,7 +115,6 @@ def finalize(run: Run) -> None:
                 for each in (*materialized.find(session, run.table.retired), run.table.retired):
                     _drop(run, session, each)
             # Only now: without it a retired table that still stood could not be compared, had this process died.
-            capture.end(run, session)
             _end(run, session, Phase.FINALIZED)
 
 
@@ -168,6 +169,7 @@ def _drop(run: Run, session: Session, table: TableName) -> None:
 
 
 def _end(run: Run, session: Session, phase: Phase) -> None:
+    """End the capture for good, once more where maintenance has let it follow to a new partition meanwhile."""
     parts = {"log": run.table.change_log.identifier, "function": run.table.capture_function.identifier}
 
     def attempt(lock_timeout: int) -> None:
@@ -175,4 +177,10 @@ def _end(run: Run, session: Session, phase: Phase) -> None:
             session.run("migration/drop_capture", **parts)
             run.ledger.set_phase(session, phase)
 
-    with_lock_retry(run.database, run.table.change_log, attempt)
+    for left in reversed(range(END_TRIES)):
+        capture.end(run, session)
+        try:
+            return with_lock_retry(run.database, run.table.change_log, attempt)
+        except psycopg.errors.DependentObjectsStillExist:
+            if not left:
+                raise

@@ -19,17 +19,19 @@ from tests.fixtures.running_airflow import MIGRATION, Migration, Server
 USERS = {"admin": "admin", "jo": "admin", "viewer": "viewer", "guest": ""}
 
 
-@pytest.fixture(scope="session")
+# For these tests only: it would take its share of the processor from all later ones, and die with their servers.
+@pytest.fixture(scope="package")
 def server(server_dsn: str) -> Iterator[Server]:
     server = Server(server_dsn)
     airflow = sql.Identifier(server.name("airflow"))
     with psycopg.connect(server_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(airflow))
-        yield server
+    yield server
+    with psycopg.connect(server_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(airflow))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(server: Server, tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """Return a running Airflow."""
     home = tmp_path_factory.mktemp("running") / "airflow"
@@ -41,7 +43,7 @@ def airflow(server: Server, tables: Path, tmp_path_factory: pytest.TempPathFacto
             instance.stop(home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(airflow: Instance) -> Iterator[AirflowClient]:
     """Return a session of somebody logged in."""
     with airflow.client() as client:
