@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback
+from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference
 
 from partition_playbook.notifications import late
 from partition_playbook.operators import TASK_DEFAULTS, table_param
@@ -33,7 +33,7 @@ with DAG(
         name="The rollback hour",
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(hours=1),
-        callback=SyncCallback(late),
+        callback=AsyncCallback(late),  # of the triggerer: an executor's callback is refused every connection
     ),
     params={"table": table_param()},
     doc_md=__doc__,

@@ -6,6 +6,7 @@ was told, so that a task that is cleared or tried again does not tell it twice.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,18 +77,21 @@ class Announce(BaseNotifier):
             return True
 
 
-def late(context: Context) -> None:
-    """Tell that a rollback is not done by its deadline; Airflow calls it once, with a run and without a task."""
+async def late(context: Context) -> None:
+    """Tell that a rollback is not done by its deadline; the triggerer calls it once, with a run and without a task."""
+    await asyncio.to_thread(lambda: _send(_late(context), _configured(), context))
+
+
+def _late(context: Context) -> Message:
     dag_run, deadline = context["dag_run"], context["deadline"]
     dag_id, run_id = dag_run["dag_id"], dag_run["dag_run_id"]
     table = (dag_run["conf"] or {}).get("table") or table_param().value
-    message = Message(
+    return Message(
         f"[{dag_id}] {table}: not done by its deadline",
         f"It was to be done by {deadline['deadline_time']}.",
         "see in its log what it waits for, and who holds a lock; it goes on meanwhile, and so does the application",
         f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/dags/{dag_id}/runs/{quote(run_id, safe='')}",
     )
-    _send(message, _configured(), context)
 
 
 def _configured() -> dict[str, Send]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import urlencode
 
+import psycopg
 from airflow.sdk import (
     BaseOperatorLink,
     ExceptionRetryPolicy,
@@ -153,7 +154,10 @@ def standing_run(context: Mapping[str, Any]) -> Run:
     """Return the run whose shadow or retired table stands beside the table that the current DAG run names."""
     spec = load_spec(context["params"]["table"])
     found = attach_run(spec, "", context)
-    row = found.ledger.standing_run(spec.name)
+    try:
+        row = found.ledger.standing_run(spec.name)
+    except psycopg.errors.UndefinedTable:  # no run was ever opened in this database
+        row = None
     if row is None:
         raise PreconditionFailed(
             "no migration stands", where=spec.table, remedy="There is nothing to roll back or to finalize"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import structlog
 
 from partition_playbook.checks import check
 from partition_playbook.errors import LockNotGranted, PreconditionFailed
@@ -188,15 +188,18 @@ def test_dead_ledger_does_not_keep_a_failure_quiet(
     assert len(mailbox.mails) == 1
 
 
+async def _ending(trigger: Any) -> None:
+    assert [event.payload["state"] async for event in trigger.run()] == ["running", "success"]
+
+
 def test_rollback_that_is_late_is_told_by_the_deadline_of_its_dag(dags: Any, mailbox: Mailbox) -> None:
-    """Airflow's own executor calls it, with a run and without a task."""
-    from airflow.sdk.execution_time.callback_supervisor import execute_callback
+    """Airflow's triggerer calls it, with a run and without a task."""
+    from airflow.triggers.callback import CallbackTrigger
 
     (deadline,) = dags.dags["partition_rollback"].deadline
     dag_run = {"dag_id": "partition_rollback", "dag_run_id": "manual__2026 late", "conf": {"table": "sensor_readings"}}
     context = {"dag_run": dag_run, "deadline": {"id": "1", "deadline_time": "2026-11-24T01:00:00+00:00"}}
-    done, problem = execute_callback(deadline.callback.path, {"context": context}, "", None, structlog.get_logger())
-    assert (done, problem) == (True, None)
+    asyncio.run(_ending(CallbackTrigger(deadline.callback.path, {"context": context})))
     assert mailbox.events == ["not done by its deadline"]
     assert "2026-11-24T01:00:00" in mailbox.text
     assert "/dags/partition_rollback/runs/manual__2026%20late" in mailbox.text
