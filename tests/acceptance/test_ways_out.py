@@ -76,6 +76,12 @@ def test_a_dead_run_is_rolled_back_and_every_write_is_kept(
     assert "no migration stands. There is nothing to roll back" in again.log
 
 
+def test_a_rollback_where_nothing_was_ever_migrated_says_so(dsn: str, dag_runs: DagRuns) -> None:
+    run = dag_runs.run("partition_rollback", dsn, TABLE)
+    assert run.state == "failed"
+    assert "no migration stands" in run.log
+
+
 def test_finalize_asks_for_the_name_once_more_and_then_drops_what_a_way_back_needs(
     dsn: str, connection: psycopg.Connection, dag_runs: DagRuns, leave_dead: Callable[[Phase], Run]
 ) -> None:
