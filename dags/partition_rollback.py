@@ -9,17 +9,12 @@ dead.
 
 It refuses, and changes nothing, where the two tables are not equal. After `partition_finalize` only the backup leads
 back.
-
-Where it is not done within the playbook's hour, a deadline alert says so; the rollback goes on.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from airflow.sdk import DAG
 
-from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference
-
-from partition_playbook.notifications import late
 from partition_playbook.operators import TASK_DEFAULTS, table_param
 from partition_playbook.sections.rollback import roll_back_standing_run
 
@@ -29,12 +24,6 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
-    deadline=DeadlineAlert(
-        name="The rollback hour",
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(hours=1),
-        callback=AsyncCallback(late),  # of the triggerer: an executor's callback is refused every connection
-    ),
     params={"table": table_param()},
     doc_md=__doc__,
     dag_display_name="Partition rollback",
