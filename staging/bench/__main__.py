@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import platform
 import signal
 import sys
@@ -43,10 +44,11 @@ def main() -> None:
     parser.add_argument("--maintenance-only", action="store_true", help="measure the maintenance and nothing else")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # else the server would outlive a benchmark that is ended
+    logging.getLogger("partition_playbook").setLevel(logging.WARNING)  # the audit would hide the figures
     found: dict[str, Any] = {"rows": asked.rows, "at": datetime.now(UTC).isoformat()}
     found["python"] = platform.python_version()
     with cluster.temporary(cluster.SETTINGS) as server:
-        for name in ("bench", "in_time_order", "maintenance"):
+        for name in ("bench", "in_time_order", "maintenance", "console"):
             server.create_database(name)
         found["maintenance"] = maintenance.measure(partial(psycopg.connect, server.conninfo("maintenance")))
         found["console"] = console_answers.measure(partial(psycopg.connect, server.conninfo("console")))
