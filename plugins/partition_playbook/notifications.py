@@ -6,18 +6,21 @@ was told, so that a task that is cleared or tried again does not tell it twice.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pendulum
+from airflow.configuration import conf
 from airflow.sdk import BaseHook, BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 from markupsafe import escape
 
 from partition_playbook.migration.run import Run
-from partition_playbook.operators import current_run, run_params
+from partition_playbook.operators import current_run, run_params, table_param
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +28,7 @@ SMTP = "partition_playbook_smtp"
 APPRISE = "partition_playbook_apprise"
 
 Context = Mapping[str, Any]
+Send = Callable[["Message", Any], None]
 
 
 @dataclass(frozen=True)
@@ -55,18 +59,14 @@ class Announce(BaseNotifier):
     def notify(self, context: Any) -> None:
         """Tell it through every channel that is configured."""
         try:
-            channels = {name: CHANNELS[name] for name in CHANNELS if _is_configured(name)}
+            channels = _configured()
             message = self.compose(context) if channels else None
             if message is None or not self._is_new(context, message):
                 return
         except Exception:
             log.exception("nobody is told")
             return
-        for name, send in channels.items():
-            try:
-                send(message, context)
-            except Exception:
-                log.exception("%s: nobody was told %s", name, message.subject)
+        _send(message, channels, context)
 
     def _is_new(self, context: Context, message: Message) -> bool:
         """Write down that it is told; what can't be written down, where the ledger does not answer, is told as well."""
@@ -75,6 +75,35 @@ class Announce(BaseNotifier):
         except Exception as error:
             log.warning("the ledger cannot say whether this was told before: %s", error)
             return True
+
+
+async def late(context: Context) -> None:
+    """Tell that a rollback is not done by its deadline; the triggerer calls it once, with a run and without a task."""
+    await asyncio.to_thread(lambda: _send(_late(context), _configured(), context))
+
+
+def _late(context: Context) -> Message:
+    dag_run, deadline = context["dag_run"], context["deadline"]
+    dag_id, run_id = dag_run["dag_id"], dag_run["dag_run_id"]
+    table = (dag_run["conf"] or {}).get("table") or table_param().value
+    return Message(
+        f"[{dag_id}] {table}: not done by its deadline",
+        f"It was to be done by {deadline['deadline_time']}.",
+        "see in its log what it waits for, and who holds a lock; it goes on meanwhile, and so does the application",
+        f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/dags/{dag_id}/runs/{quote(run_id, safe='')}",
+    )
+
+
+def _configured() -> dict[str, Send]:
+    return {name: send for name, send in CHANNELS.items() if _is_configured(name)}
+
+
+def _send(message: Message, channels: Mapping[str, Send], context: Context) -> None:
+    for name, send in channels.items():
+        try:
+            send(message, context)
+        except Exception:
+            log.exception("%s: nobody was told %s", name, message.subject)
 
 
 def _is_configured(connection_id: str) -> bool:
@@ -102,7 +131,7 @@ def _apprise(message: Message, context: Any) -> None:
     notifier.notify(context)
 
 
-CHANNELS: dict[str, Callable[[Message, Any], None]] = {SMTP: _mail, APPRISE: _apprise}
+CHANNELS: dict[str, Send] = {SMTP: _mail, APPRISE: _apprise}
 
 
 def started(context: Context) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -185,6 +186,23 @@ def test_dead_ledger_does_not_keep_a_failure_quiet(
     monkeypatch.setattr("partition_playbook.ledger.Ledger.announce", dead)
     told.ends("migration.cut_over", "failure", OSError("no connection"))
     assert len(mailbox.mails) == 1
+
+
+async def _ending(trigger: Any) -> None:
+    assert [event.payload["state"] async for event in trigger.run()] == ["running", "success"]
+
+
+def test_rollback_that_is_late_is_told_by_the_deadline_of_its_dag(dags: Any, mailbox: Mailbox) -> None:
+    """Airflow's triggerer calls it, with a run and without a task."""
+    from airflow.triggers.callback import CallbackTrigger
+
+    (deadline,) = dags.dags["partition_rollback"].deadline
+    dag_run = {"dag_id": "partition_rollback", "dag_run_id": "manual__2026 late", "conf": {"table": "sensor_readings"}}
+    context = {"dag_run": dag_run, "deadline": {"id": "1", "deadline_time": "2026-11-24T01:00:00+00:00"}}
+    asyncio.run(_ending(CallbackTrigger(deadline.callback.path, {"context": context})))
+    assert mailbox.events == ["not done by its deadline"]
+    assert "2026-11-24T01:00:00" in mailbox.text
+    assert "/dags/partition_rollback/runs/manual__2026%20late" in mailbox.text
 
 
 def test_every_task_tells_its_failure(dags: Any) -> None:
