@@ -45,8 +45,8 @@ log = logging.getLogger(__name__)
 ARTIFACTS_VARIABLE = "PARTITION_PLAYBOOK_ARTIFACTS"
 LOADS_POOL_VARIABLE = "PARTITION_PLAYBOOK_LOADS_POOL"
 PAUSE_VARIABLE = "partition_playbook_pause"
-# The console's: without it the link leads nowhere.
-REPORT_ADDRESS = "/partition_playbook/report"
+# The plugin's: without it the links lead nowhere.
+CONSOLE = "/partition_playbook"
 
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
@@ -117,8 +117,29 @@ class ReportLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address of the report."""
-        server = conf.get("api", "base_url", fallback="/").rstrip("/")
-        return f"{server}{REPORT_ADDRESS}?{urlencode({'run_id': ti_key.run_id})}"
+        return _in_console("report", run_id=ti_key.run_id)
+
+
+class PartitionLink(BaseOperatorLink):
+    """Lead from the load of a partition to its bar in the console."""
+
+    name = "Partition"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address of the run's progress, with the partition marked."""
+        partition = operator.op_kwargs["partition"]
+        return _in_console("", dag_id=ti_key.dag_id, run_id=ti_key.run_id, partition=partition)
+
+
+def _in_console(path: str, **asked: str) -> str:
+    server = conf.get("api", "base_url", fallback="/").rstrip("/")
+    return f"{server}{CONSOLE}/{path}?{urlencode(asked)}"
+
+
+def show_link(link: BaseOperatorLink, context: Mapping[str, Any]) -> None:
+    """Give the link of a mapped task to the UI while it runs; Airflow does it at the end, and not for mapped ones."""
+    ti = context["ti"]
+    ti.xcom_push(link.xcom_key, link.get_link(ti.task, ti_key=ti))
 
 
 def attach_run(spec: TableSpec, run_id: str, context: Mapping[str, Any], section: str = "") -> Run:

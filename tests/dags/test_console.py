@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import psycopg
@@ -18,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from partition_playbook.checks import check
 from partition_playbook.ledger import Ledger
-from partition_playbook.migration import reconcile
+from partition_playbook.migration import reconcile, throttle
 from partition_playbook.migration.run import Run
 from tests.fixtures.dag_runs import CONNECTION
 
@@ -151,6 +152,16 @@ def test_last_task_links_to_the_report_that_the_console_serves(viewer: Any, repo
     assert viewer.get(f"{link.path}?{link.query}").text == report.read_text()
 
 
+def test_a_load_links_to_its_bar(viewer: Any) -> None:
+    from partition_playbook.operators import PartitionLink
+
+    load = SimpleNamespace(op_kwargs={"partition": "sensor_readings_y2026m11"})
+    key = SimpleNamespace(dag_id="partition_migration", run_id="manual__2026-11-24T00:00:00+00:00")
+    link = urlsplit(PartitionLink().get_link(load, ti_key=key))
+    assert viewer.get(f"{link.path}?{link.query}").text == viewer.get(f"{PREFIX}/").text
+    assert dict(parse_qsl(link.query)) == vars(key) | load.op_kwargs
+
+
 # ---- Who may look
 
 
@@ -261,6 +272,25 @@ def test_a_load_that_is_under_way(viewer: Any, connection: Connection, dsn: str)
     assert listed["bytes"] is None
 
 
+def test_what_is_not_begun_says_why(viewer: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that waits for room says so; with whatever it tells next it waits no more."""
+    seen: list[Any] = []
+
+    def paused() -> bool:
+        run.ledger.tell("another task goes on")
+        seen.append(ask(viewer, "progress")["waits"])
+        return len(seen) < 3
+
+    monkeypatch.setattr(throttle, "POLL_SECONDS", 0.01)
+    origin = {"task_id": "migration.load_partition", "map_index": 3}
+    load = replace(run, ledger=Ledger(run.database, "test-run", "migration", origin), paused=paused)
+    throttle.wait_until_calm(load, "sensor_readings_y2026m11")
+    before, *during = seen
+    asked = ("migration.load_partition", "sensor_readings_y2026m11", "a person has paused it")
+    assert before == ask(viewer, "progress")["waits"] == []
+    assert [[(each["task"], each["partition"], each["why"]) for each in waits] for waits in during] == [[asked]] * 2
+
+
 def test_who_waits_for_a_lock_is_named(viewer: Any, dsn: str, waits: Callable[[int], None]) -> None:
     with psycopg.connect(dsn) as holder, psycopg.connect(dsn, autocommit=True) as waiter:
         holder.execute("LOCK TABLE sensor_readings IN SHARE MODE")
@@ -332,8 +362,24 @@ def test_the_backlog_is_what_the_reconciler_saw(viewer: Any, run: Run, connectio
 
 
 def test_a_dag_run_leads_to_its_table(viewer: Any) -> None:
-    assert viewer.get(f"{PREFIX}/api/find", params=RUN).json() == [{"spec": "sensor_readings", "run_id": "test-run"}]
+    assert viewer.get(f"{PREFIX}/api/find", params=RUN).json() == [
+        {"spec": "sensor_readings", "run_id": "test-run", "section": None}
+    ]
     assert viewer.get(f"{PREFIX}/api/find", params={"run_id": "test"}).json() == []
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "section"), [("partition_rollback", "roll_back_standing_run"), ("partition_finalize", "finalize")]
+)
+def test_a_dag_run_leads_to_the_run_that_it_ended(viewer: Any, run: Run, dag_id: str, section: str) -> None:
+    def found(**asked: str) -> Any:
+        return viewer.get(f"{PREFIX}/api/find", params=origin | asked).json()
+
+    origin = {"dag_id": dag_id, "run_id": "manual__1"}
+    assert found() == []
+    Ledger(run.database, "test-run", section, origin).tell("the run was triggered")
+    assert found() == [{"spec": "sensor_readings", "run_id": "test-run", "section": section}]
+    assert found(run_id="manual__2") == found(dag_id="partition_migration") == []
 
 
 def test_a_run_of_another_table_is_none_of_this_one(viewer: Any, connection: Connection) -> None:

@@ -79,6 +79,7 @@ def test_progress_survives_a_pause_that_outlasts_the_task(dsn: str, monkeypatch:
     monkeypatch.setattr(throttle, "PATIENCE_SECONDS", 0)
     with pytest.raises(StillBusy, match="a person has paused it"):
         STEPS["load_partition"](replace(run, paused=lambda: True))
+    assert run.ledger.events()[-1]["message"] == "gave up waiting"
     assert states(run) == ["loaded", *["pending"] * (len(names) - 1)]
     STEPS["load_partition"](run)
     assert run.ledger.loads()[0] == done

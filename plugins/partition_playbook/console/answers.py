@@ -137,12 +137,22 @@ class LockWait(BaseModel):
     query: str | None
 
 
+class Wait(BaseModel):
+    """A task that begins nothing for now, at one partition where it names one."""
+
+    task: str | None
+    partition: str
+    why: str
+    since: datetime
+
+
 class Progress(BaseModel):
     """A run and where it stands; ``waiting_changes`` is None where nothing is captured."""
 
     run: Run
     now: datetime
     loads: list[Load]
+    waits: list[Wait]
     waiting_changes: int | None
     most_counted: int
     lock_waits: list[LockWait]
@@ -205,7 +215,8 @@ class Event(BaseModel):
 
 
 class Found(BaseModel):
-    """A run that the ledger recorded for a DAG run."""
+    """A run that the ledger recorded for a DAG run, or the section of it where that wrote."""
 
     spec: str
     run_id: str
+    section: str | None = None

@@ -131,12 +131,12 @@ def _by_connection() -> tuple[list[answers.Table], dict[str, dict[str, TableSpec
 
 
 @app.get("/api/find")
-def find(run_id: RunId) -> list[answers.Found]:
+def find(run_id: RunId, dag_id: Filter = None) -> list[answers.Found]:
     """Find the runs that the ledgers recorded for a DAG run."""
     found: list[answers.Found] = []
     for connection_id, asked in _by_connection()[1].items():
         try:
-            found += read.find({spec.name: name for name, spec in asked.items()}, connection_id, run_id)
+            found += read.find({spec.name: name for name, spec in asked.items()}, connection_id, run_id, dag_id or "")
         except FORESEEN as error:
             log.info("%s: %s", connection_id, error)
     return found

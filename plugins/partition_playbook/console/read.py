@@ -28,6 +28,9 @@ PATIENCE_SECONDS = 5.0
 PAGE = 100
 MOST_CHANGES = 100_000
 MOST_SAMPLES = 500
+MOST_RECENT = 300  # events: while a task waits it tells nothing, and the others are few
+# These write to the ledger of another DAG's run: their one task is the section.
+FOLLOWERS = {"partition_rollback": "roll_back_standing_run", "partition_finalize": "finalize"}
 _sessions: threading.BoundedSemaphore = threading.BoundedSemaphore(MOST_SESSIONS)
 
 
@@ -121,12 +124,16 @@ def runs(spec: TableSpec, before: datetime | None) -> list[answers.Loaded]:
         return [answers.Loaded(**row) for row in session.rows("console/list_runs", values)]
 
 
-def find(named: Mapping[TableName, str], connection_id: str, dag_run_id: str) -> list[answers.Found]:
-    """Return the runs in one ledger that belong to a DAG run."""
+def find(named: Mapping[TableName, str], connection_id: str, run_id: str, dag_id: str) -> list[answers.Found]:
+    """Return the runs in one ledger that belong to a DAG run, or the one that it undid or finalized."""
+    section = FOLLOWERS.get(dag_id)
     with snapshot(connection_id) as session:
-        rows = session.rows("console/find_runs", {"run_id": dag_run_id})
+        if section:
+            rows = session.rows("console/find_followed", {"dag_id": dag_id, "run_id": run_id, "section": section})
+        else:
+            rows = session.rows("console/find_runs", {"run_id": run_id})
     known = ((named.get(TableName(row["table_schema"], row["table_name"])), row["run_id"]) for row in rows)
-    return [answers.Found(spec=name, run_id=run_id) for name, run_id in known if name]
+    return [answers.Found(spec=name, run_id=found, section=section) for name, found in known if name]
 
 
 def progress(spec: TableSpec, run_id: str) -> answers.Progress:
@@ -138,17 +145,19 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         source = table.name if run["phase"] in ("opened", "shadowed", "attached") else table.retired.name
         watched = {"run_id": run_id, "schema": table.schema, "source": source}
         loads = session.rows("console/watch_loads", watched)
+        waits = session.rows("console/list_waits", {"run_id": run_id, "limit": MOST_RECENT})
         captured = session.value("maintenance/find_oid", {"schema": log.schema, "name": log.name}) is not None
         limit = {"limit": MOST_CHANGES}
         waiting = session.value("console/count_waiting_changes", limit, log=log.identifier) if captured else None
-        waits = session.rows("console/list_lock_waits", {"schema": table.schema, "names": beside})
+        lock_waits = session.rows("console/list_lock_waits", {"schema": table.schema, "names": beside})
     return answers.Progress(
         run=answers.Run(**run),
         now=pendulum.now("UTC"),
         loads=[answers.Load(**row) for row in loads],
+        waits=[answers.Wait(**row) for row in waits],
         waiting_changes=waiting,
         most_counted=MOST_CHANGES,
-        lock_waits=[answers.LockWait(**row) for row in waits],
+        lock_waits=[answers.LockWait(**row) for row in lock_waits],
     )
 
 

@@ -56,7 +56,7 @@ def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
         if load["state"] in ("loaded", "attached"):
             log.info("%s is loaded already", name)
         else:
-            throttle.wait_until_calm(run)
+            throttle.wait_until_calm(run, name)
             capture.require_whole(session, run)
             session.note("ledger/start_load", {"run_id": run.ledger.run_id, "partition_name": name})
             with _progress(run, load):

@@ -42,7 +42,7 @@ def _vacuum(run: Run, partition: TableName) -> None:
         with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
             vacuum(session, partition)
 
-    throttle.wait_until_calm(run)
+    throttle.wait_until_calm(run, partition.name)
     with_lock_retry(run.database, partition, attempt, PATIENCE)
 
 

@@ -18,27 +18,30 @@ POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 6 * 3600.0
 
 
-def wait_until_calm(run: Run) -> None:
+def wait_until_calm(run: Run, partition: str = "") -> None:
     """Wait while the run is paused or the server busier than the spec allows; StillBusy after hours of it.
 
-    To be called between two transactions, never inside one. Each reason is told once.
+    To be called between two transactions, never inside one. A new reason is told with all others that hold then; what
+    a task tells next ends its wait.
     """
     started = time.monotonic()
     told: set[str] = set()
     while found := reasons(run):
-        for kind in found.keys() - told:
-            log.info("%s: waiting: %s", run.table, found[kind])
-            run.ledger.tell(f"waiting: {found[kind]}")
+        why = "; ".join(found.values())
+        if found.keys() - told:
+            log.info("%s: waiting: %s", run.table, why)
+            run.ledger.tell(f"waiting: {why}", waits_for=why, partition=partition)
         told |= found.keys()
         if time.monotonic() - started > PATIENCE_SECONDS:
+            run.ledger.tell("gave up waiting", partition=partition)
             raise StillBusy(
-                f"still waiting after {PATIENCE_SECONDS / 3600:.0f} hours: {'; '.join(found.values())}",
+                f"still waiting after {PATIENCE_SECONDS / 3600:.0f} hours: {why}",
                 where=str(run.table),
                 remedy="Nothing is lost and the capture is on: clear this task when there is room",
             )
         time.sleep(random.uniform(0.5, 1.5) * POLL_SECONDS)
     if told:
-        run.ledger.tell(f"going on after {time.monotonic() - started:.0f} s")
+        run.ledger.tell(f"going on after {time.monotonic() - started:.0f} s", partition=partition)
 
 
 def reasons(run: Run) -> dict[str, str]:

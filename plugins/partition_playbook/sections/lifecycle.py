@@ -38,6 +38,8 @@ class TriggerMaintenance(TriggerDagRunOperator):
     def execute(self, context: Any) -> None:
         """Trigger it with what this run needs."""
         self.conf = maintenance_conf(current_run(context), run_params(context))
+        address = context["ti"].log_url.partition("/tasks/")[0]
+        self.note = f"Triggered by the section lifecycle of [{context['run_id']}]({address})."
         if type(task_runner.SUPERVISOR_COMMS).__name__ == "InProcessSupervisorComms":
             try:
                 maintain_table(str(self.trigger_run_id), self.conf["table"], MaintenanceParams(**self.conf))

@@ -19,7 +19,7 @@ from partition_playbook.migration import settle as settling
 from partition_playbook.migration import shadow as building
 from partition_playbook.migration.run import Direction, Run
 from partition_playbook.notifications import Announce, gated
-from partition_playbook.operators import attach_run, loads_pool, playbook_task, run_params
+from partition_playbook.operators import PartitionLink, attach_run, loads_pool, playbook_task, run_params, show_link
 from partition_playbook.spec import RunParams, load_spec
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def migration() -> None:
     """Move the table under live writes and swap it in."""
     built = build_shadow()
     loads = load_partition.expand(partition=built)
+    loads.operator.operator_extra_links = (PartitionLink(),)
     verified = verify_online()
     [built, loads] >> attach_partitions() >> verified
     approved = approve_cutover()
@@ -51,7 +52,9 @@ def build_shadow(run: Run) -> list[str]:
 @playbook_task(map_index_template="{{ partition_name }}", pool=loads_pool())
 def load_partition(run: Run, params: RunParams, partition: str) -> int:
     """Load one partition: one transaction, one snapshot."""
-    get_current_context()["partition_name"] = partition  # type: ignore[typeddict-unknown-key]
+    context = get_current_context()
+    context["partition_name"] = partition  # type: ignore[typeddict-unknown-key]
+    show_link(PartitionLink(), context)
     return loading.load_partition(run, partition, workers=params.load_workers).rows
 
 

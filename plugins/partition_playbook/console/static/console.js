@@ -1,12 +1,12 @@
 // Which table, which run, which view: kept in the address, so that it can be reloaded and sent to somebody.
 
 import { empty, h, moment } from "./dom.js";
-import { VIEWS } from "./views.js";
+import { filters, VIEWS } from "./views.js";
 
 const REFRESH_MS = 3_000;
 const place = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
-const chosen = { table: asked.get("table"), run: asked.get("run"), view: asked.get("view") };
+const chosen = { table: asked.get("table"), run: asked.get("run"), view: asked.get("view"), partition: asked.get("partition") };
 let tables = [];
 let shown = 0; // how often something was chosen: an answer to an earlier choice is not drawn any more
 let timer;
@@ -31,7 +31,7 @@ const askTable = (name, values) => ask(`tables/${encodeURIComponent(chosen.table
 const askRun = (name, values = {}) => askTable(name, { run_id: chosen.run, ...values });
 
 function choose(change) {
-  if (change.table && change.table !== chosen.table) chosen.run = null;
+  if (change.table && change.table !== chosen.table) chosen.run = chosen.partition = null;
   Object.assign(chosen, change);
   start();
 }
@@ -84,6 +84,7 @@ async function start() {
     chosen.run ??= (runs.find((each) => each.mode !== "maintenance") ?? runs[0])?.run_id ?? null;
     drawPickers(runs);
     await draw(mine, { runs });
+    place("view").querySelector("tr.chosen")?.scrollIntoView({ block: "nearest" });
   } catch (error) {
     if (mine === shown) {
       drawPickers([]);
@@ -131,13 +132,13 @@ async function arrive() {
     chosen.view ??= dag === "partition_maintenance" ? "tables" : "run";
     return null;
   }
-  const [found] = await ask("find", { run_id: run });
+  const [found] = await ask("find", { run_id: run, dag_id: dag });
   if (!found) {
     setTimeout(main, REFRESH_MS);
-    return empty("The ledger does not know this run yet", "It has not come to its preflight, or it rolls back or finalizes another "
-      + "run, and is told with that one: see Browse, Partitions.");
+    return empty("The ledger does not know this run yet", "It has not come to its preflight, or found no migration to undo or to finalize.");
   }
-  Object.assign(chosen, { table: found.spec, run: found.run_id, view: chosen.view ?? "run" });
+  if (found.section) filters.section = found.section;
+  Object.assign(chosen, { table: found.spec, run: found.run_id, view: chosen.view ?? (found.section ? "audit" : "run") });
   return null;
 }
 

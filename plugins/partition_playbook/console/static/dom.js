@@ -66,7 +66,7 @@ export function time(value) {
 const TONES = {
   go: "good", green: "good", passed: "good", attached: "good", loaded: "good", live: "good", finalized: "good",
   "no-go": "bad", red: "bad", failed: "bad", abandoned: "bad",
-  yellow: "warn", warning: "warn", loading: "busy", running: "busy", rolled_back: "warn",
+  yellow: "warn", warning: "warn", waiting: "warn", loading: "busy", running: "busy", rolled_back: "warn",
 };
 
 export const badge = (text, tone = TONES[text] ?? "quiet") => h("span", { class: `badge ${tone}` }, text);

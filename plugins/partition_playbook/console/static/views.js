@@ -90,7 +90,7 @@ function charted(page, map) {
     ["bytes", "estimated_rows"].map((each) => h("button", { "aria-pressed": String(each === measure),
       onclick: () => show(each) }, each === "bytes" ? "by size" : "by rows")));
   partitionMap(place, map, measure);
-  const rows = map.partitions.map((each) => h("tr", {},
+  const rows = map.partitions.map((each) => h("tr", { class: each.name === page.chosen.partition && "chosen" },
     h("td", { class: "name" }, each.name),
     h("td", { class: "date" }, each.is_default ? "default" : day(each.lower, map.timezone)),
     h("td", { class: "date" }, each.is_default ? "" : day(each.upper, map.timezone)),
@@ -117,7 +117,8 @@ async function run(page) {
   if (live && now.waiting_changes != null) seen.push({ at: now.now, value: now.waiting_changes });
   samples.set(page.chosen.run, seen.slice(-2000));
   const open = scrolled();
-  const content = [summary(now, live), ...loads(now), ...waiting(now, seen, live), ...locks(now), ...measurements(measured)];
+  const content = [summary(now, live), ...waits(now, live), ...loads(now, page.chosen.partition), ...waiting(now, seen, live), ...locks(now),
+    ...measurements(measured)];
   requestAnimationFrame(() => restore(open));
   return { content, live };
 }
@@ -156,11 +157,18 @@ function summary(now, live) {
       : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
 }
 
-function loads(now) {
+// Why a load or a vacuum is not begun: a person has paused it, or the server is busy.
+function waits(now, live) {
+  if (!live) return [];
+  return now.waits.map((each) => h("p", { class: "note" }, h("strong", {}, each.partition || each.task), " waits: ", each.why, ", since ", time(each.since)));
+}
+
+function loads(now, chosen) {
   if (!now.loads.length) return [];
-  const rows = now.loads.map((each) => h("tr", {},
+  const held = new Set(now.waits.map((each) => each.partition));
+  const rows = now.loads.map((each) => h("tr", { class: each.name === chosen && "chosen" },
     h("td", { class: "name" }, each.name),
-    cell(badge(each.state)),
+    cell(badge(each.state === "pending" && held.has(each.name) ? "waiting" : each.state)),
     cell(h("progress", { max: Math.max(each.expected_rows, done(each), 1), "aria-label": `${each.name}: rows loaded`,
       value: each.ended_at ? Math.max(each.expected_rows, done(each), 1) : done(each) })),
     number(`${each.rows == null && each.rows_so_far != null ? "≈ " : ""}${each.started_at ? count(done(each)) : "–"}`),
@@ -283,9 +291,9 @@ function drawPlan(node, depth = 0) {
 // ---- Audit
 
 const SECTIONS = ["preflight", "data_preparation", "snapshot", "migration", "validation", "pruning", "application", "lifecycle",
-  "rollback", "decision", "finalize", "maintenance"];
+  "rollback", "decision", "roll_back_standing_run", "finalize", "maintenance"];
 const KINDS = ["statement", "note", "backlog"];
-const filters = { section: "", kind: "", text: "" };
+export const filters = { section: "", kind: "", text: "" };
 
 async function audit(page) {
   const body = h("tbody");

@@ -1,0 +1,15 @@
+-- purpose: Find the runs in whose ledger a run of another DAG wrote, under a section of its own
+-- params: dag_id, run_id, section
+-- returns: rows
+-- lock: ACCESS SHARE on runs and events
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT run_id, table_schema, table_name
+  FROM partition_playbook.runs
+ WHERE EXISTS (SELECT
+                 FROM partition_playbook.events e
+                WHERE e.run_id = runs.run_id
+                  AND e.section = %(section)s
+                  AND e.detail #>> '{{origin,dag_id}}' = %(dag_id)s
+                  AND e.detail #>> '{{origin,run_id}}' = %(run_id)s)
+ ORDER BY run_id

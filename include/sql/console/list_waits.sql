@@ -1,0 +1,21 @@
+-- purpose: List what the tasks of a run wait for: those whose last word, among the last events, was that they wait
+-- params: run_id, limit
+-- returns: rows
+-- lock: ACCESS SHARE on events
+-- transaction: one
+-- rerun: safe because it only reads
+WITH recent AS (
+    SELECT event_id, happened_at, detail, detail #>> '{{origin,task_id}}' AS task, detail #>> '{{origin,map_index}}' AS map_index
+      FROM partition_playbook.events
+     WHERE run_id = %(run_id)s
+     ORDER BY event_id DESC
+     LIMIT %(limit)s
+), last AS (
+    SELECT DISTINCT ON (task, map_index) *
+      FROM recent
+     ORDER BY task, map_index, event_id DESC
+)
+SELECT task, detail->>'partition' AS partition, detail->>'waits_for' AS why, happened_at AS since
+  FROM last
+ WHERE detail ? 'waits_for'
+ ORDER BY event_id
