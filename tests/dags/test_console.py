@@ -264,11 +264,20 @@ def test_a_load_that_is_under_way(viewer: Any, connection: Connection, dsn: str)
     loading = [each for each in ask(viewer, "progress")["loads"] if each["state"] == "loading"]
     assert len(loading) > 5
     assert all(0.5 < each["rows_so_far"] / each["expected_rows"] < 2 for each in loading)
-    with psycopg.connect(dsn) as other:  # the key of a partition is being made
-        other.execute(f"LOCK TABLE {loading[0]['name']} IN ACCESS EXCLUSIVE MODE")
-        (seen,) = (each for each in ask(viewer, "progress")["loads"] if each["name"] == loading[0]["name"])
-        (listed,) = (each for each in ask(viewer, "partitions")["partitions"] if each["name"] == loading[0]["name"])
-    assert seen["rows_so_far"] is None
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_load_that_has_its_partition_for_itself(viewer: Any, connection: Connection, dsn: str, filled: bool) -> None:
+    """It empties it, or all its rows are in and its key is being built: nobody waits, and no bar falls back."""
+    connection.execute("UPDATE partition_playbook.loads SET state = 'loading', rows = NULL WHERE rows > 1000")
+    name = next(each["name"] for each in ask(viewer, "progress")["loads"] if each["state"] == "loading")
+    with psycopg.connect(dsn) as load:
+        if filled:
+            load.execute(f"INSERT INTO {name} SELECT * FROM {name} LIMIT 0")
+        load.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
+        (seen,) = (each for each in ask(viewer, "progress")["loads"] if each["name"] == name)
+        (listed,) = (each for each in ask(viewer, "partitions")["partitions"] if each["name"] == name)
+    assert seen["rows_so_far"] == (seen["expected_rows"] if filled else None)
     assert listed["bytes"] is None
 
 

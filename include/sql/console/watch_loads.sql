@@ -1,4 +1,4 @@
--- purpose: List the loads of a run with the bytes that the running ones have written so far, and how many a row of the source takes
+-- purpose: List the loads of a run with the rows that the running ones have written so far, guessed by their size
 -- params: run_id, schema, source
 -- returns: rows
 -- lock: ACCESS SHARE on loads
@@ -11,9 +11,12 @@ WITH source AS (
        AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock')
 )
 SELECT l.partition_name AS name, l.lower_bound AS lower, l.upper_bound AS upper, l.state, l.expected_rows, l.rows, l.bytes, l.started_at, l.ended_at,
-       CASE WHEN l.state = 'loading'
-                 AND NOT EXISTS (SELECT FROM pg_locks k WHERE k.relation = c.oid AND k.mode = 'AccessExclusiveLock')
-            THEN (pg_relation_size(c.oid) / greatest(source.row_bytes, 1))::bigint END AS rows_so_far
+       CASE WHEN l.state <> 'loading' THEN NULL
+            WHEN NOT EXISTS (SELECT FROM pg_locks k WHERE k.relation = c.oid AND k.mode = 'AccessExclusiveLock')
+            THEN (pg_relation_size(c.oid) / greatest(source.row_bytes, 1))::bigint
+            -- Who has written to it and then takes it for itself builds its key: all rows are in.
+            WHEN EXISTS (SELECT FROM pg_locks k WHERE k.relation = c.oid AND k.mode = 'RowExclusiveLock' AND k.granted)
+            THEN l.expected_rows END AS rows_so_far
   FROM partition_playbook.loads l
   LEFT JOIN source ON true
   LEFT JOIN pg_class c ON l.state = 'loading' AND c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, l.partition_name))
