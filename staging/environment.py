@@ -12,6 +12,8 @@ from staging.cluster import Cluster
 from staging.instance import PROJECT, Instance
 
 STATE = PROJECT / ".staging"
+# Workers that outlive their scheduler keep its session open, and with it the lock of the run that it looked at.
+ABANDON = "ALTER DATABASE airflow SET idle_in_transaction_session_timeout = '60s'"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ def start_database(state: Path = STATE) -> Cluster:
     server = cluster.start(state / "postgres")
     for name in ("airflow", "staging"):
         server.create_database(name)
+    with psycopg.connect(server.conninfo("airflow"), autocommit=True) as connection:
+        connection.execute(ABANDON)
     create_schema(server.conninfo("staging"))
     return server
 

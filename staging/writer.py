@@ -144,8 +144,9 @@ class Writer:
             self._insert(transaction)
         elif kind < 0.9:
             values = {"temperature": self._number(-10, 20), "battery": self._random.randrange(100)}
+            moment = self._moment(late=self._duty.late > 0)
             move = self._random.random() < 0.5
-            self._alter(transaction, MOVE if move else CORRECT, values | {"recorded_at": self._moment(days=365)})
+            self._alter(transaction, MOVE if move else CORRECT, values | {"recorded_at": moment})
         else:
             self._alter(transaction, DELETE, {})
 
@@ -179,7 +180,7 @@ class Writer:
 
     def _reading(self) -> tuple[Any, ...]:
         late = self._random.random() < self._duty.late
-        recorded = self._moment(days=365) if late else self._moment(days=0.0001)
+        recorded = self._moment(late)
         return (
             self._random.choice(self._units),
             self._random.choice(self._devices),
@@ -195,7 +196,8 @@ class Writer:
     def _number(self, low: int, high: int) -> Decimal:
         return Decimal(self._random.randint(100 * low, 100 * high)).scaleb(-2)
 
-    def _moment(self, days: float) -> datetime:
+    def _moment(self, late: bool) -> datetime:
+        days = 365 if late else 0.0001
         return datetime.now(UTC) - timedelta(microseconds=self._random.randrange(round(days * 86_400_000_000)))
 
     def _commit(self, transaction: Transaction) -> None:

@@ -32,7 +32,8 @@ class WritersError(RuntimeError):
 class Writers:
     """A group of writers; rate is in transactions a second for each, as fast as possible if None.
 
-    ``late`` is the share of new rows that are of any moment of the past year, as from devices that were out of reach.
+    ``late`` is the share of new rows that are of any moment of the past year, as from devices that were out of reach;
+    with none, no row is moved to such a moment either.
     """
 
     def __init__(

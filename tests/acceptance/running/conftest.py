@@ -18,6 +18,9 @@ from tests.fixtures.running_airflow import MIGRATION, Migration, Server
 # Two who may do all, one who may only look, and one who may do nothing.
 USERS = {"admin": "admin", "jo": "admin", "viewer": "viewer", "guest": ""}
 
+# What the README asks for, sooner: what dies inside a transaction may leave its session to others.
+ABANDON = "ALTER DATABASE {} SET idle_in_transaction_session_timeout = '20s'"
+
 
 # For these tests only: it would take its share of the processor from all later ones, and die with their servers.
 @pytest.fixture(scope="package")
@@ -26,6 +29,7 @@ def server(server_dsn: str) -> Iterator[Server]:
     airflow = sql.Identifier(server.name("airflow"))
     with psycopg.connect(server_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(airflow))
+        connection.execute(sql.SQL(ABANDON).format(airflow))
     yield server
     with psycopg.connect(server_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(airflow))
