@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -13,6 +15,7 @@ from partition_playbook.ledger import Phase
 from partition_playbook.migration import cutover, load, shadow
 from partition_playbook.migration.run import Direction, Run
 from partition_playbook.spec import load_spec
+from staging.writers import Writers
 from tests.fixtures import footprint, sabotage
 from tests.fixtures.dag_runs import DagRuns
 from tests.fixtures.tables import open_run
@@ -24,6 +27,9 @@ INSERT INTO sensor_readings (unit_id, device_id, temperature, recorded_at)
 SELECT unit_id, device_id, 99.99, now() FROM sensor_readings LIMIT 20
 """
 TABLE = {"table": "sensor_readings"}
+NAME = load_spec("sensor_readings").name
+STANDS = "SELECT phase, verdict FROM partition_playbook.runs WHERE mode = 'rehearse'"
+TRIES = 4  # of the task: the first, and its retries
 
 
 def dead_run(dsn: str, phase: Phase) -> Run:
@@ -62,13 +68,12 @@ def test_a_dead_run_is_rolled_back_and_every_write_is_kept(
     phase: Phase, dsn: str, connection: psycopg.Connection, dag_runs: DagRuns, leave_dead: Callable[[Phase], Run]
 ) -> None:
     sabotage.make_ledger(connection)
-    name = load_spec("sensor_readings").name
-    table, objects = footprint.description(dsn, name), footprint.objects(connection)
+    table, objects = footprint.description(dsn, NAME), footprint.objects(connection)
     run = leave_dead(phase)
     written = footprint.rows(connection)
     assert dag_runs.run("partition_rollback", dsn, TABLE).state == "success"
     assert footprint.rows(connection) == written
-    assert footprint.description(dsn, name) == table
+    assert footprint.description(dsn, NAME) == table
     assert footprint.objects(connection) == objects
     assert (run.ledger.run()["phase"], run.ledger.run()["verdict"]) == (Phase.ABANDONED, "rolled back")
     again = dag_runs.run("partition_rollback", dsn, TABLE)
@@ -125,3 +130,31 @@ def test_a_second_run_is_refused_while_one_stands(
     assert second.tasks["migration.build_shadow"] == "skipped"
     assert footprint.objects(connection) == objects
     assert run.ledger.run()["phase"] == Phase.ATTACHED
+
+
+def test_a_run_that_may_not_have_the_table_says_who_holds_it_and_goes_on_once_he_is_gone(
+    dsn: str, connection: psycopg.Connection, dag_runs: DagRuns
+) -> None:
+    table = footprint.description(dsn, NAME)
+    conf = {"table": "calm", "mode": "rehearse", "backup": "skip", "accept_weaker_uniqueness": True}
+    with Writers(dsn, count=2, rate=20) as writers:
+        with psycopg.connect(dsn, application_name="a report") as idle:
+            idle.execute("SELECT 'a secret' FROM sensor_readings LIMIT 1")
+            run = dag_runs.run("partition_migration", dsn, conf)
+            assert run.state == "failed"
+            assert {each for each, state in run.tasks.items() if state == "failed"} == {"migration.cut_over"}
+            assert run.tasks["decision.say_verdict"] == "upstream_failed"
+            who = f"pid {idle.info.backend_pid} user {idle.info.user} application 'a report' AccessShareLock"
+            told = rf"no lock in 4 tries \(\d+ ms waited in all\), held by: {who} for [\d:.]+: SELECT …"
+            assert len(re.findall(told, run.log)) >= TRIES
+            assert replace(footprint.description(dsn, NAME), triggers=()) == table
+            assert writers.compare().exact
+        assert connection.execute(STANDS).fetchall() == [("attached", None)]
+        resumed = dag_runs.resume("partition_migration", dsn, run.run_id)
+        found = writers.compare()
+        errors = writers.errors
+    assert resumed.run_id == run.run_id
+    assert resumed.state == "success", resumed.tasks
+    assert connection.execute(STANDS).fetchall() == [("live", "go")]
+    assert found.exact, found
+    assert errors == ()
