@@ -130,13 +130,17 @@ class AirflowClient:
         self, dag_id: str, run_id: str, task: TaskInstance, chosen: Sequence[str] = ("Approve",), **form: object
     ) -> None:
         """Answer a task that waits for a person, not faster than a person would."""
+        self.read_question(dag_id, run_id, task)
+        self._send(
+            "PATCH", _question_path(dag_id, run_id, task), {"chosen_options": list(chosen), "params_input": form}
+        )
+
+    def read_question(self, dag_id: str, run_id: str, task: TaskInstance) -> None:
+        """Take the time that a person needs to read what a task asks, at least."""
         # The scheduler fails a task that is resumed before it has heard that the part before the question ended.
         asked = datetime.fromisoformat(self.question(dag_id, run_id, task)["created_at"])
         while datetime.now(UTC) < max(asked, task.start or asked) + ANSWER_AFTER:
             time.sleep(0.1)
-        self._send(
-            "PATCH", _question_path(dag_id, run_id, task), {"chosen_options": list(chosen), "params_input": form}
-        )
 
     def question(self, dag_id: str, run_id: str, task: TaskInstance) -> Mapping[str, Any]:
         """Read what a task asks a person, and the answer where there is one."""

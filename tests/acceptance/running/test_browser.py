@@ -1,27 +1,34 @@
-"""What a person sees in a browser: the trigger form that refuses, the console, and what a stranger does not see."""
+"""What a person sees and does in a browser, from the trigger form to the way back, and what a stranger does not see."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Locator, Page, expect
 from psycopg import sql
 
+from partition_playbook.names import TableName
 from staging.browser import chromium, sign_in
+from staging.environment import create_schema
 from staging.instance import Instance
-from staging.rest import AirflowClient
-from tests.fixtures import sabotage
-from tests.fixtures.running_airflow import Server
+from staging.rest import AirflowClient, TaskInstance
+from tests.fixtures import footprint, sabotage
+from tests.fixtures.running_airflow import APPROVAL, MIGRATION, SIGN_OFF, Migration, Server
 
 CONSOLE = "/partition_playbook/"
-VIEWS = ("tables", "partitions", "runs")
+VIEWS = ("tables", "partitions", "run", "gates", "plans", "audit", "runs")
 PHONE = {"width": 390, "height": 844}
+TABLE = TableName("public", "sensor_readings")
+LOAD = "migration.load_partition"
+GATE = "go_no_go_pruning"
+REASON = "It was never slow"
+ALL_LOADED = re.compile(r"^(\d+) of \1 partitions loaded$")
+BUSY_MS = 240_000  # what takes Airflow's workers so long at most, on a busy machine
 expect.set_options(timeout=30_000)
 
 
@@ -32,11 +39,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def dsn(server: Server, server_dsn: str, template: str) -> Iterator[str]:
-    """Return the database that this Airflow's connection names, one for all tests here."""
+def dsn(server: Server, server_dsn: str) -> Iterator[str]:
+    """Return the database that this Airflow's connection names, one for all tests here, without a row."""
     name = sql.Identifier(server.name("staging"))
     with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+    create_schema(server.conninfo())
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
         sabotage.make_ledger(connection)
     yield server.conninfo()
@@ -81,9 +89,7 @@ def listen(page: Page, errors: list[str]) -> None:
 def open_form(page: Page, dag_id: str) -> Locator:
     page.goto(f"/dags/{dag_id}")
     page.get_by_role("button", name="Trigger").click()
-    dialog = page.get_by_role("dialog")
-    choose(dialog, "Table", "calm")
-    return dialog
+    return page.get_by_role("dialog")
 
 
 def choose(dialog: Locator, name: str, value: str) -> None:
@@ -91,8 +97,56 @@ def choose(dialog: Locator, name: str, value: str) -> None:
     dialog.page.get_by_role("option", name=value, exact=True).click()
 
 
+def unfold(dialog: Locator, section: str) -> None:
+    dialog.get_by_role("button", name=section).click()
+
+
 def press_trigger(dialog: Locator) -> None:
     dialog.get_by_role("button", name="Trigger").click()
+
+
+def rehearse(page: Page) -> str:
+    """Fill in the form for a rehearsal that no query can please, trigger it, and return the run's id."""
+    dialog = open_form(page, MIGRATION)
+    choose(dialog, "Mode", "rehearse")
+    choose(dialog, "Approvals", "required")
+    dialog.get_by_role("checkbox", name="Accept weaker uniqueness").press("Space")
+    unfold(dialog, "Backup")
+    choose(dialog, "Backup", "skip")
+    unfold(dialog, "Rehearsals only")
+    dialog.get_by_label("Synthetic rows").fill("20000")
+    unfold(dialog, "Criteria and report")
+    dialog.get_by_label("Least speedup").fill("0.999999")
+    press_trigger(dialog)
+    page.wait_for_url("**/runs/*")
+    return unquote(page.url.rpartition("/")[2])
+
+
+def answer(page: Page, run: Migration, task_id: str, chosen: str, reason: str = "") -> None:
+    """Answer a question on its page."""
+
+    def respond(task: TaskInstance) -> None:
+        run.client.read_question(MIGRATION, run.run_id, task)
+        page.goto(f"{run_path(run)}/tasks/{task_id}/required_actions")
+        if reason:
+            page.locator("[name=element_reason]").fill(reason)  # Airflow's label names another field
+        page.get_by_role("button", name=chosen, exact=True).click()
+        expect(page.get_by_text("response successful")).to_be_visible()
+
+    run.answer_by(respond, task_id)
+
+
+def run_path(run: Migration) -> str:
+    return f"/dags/{MIGRATION}/runs/{quote(run.run_id)}"
+
+
+def open_tab(page: Page, run: Migration, view: str = "Run") -> FrameLocator:
+    """Open the console in the tab that it has on a run."""
+    page.goto(run_path(run))
+    page.get_by_role("link", name="Partitions", exact=True).click()
+    console = page.frame_locator("iframe")
+    console.get_by_role("tab", name=view, exact=True).click()
+    return console
 
 
 def open_console(page: Page, **chosen: str) -> None:
@@ -100,33 +154,91 @@ def open_console(page: Page, **chosen: str) -> None:
     expect(page.locator("#view")).not_to_have_text("Reading…")
 
 
+def figure(console: FrameLocator | Page, name: str) -> Locator:
+    return console.locator(".figure").filter(has_text=name).locator(".badge")
+
+
 # ---- The tests
 
 
 def test_the_form_refuses_a_bad_value(page: Page, errors: list[str], client: AirflowClient) -> None:
-    dialog = open_form(page, "partition_migration")
-    dialog.get_by_role("button", name="Criteria and report").click()
+    dialog = open_form(page, MIGRATION)
+    unfold(dialog, "Criteria and report")
     dialog.get_by_label("Least speedup").fill("1")
     press_trigger(dialog)
     expect(dialog).to_contain_text("Invalid input for param min_speedup: 1 is greater than or equal to the maximum")
     assert ["400 (Bad Request)" in each for each in errors] == [True]
     errors.clear()
-    assert client.unfinished_runs("partition_migration") == []
+    assert client.unfinished_runs(MIGRATION) == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nobody_is_kept_from_reading_the_console(page: Page, theme: Any) -> None:
-    """Neither by its contrast, nor by a phone, nor by a missing name; Axe tells of many more ways."""
-    page.emulate_media(color_scheme=theme)
+def test_a_rehearsal_is_watched_approved_waived_signed_off_and_rolled_back(
+    page: Page, client: AirflowClient, server: Server, connection: psycopg.Connection, dsn: str
+) -> None:
+    with psycopg.connect(dsn, autocommit=True) as holder:
+        sabotage.at(holder, "loads", sabotage.LOADED, sabotage.HOLD)
+        holder.execute("SELECT pg_advisory_lock(1)")
+        run = Migration(client, server, connection, rehearse(page))
+        run.wait_for_activity(LOAD, "Timeout")
+        console = open_tab(page, run)
+        loading = console.get_by_role("row").filter(has=console.get_by_text("loading", exact=True))
+        expect(loading).to_have_count(2)
+        for each in range(2):
+            expect(loading.nth(each).get_by_role("progressbar")).to_have_attribute("value", re.compile("[1-9]"))
+    expect(console.get_by_text(ALL_LOADED)).to_be_visible(timeout=BUSY_MS)
+    answer(page, run, APPROVAL, "Approve")
+
+    run.asked(GATE)
+    failed = open_tab(page, run, "Gates").locator("tr.failed")
+    expect(failed.filter(has_text="speedup_last_7_days").locator(".note")).to_contain_text("see the gains")
+    answer(page, run, GATE, "Waive", REASON)
+    answer(page, run, SIGN_OFF, "Approve")
+
+    assert run.finish() == "success", run.story()
+    expect(figure(open_tab(page, run), "Verdict")).to_have_text("go")
+    follow_link(page, run, f"{LOAD}/mapped/0", "Partition")
+    expect(page.locator("tr.chosen .name")).to_have_text(re.compile("^sensor_readings_y"))
+    follow_link(page, run, "decision.say_verdict", "Report")
+    expect(page.locator(".verdict")).to_have_text("GO")
+    expect(page.locator("main")).to_contain_text(REASON)
+    assert faults_of_report(page) == []
+    assert faults_of_console(page, run) == {}
+
+    press_trigger(open_form(page, "partition_rollback"))
+    page.wait_for_url("**/runs/*")
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=BUSY_MS)
+    open_console(page, table="sensor_readings", run=run.run_id, view="run")
+    expect(figure(page, "Verdict")).to_have_text("rolled back")
+    assert not footprint.description(dsn, TABLE).is_partitioned
+
+
+def follow_link(page: Page, run: Migration, task: str, name: str) -> None:
+    page.goto(f"{run_path(run)}/tasks/{task}/details")
+    page.get_by_role("link", name=name, exact=True).click()
+
+
+def faults_of_report(page: Page) -> list[str]:
+    """Look at the report's text on another page: on its own no script runs, Axe's neither."""
+    other = page.context.new_page()
+    other.set_content(page.request.get(page.url).text())
+    found = serious(other)
+    other.close()
+    return found
+
+
+def faults_of_console(page: Page, run: Migration) -> dict[tuple[str, str], list[str]]:
+    """Return what keeps people from reading the console: contrast, a missing name; Axe tells of many more ways."""
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    found: dict[str, list[str]] = {}
-    for view in VIEWS:
-        open_console(page, table="calm", view=view)
-        found[view] = serious(page)
-        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], view
-    assert found == {view: [] for view in VIEWS}
-    (red, *_) = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
-    assert (red < 128) == (theme == "dark")
+    found = {}
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        for view in VIEWS:
+            open_console(page, table="sensor_readings", run=run.run_id, view=view)
+            found[theme, view] = serious(page)
+            assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], view
+        (red, *_) = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
+        assert (red < 128) == (theme == "dark")
+    return {where: faults for where, faults in found.items() if faults}
 
 
 def serious(page: Page) -> list[str]:

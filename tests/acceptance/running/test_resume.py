@@ -21,7 +21,7 @@ def test_a_run_whose_tasks_died_thrice_goes_on_and_loses_nothing(
     trigger: Callable[..., Migration], connection: psycopg.Connection, dsn: str
 ) -> None:
     """One dies in a load, one before the lock of the cutover, and one just after the cutover was committed."""
-    in_a_load = sabotage.once(connection, "NEW.state = 'loaded' AND NEW.rows > 0")
+    in_a_load = sabotage.once(connection, sabotage.LOADED)
     sabotage.at(connection, "loads", in_a_load, "PERFORM pg_sleep(3)")
     after_commit = sabotage.once(connection, "TG_OP = 'UPDATE' AND NEW.name = 'cutover_held_ms'")
     sabotage.at(connection, "measurements", after_commit, sabotage.DIE)

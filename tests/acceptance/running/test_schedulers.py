@@ -36,8 +36,6 @@ IMPATIENT = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "1",
 }
-# A load that has done all but its last statement waits for who holds the key 1.
-HOLD = "WHILE NOT pg_try_advisory_xact_lock_shared(1) LOOP PERFORM pg_sleep(0.05); END LOOP"
 
 
 @pytest.fixture
@@ -52,7 +50,7 @@ def test_a_scheduler_dies_with_the_loads_that_it_runs_and_two_others_share_the_r
     trigger: Callable[..., Migration], connection: psycopg.Connection, dsn: str, schedulers: Schedulers
 ) -> None:
     """The server does not know yet that the loads died; a pool without slots holds them back until it does."""
-    sabotage.at(connection, "loads", "NEW.state = 'loaded' AND NEW.rows > 0", HOLD)
+    sabotage.at(connection, "loads", sabotage.LOADED, sabotage.HOLD)
     with Writers(dsn, count=2, rate=20) as writers, psycopg.connect(dsn, autocommit=True) as holder:
         holder.execute("SELECT pg_advisory_lock(1)")
         run = trigger(mode="rehearse", backup="skip")
@@ -83,7 +81,7 @@ def test_a_scheduler_dies_alone_and_no_load_is_done_by_its_worker_and_by_a_new_o
     trigger: Callable[..., Migration], connection: psycopg.Connection, dsn: str, schedulers: Schedulers
 ) -> None:
     """Its session outlives it with its workers, and with it the lock of the run, until the server ends what is idle."""
-    sabotage.at(connection, "loads", f"NEW.state = 'loaded' AND NEW.rows > 0 AND {BY_A_LOAD}", HOLD)
+    sabotage.at(connection, "loads", f"{sabotage.LOADED} AND {BY_A_LOAD}", sabotage.HOLD)
     with Writers(dsn, count=2, rate=20, late=0) as writers, psycopg.connect(dsn, autocommit=True) as holder:
         holder.execute("SELECT pg_advisory_lock(1)")
         run = trigger(mode="rehearse", backup="skip")
