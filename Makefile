@@ -4,7 +4,7 @@ WRITERS ?= 2
 APPROVALS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-servers soak check bench lock clean
+.PHONY: help demo up down test test-servers soak check bench screenshots lock clean
 VENV := .venv
 LOCKED := $(VENV)/.locked
 RUN := $(VENV)/bin/python -m
@@ -39,6 +39,10 @@ check: $(LOCKED) ## Lint, check the format and the types
 
 bench: $(LOCKED) ## Measure with ROWS=10000000: the literal way, ours, and the limit
 	$(RUN) staging.bench --rows $(or $(ROWS),10000000)
+
+screenshots: $(LOCKED) ## Take the pictures of docs/ from the last rehearsal of `make demo`
+	@$(RUN) staging.browser
+	$(RUN) staging.screenshots
 
 lock: $(LOCKED) ## Resolve requirements*.txt into constraints.txt again
 	$(VENV)/bin/pip install --quiet uv

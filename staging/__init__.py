@@ -8,6 +8,7 @@ rest         a client for its REST API
 writers      an application that writes all the time; writer is one of its processes
 record       what it committed, and how a table differs from that
 demo         `make demo`: a rehearsal from an empty folder to a verdict
+screenshots  `make screenshots`: the pictures in docs/, from the last rehearsal
 schema.sql   the worked tables: units, devices, sensor_readings
 """
 

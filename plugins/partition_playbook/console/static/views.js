@@ -46,7 +46,7 @@ function drawMap(page, map) {
   const self = map.siblings.find((each) => each.role === "table");
   if (!self) return empty(`${map.table} does not exist`, "Correct `table` or `connection` in its spec.");
   const health = page.tables.find((each) => each.spec === page.chosen.table)?.health;
-  return [overview(map, health), ...siblings(map), ...(map.partitions.length ? charted(page, map) : [unpartitioned(self)])];
+  return [overview(map, health), ...(map.partitions.length ? charted(page, map) : [...siblings(map), unpartitioned(self)])];
 }
 
 function overview(map, health) {
@@ -101,7 +101,7 @@ function charted(page, map) {
   const heads = ["Partition", `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
   const listed = table(`${count(rows.length)} partitions, newest last`, heads, rows);
   listed.classList.add("tall");
-  return [toggle, place, listed];
+  return [toggle, place, ...siblings(map), listed];
 }
 
 // ---- Run
@@ -372,7 +372,7 @@ async function runs(page) {
 
 const past = (page, each) => h("tr", { class: each.run_id === page.chosen.run && "chosen" },
   cell(link(moment(each.started_at), () => page.choose({ run: each.run_id, view: "run" }))),
-  cell(each.mode), cell(badge(each.verdict ?? "none")), cell(badge(each.phase)),
+  cell(each.mode), cell(badge(each.verdict ?? "none")), cell(each.mode === "maintenance" ? "–" : badge(each.phase)),
   number(each.ended_at ? duration(seconds(each.started_at, each.ended_at)) : "–"),
   number(each.partitions ? count(each.partitions) : "–"), number(count(each.rows)), number(bytes(each.bytes)),
   cell(each.opened_by), h("td", { class: "name mono" }, each.run_id));
