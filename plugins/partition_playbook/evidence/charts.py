@@ -35,6 +35,7 @@ def timeline(title: str, spans: Sequence[tuple[str, datetime, datetime]]) -> Mar
         range=(-0.5, len(spans) - 0.5),
         xrange=(0, whole),
         x_value_formatter=_elapsed,
+        max_scale=8,
         show_x_guides=True,
         show_y_guides=False,
     )
