@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -147,9 +148,24 @@ def _account() -> pwd.struct_passwd | None:
     """Return the system user to run as when this process is root, which PostgreSQL refuses."""
     if os.geteuid() != 0:
         return None
-    if ACCOUNT not in {entry.pw_name for entry in pwd.getpwall()}:
-        subprocess.run(["useradd", "--system", "--shell", "/bin/sh", ACCOUNT], check=True)
+    if not _is_known(ACCOUNT):
+        _create_account(ACCOUNT)
     return pwd.getpwnam(ACCOUNT)
+
+
+def _is_known(account: str) -> bool:
+    return account in {entry.pw_name for entry in pwd.getpwall()}
+
+
+def _create_account(account: str) -> None:
+    """Create it once: processes that begin together would give it a number each, and own each other's files."""
+    accounts = os.open("/etc", os.O_RDONLY)
+    try:
+        fcntl.flock(accounts, fcntl.LOCK_EX)
+        if not _is_known(account):
+            subprocess.run(["useradd", "--system", "--shell", "/bin/sh", account], check=True)
+    finally:
+        os.close(accounts)
 
 
 def _open_path_to(data: Path, programs: Path, account: pwd.struct_passwd) -> None:
