@@ -74,7 +74,9 @@ BROKEN = [
         "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER t "
         "AFTER INSERT ON sensor_readings REFERENCING NEW TABLE AS added FOR EACH ROW EXECUTE FUNCTION nothing()",
     ),
-    ("published_columns", "CREATE PUBLICATION p FOR TABLE sensor_readings (id, battery)"),
+    pytest.param(
+        "published_columns", "CREATE PUBLICATION p FOR TABLE sensor_readings (id, battery)", marks=pytest.mark.since(15)
+    ),
     ("inbound_keys", "ALTER TABLE sensor_readings ADD parent bigint REFERENCES sensor_readings"),
     ("rules", "CREATE RULE r AS ON DELETE TO sensor_readings DO ALSO NOTIFY gone"),
     ("publications", "CREATE PUBLICATION p FOR ALL TABLES"),
@@ -226,6 +228,24 @@ def test_missing_columns_are_named(run: Run, readings: Readings) -> None:
     assert "missing: moment, sensor_id, colour" in checks["columns_exist"].actual
     assert checks["columns_exist"].blocks
     assert checks["partition_type"].blocks
+
+
+@pytest.mark.parametrize(
+    ("since", "told"),
+    [
+        ("1", "q: `1` is 1, and neither a moment nor a day"),
+        ("now(", "q: syntax error"),
+        ("nothing", 'q: column "nothing" does not exist'),
+        ("{colour}", "q: queries: 'colour'"),
+    ],
+)
+def test_a_range_that_is_none_is_found_before_anything_is_touched(
+    run: Run, readings: Readings, since: str, told: str
+) -> None:
+    readings(10)
+    checks = found(with_spec(run, queries=[{"name": "q", "sql": "SELECT 1", "since": since}]))
+    assert [name for name, each in checks.items() if each.blocks] == ["query_ranges"]
+    assert told in checks["query_ranges"].actual
 
 
 @pytest.mark.parametrize("value", ["NULL", "'infinity'", "'-infinity'"])

@@ -77,14 +77,14 @@ def record(run: Run, stage: str, query: Query, found: Sequence[Plan]) -> None:
     )
 
 
-def compose(run: Run, template: str, table: TableName | None = None) -> sql.Composed:
-    """Fill in the table, by default the live one, its partition column and the interval asked for.
+def compose(run: Run, template: str, table: TableName | None = None, interval: Bounds | None = None) -> sql.Composed:
+    """Fill in the table, by default the live one, its partition column and an interval, by default the run's own.
 
     InvalidSpec where braces hold others.
     """
     with run.database.session() as session:
         kind = catalog.require(session, run.table).column(run.spec.partition_by).type
-    lower, upper = asked_interval(run).literals(kind)
+    lower, upper = (interval or asked_interval(run)).literals(kind)
     try:
         return sql.SQL(template).format(
             table=(table or run.table).identifier,

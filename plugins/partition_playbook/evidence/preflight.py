@@ -11,7 +11,7 @@ import psycopg
 from partition_playbook import catalog
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Session
-from partition_playbook.evidence import carried, source, surroundings
+from partition_playbook.evidence import carried, pruning, source, surroundings
 from partition_playbook.evidence.precondition import Look, make
 from partition_playbook.evidence.privileges import lent_rights, no_look, privileges, statistics_privilege
 from partition_playbook.migration import shadow
@@ -26,7 +26,7 @@ KINDS = {
     "m": "a materialized view",
     "f": "a foreign table",
 }
-BY_PARTITION_COLUMN = (*source.BY_PARTITION_COLUMN, surroundings.names_fit)
+BY_PARTITION_COLUMN = (*source.BY_PARTITION_COLUMN, surroundings.names_fit, pruning.query_ranges)
 
 
 def checks(run: Run, params: RunParams) -> list[Check]:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+import pendulum
+import psycopg
 from pendulum import DateTime
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Row
+from partition_playbook.errors import InvalidSpec
 from partition_playbook.evidence.benchmark import LIMITS, ask, benchmark, compose, measure
 from partition_playbook.evidence.gains import gains
 from partition_playbook.evidence.plans import Node, Plan
-from partition_playbook.intervals import in_zone
+from partition_playbook.evidence.precondition import Look
+from partition_playbook.intervals import Bounds, bounds_at, in_zone
 from partition_playbook.migration.run import Run
 from partition_playbook.spec import Query
 
@@ -51,15 +56,45 @@ def checks(run: Run, min_speedup: float) -> list[Check]:
 
 def asked(run: Run) -> dict[str, Span]:
     """Evaluate on the server the range of time that each query covers; an open end is None."""
-    return {query.name: (_moment(run, query.since), _moment(run, query.until)) for query in run.spec.queries}
+    return {each.name: _span(run, each) for each in run.spec.queries}
 
 
-def _moment(run: Run, expression: str | None) -> DateTime | None:
+def _span(run: Run, query: Query, interval: Bounds | None = None) -> Span:
+    return _moment(run, query.since, interval), _moment(run, query.until, interval)
+
+
+def _moment(run: Run, expression: str | None, interval: Bounds | None) -> DateTime | None:
     if expression is None:
         return None
     with run.database.session(LIMITS, search_path=run.table.search_path) as session:
-        value = ask(session, "pruning/evaluate_moment", moment=compose(run, expression))
+        value = ask(session, "pruning/evaluate_moment", moment=compose(run, expression, interval=interval))
+    if not isinstance(value, date):
+        problem = f"`{expression}` is {value!r}, and neither a moment nor a day"
+        raise InvalidSpec(problem, where=run.spec.table, remedy="Correct `since` and `until` of the spec's queries")
     return in_zone(value, run.spec.timezone)
+
+
+def query_ranges(look: Look) -> Check:
+    """Evaluate the ends of each query's range: a run keeps its spec, so that after the cutover it is too late."""
+    lately = bounds_at(look.run.spec.interval, pendulum.now(look.run.spec.timezone))
+    problems = list(_unasked(look.run, lately))
+    return check(
+        "query_ranges",
+        not problems,
+        expected="`since` and `until` of each query are a moment or a day",
+        actual="; ".join(problems) or f"{len(look.run.spec.queries)} queries, as expected",
+        remedy="Correct them in the spec: an SQL expression each, or none where the range is open",
+    )
+
+
+def _unasked(run: Run, interval: Bounds) -> Iterator[str]:
+    for query in run.spec.queries:
+        try:
+            _span(run, query, interval)
+        except InvalidSpec as error:
+            yield f"{query.name}: {error.problem}"
+        except psycopg.Error as error:
+            yield f"{query.name}: {error.diag.message_primary or error}"
 
 
 @dataclass(frozen=True)
