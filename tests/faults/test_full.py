@@ -37,6 +37,7 @@ from tests.sql.test_maintenance import contents, mixed_run
 from tests.sql.test_maintenance_split import FEW, failures, leftovers, make_waiting
 
 LOG = SPEC.name.change_log
+FULL = "No space left on device|wrote only"  # PostgreSQL 15 and older write a part of a page
 LEFT_BYTES = 12_288  # for the index that TRUNCATE makes anew, and for no page of rows
 FORWARD = ("load_partition", "attach_partitions", "verify_online", "cut_over")
 numbers = count()
@@ -152,7 +153,7 @@ def test_a_load_that_fills_the_disk(stages: Stages, disk: Disk) -> None:
         name = whole_month(found.run)
         found.move(sql.Identifier(name), disk.tablespace)
         disk.fill(leave=LEFT_BYTES)
-        with pytest.raises(OutOfResources, match="No space left on device"):
+        with pytest.raises(OutOfResources, match=FULL):
             STEPS["load_partition"](found.run)
         assert found_loaded(found, name) == ("loading", 0)
         found.look()
