@@ -28,6 +28,9 @@ LOAD = "migration.load_partition"
 GATE = "go_no_go_pruning"
 REASON = "It was never slow"
 ALL_LOADED = re.compile(r"^(\d+) of \1 partitions loaded$")
+SIDEWAYS = """
+[...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)
+"""
 BUSY_MS = 240_000  # what takes Airflow's workers so long at most, on a busy machine
 expect.set_options(timeout=30_000)
 
@@ -236,6 +239,7 @@ def faults_of_console(page: Page, run: Migration) -> dict[tuple[str, str], list[
             open_console(page, table="sensor_readings", run=run.run_id, view=view)
             found[theme, view] = serious(page)
             assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], view
+            assert page.evaluate(SIDEWAYS) == [], view
         (red, *_) = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
         assert (red < 128) == (theme == "dark")
     return {where: faults for where, faults in found.items() if faults}

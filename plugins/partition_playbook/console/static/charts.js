@@ -17,9 +17,10 @@ function moments(from, to, width) {
   const room = Math.max(2, Math.floor(width / 90));
   const days = (to - from) / 86_400_000;
   if (days < 3) {
-    const step = [1, 2, 5, 10, 15, 30, 60, 120, 360, 720].find((each) => (days * 1440) / each <= room) ?? 1440;
-    const first = Math.ceil(from / (step * 60_000)) * step * 60_000;
-    return spread(first, to, (at) => at + step * 60_000).map((at) => [at, moment(at).slice(11, 16)]);
+    const step = 1_000 * ([1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200]
+      .find((each) => (days * 86_400) / each <= room) ?? 86_400);
+    const first = Math.ceil(from / step) * step;
+    return spread(first, to, (at) => at + step).map((at) => [at, moment(at).slice(11, step < 60_000 ? 19 : 16)]);
   }
   const step = [1, 2, 3, 6, 12, 24, 60, 120].find((each) => days / 30.4 / each <= room) ?? 240;
   const start = new Date(from);

@@ -26,6 +26,7 @@ function clock(timezone) {
   return clocks.get(timezone);
 }
 
+export const several = (found, noun) => `${count(found)} ${noun}${found === 1 ? "" : "s"}`;
 export const count = (value) => (value == null ? "–" : whole.format(Math.round(value)));
 
 export function bytes(value) {
@@ -71,13 +72,19 @@ const TONES = {
 
 export const badge = (text, tone = TONES[text] ?? "quiet") => h("span", { class: `badge ${tone}` }, text);
 
+// On a phone each row stands as a card, where a cell tells its own name.
+export function labelled(heads, row) {
+  [...row.children].forEach((each, index) => each.setAttribute("data-label", heads[index].name ?? heads[index]));
+  return row;
+}
+
 export function table(caption, heads, rows) {
   // A region that scrolls must be reached by the keyboard.
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     h("table", {},
       h("caption", {}, caption),
       h("thead", {}, h("tr", {}, heads.map((each) => h("th", { scope: "col", class: each.class }, each.name ?? each)))),
-      h("tbody", {}, rows)));
+      h("tbody", {}, rows.map((each) => labelled(heads, each)))));
 }
 
 export const number = (text) => h("td", { class: "number" }, text);

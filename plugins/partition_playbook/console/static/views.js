@@ -2,7 +2,7 @@
 
 import { line, partitionMap } from "./charts.js";
 import {
-  badge, bytes, cell, count, day, duration, empty, figure, figures, h, leave, milliseconds, moment, number, seconds, table, time,
+  badge, bytes, cell, count, day, duration, empty, figure, figures, h, labelled, leave, milliseconds, moment, number, seconds, several, table, time,
 } from "./dom.js";
 
 const right = (name) => ({ name, class: "number" });
@@ -99,7 +99,7 @@ function charted(page, map) {
       map.cutoff && each.upper && Date.parse(each.upper) <= Date.parse(map.cutoff) && badge("past retention"),
       each.bytes == null && badge("locked", "warn"))));
   const heads = ["Partition", `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
-  const listed = table(`${count(rows.length)} partitions, newest last`, heads, rows);
+  const listed = table(`${several(rows.length, "partition")}, newest last`, heads, rows);
   listed.classList.add("tall");
   return [toggle, place, ...siblings(map), listed];
 }
@@ -196,7 +196,7 @@ function locks(now) {
     cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.join(", ")),
     h("td", { class: "long mono" }, each.query)));
   const heads = [right("pid"), "Application", "Table", "Waits for", right("Since"), "Held up by pid", "Statement"];
-  return [h("h2", {}, "Lock waits"), table(`${rows.length} sessions wait for a lock`, heads, rows)];
+  return [h("h2", {}, "Lock waits"), table(`${several(rows.length, "session")} waiting for a lock`, heads, rows)];
 }
 
 function measurements(measured) {
@@ -229,7 +229,8 @@ function gate({ section, go, checks }) {
   const of = (kind) => checks.filter((each) => tone(each) === kind).length;
   const told = [[of("good"), "passed"], [of("bad"), "failed"], [of("warn"), "to note"], [of("quiet"), "skipped"]]
     .filter(([found]) => found).map((each) => each.join(" ")).join(", ");
-  const rows = checks.map((each) => h("tr", { class: tone(each) === "bad" && "failed" },
+  const worstFirst = [...checks].sort((one, other) => (tone(other) === "bad") - (tone(one) === "bad"));
+  const rows = worstFirst.map((each) => h("tr", { class: tone(each) === "bad" && "failed" },
     cell(badge(failed(each) && each.severity !== "error" ? each.severity : each.outcome, tone(each))),
     h("td", { class: "name mono" }, each.name),
     h("td", { class: "long" }, each.expected),
@@ -306,11 +307,11 @@ async function audit(page) {
     try {
       const found = await page.askRun("events", { ...filters, before: last });
       if (mine !== turn) return;
-      body.append(...found.map(event));
+      body.append(...found.map((each) => labelled(heads, event(each))));
       all += found.length;
       last = found.at(-1)?.event_id ?? last;
       more.hidden = found.length < 100;
-      told.textContent = all ? `${count(all)} events shown, the newest first${more.hidden ? "; these are all" : ""}.`
+      told.textContent = all ? `${several(all, "event")} shown, the newest first${more.hidden ? "; these are all" : ""}.`
         : "No event passes these filters.";
     } catch (error) {
       told.textContent = `${error.message}. ${error.remedy}`;
@@ -331,7 +332,8 @@ async function audit(page) {
     clearTimeout(pause);
     pause = setTimeout(again, 300);
   } }));
-  const listed = table("Audit trail", ["When", "Section", "Kind", "What", right("Rows"), right("Took"), "Log"], []);
+  const heads = ["When", "Section", "Kind", "What", right("Rows"), right("Took"), "Log"];
+  const listed = table("Audit trail", heads, []);
   listed.querySelector("tbody").replaceWith(body);
   await extend();
   return { content: [h("div", { class: "bar-of-filters" }, choice("section", "Section", SECTIONS), choice("kind", "Kind", KINDS), text), told, listed, more] };
@@ -356,17 +358,17 @@ function taskLog({ dag_id, run_id, task_id, map_index, try_number }) {
 // ---- Runs
 
 async function runs(page) {
-  const body = h("tbody", {}, page.runs.map((each) => past(page, each)));
+  const heads = ["Started", "Mode", "Verdict", "Phase", right("Took"), right("Partitions"), right("Rows"), right("Size"), "By", "Run"];
   if (!page.runs.length) return { content: empty("No run yet", "Trigger partition_migration for this table.") };
   let last = page.runs.at(-1);
   const more = h("button", { hidden: page.runs.length < 100, async onclick() {
     const found = await page.askTable("runs", { before: last.started_at });
-    body.append(...found.map((each) => past(page, each)));
+    body.append(...found.map((each) => labelled(heads, past(page, each))));
     last = found.at(-1) ?? last;
     more.hidden = found.length < 100;
   } }, "Older runs");
-  const listed = table(`Runs of ${page.chosen.table}`, ["Started", "Mode", "Verdict", "Phase", right("Took"), right("Partitions"), right("Rows"), right("Size"), "By", "Run"], []);
-  listed.querySelector("tbody").replaceWith(body);
+  const listed = table(`Runs of ${page.chosen.table}`, heads, page.runs.map((each) => past(page, each)));
+  const body = listed.querySelector("tbody");
   return { content: [listed, more] };
 }
 
