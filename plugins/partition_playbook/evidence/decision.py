@@ -128,7 +128,10 @@ def judge(item: Item, evidence: Evidence, prefix: str = "") -> Check:
 
 def _passed(made: Sequence[Check]) -> str:
     waived = [each for each in made if each.outcome is Outcome.WAIVED]
-    told = [f"{len(made) - len(waived)} checks passed", *(f"{each.name}: {each.actual}" for each in waived)]
+    told = [
+        f"{len(made) - len(waived)} of {len(made)} checks passed",
+        *(f"{each.name}: {each.actual}" for each in waived),
+    ]
     return "; ".join(told)
 
 

@@ -210,7 +210,9 @@ class Gain:
 def speedup_check(query: Query, before: Row | None, after: Row, min_speedup: float) -> Check:
     """Return the check that a query gained what was asked for; one that is no criterion is measured all the same."""
     name = f"speedup_{query.name}"
-    expected = f"at least {min_speedup:.0%} less time than before, planning included, or pages where all is in memory"
+    expected = (
+        f"at least {100 * min_speedup:.6g}% less time than before, planning included, or pages where all is in memory"
+    )
     if before is None:
         return check(
             name,

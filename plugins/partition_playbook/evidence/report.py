@@ -221,7 +221,7 @@ def _people(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 def _measure(row: dict[str, Any]) -> dict[str, Any]:
     aside = [row["detail"]["note"]] if "note" in row["detail"] else []
-    aside += [f"{row['detail']['tries']} tries"] if "tries" in row["detail"] else []
+    aside += [f"granted at try {row['detail']['tries']}"] if "tries" in row["detail"] else []
     text = f"{row['name']}: {row['value']:,.1f} {row['unit']}" + (f" ({', '.join(aside)})" if aside else "")
     return {name: row[name] for name in ("name", "value", "unit", "detail")} | {"text": text}
 

@@ -58,7 +58,7 @@ class Swapped:
     def __str__(self) -> str:
         return (
             f"swapped {self.direction}: waited {self.waited_ms:.1f} ms, held {self.held_ms:.1f} ms, "
-            f"{self.reconciled} changes under the lock, {self.tries} tries"
+            f"{self.reconciled} changes under the lock, granted at try {self.tries}"
         )
 
 
