@@ -29,7 +29,9 @@ GATE = "go_no_go_pruning"
 REASON = "It was never slow"
 ALL_LOADED = re.compile(r"^(\d+) of \1 partitions loaded$")
 SIDEWAYS = """
-[...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)
+[...document.querySelectorAll(".scroll, td")]
+    .filter((each) => each.scrollWidth > each.clientWidth)
+    .map((each) => each.innerText)
 """
 BUSY_MS = 240_000  # what takes Airflow's workers so long at most, on a busy machine
 expect.set_options(timeout=30_000)
