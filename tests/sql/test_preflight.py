@@ -17,7 +17,8 @@ from psycopg.conninfo import make_conninfo
 from partition_playbook.checks import Check, Outcome, Severity
 from partition_playbook.database import Database
 from partition_playbook.disk import Disk
-from partition_playbook.evidence import pg_tools, preflight, surroundings
+from partition_playbook.errors import InvalidSpec
+from partition_playbook.evidence import pg_tools, preflight, pruning, surroundings
 from partition_playbook.ledger import Ledger, Phase
 from partition_playbook.migration import shadow
 from partition_playbook.migration.run import Run
@@ -246,6 +247,15 @@ def test_a_range_that_is_none_is_found_before_anything_is_touched(
     checks = found(with_spec(run, queries=[{"name": "q", "sql": "SELECT 1", "since": since}]))
     assert [name for name, each in checks.items() if each.blocks] == ["query_ranges"]
     assert told in checks["query_ranges"].actual
+
+
+def test_a_range_that_is_read_from_rows_waits_for_them(run: Run, readings: Readings) -> None:
+    readings(0)
+    newest = "(SELECT max({partition_by}) FROM {table})"
+    spec = with_spec(run, queries=[{"name": "q", "sql": "SELECT 1", "since": newest}])
+    assert blocking(spec) == set()
+    with pytest.raises(InvalidSpec, match="is NULL, and neither a moment nor a day"):
+        pruning.asked(spec)
 
 
 @pytest.mark.parametrize("value", ["NULL", "'infinity'", "'-infinity'"])

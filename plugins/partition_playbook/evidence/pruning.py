@@ -56,26 +56,36 @@ def checks(run: Run, min_speedup: float) -> list[Check]:
 
 def asked(run: Run) -> dict[str, Span]:
     """Evaluate on the server the range of time that each query covers; an open end is None."""
-    return {each.name: _span(run, each) for each in run.spec.queries}
+    return {query.name: (_moment(run, query.since), _moment(run, query.until)) for query in run.spec.queries}
 
 
-def _span(run: Run, query: Query, interval: Bounds | None = None) -> Span:
-    return _moment(run, query.since, interval), _moment(run, query.until, interval)
-
-
-def _moment(run: Run, expression: str | None, interval: Bounds | None) -> DateTime | None:
+def _moment(run: Run, expression: str | None) -> DateTime | None:
     if expression is None:
         return None
-    with run.database.session(LIMITS, search_path=run.table.search_path) as session:
-        value = ask(session, "pruning/evaluate_moment", moment=compose(run, expression, interval=interval))
-    if not isinstance(value, date):
-        problem = f"`{expression}` is {value!r}, and neither a moment nor a day"
-        raise InvalidSpec(problem, where=run.spec.table, remedy="Correct `since` and `until` of the spec's queries")
+    value = _evaluate(run, expression)
+    if value is None:
+        raise _no_moment(run, expression, "NULL")
     return in_zone(value, run.spec.timezone)
 
 
+def _evaluate(run: Run, expression: str, interval: Bounds | None = None) -> date | None:
+    with run.database.session(LIMITS, search_path=run.table.search_path) as session:
+        value = ask(session, "pruning/evaluate_moment", moment=compose(run, expression, interval=interval))
+    if value is None or isinstance(value, date):
+        return value
+    raise _no_moment(run, expression, repr(value))
+
+
+def _no_moment(run: Run, expression: str, found: str) -> InvalidSpec:
+    problem = f"`{expression}` is {found}, and neither a moment nor a day"
+    return InvalidSpec(problem, where=run.spec.table, remedy="Correct `since` and `until` of the spec's queries")
+
+
 def query_ranges(look: Look) -> Check:
-    """Evaluate the ends of each query's range: a run keeps its spec, so that after the cutover it is too late."""
+    """Evaluate the ends of each query's range: a run keeps its spec, so that after the cutover it is too late.
+
+    NULL may be one that is read from a table whose rows a rehearsal has not made yet.
+    """
     lately = bounds_at(look.run.spec.interval, pendulum.now(look.run.spec.timezone))
     problems = list(_unasked(look.run, lately))
     return check(
@@ -88,13 +98,16 @@ def query_ranges(look: Look) -> Check:
 
 
 def _unasked(run: Run, interval: Bounds) -> Iterator[str]:
-    for query in run.spec.queries:
+    ends = [(query.name, end) for query in run.spec.queries for end in (query.since, query.until) if end is not None]
+    for name, end in ends:
         try:
-            _span(run, query, interval)
+            _evaluate(run, end, interval)
         except InvalidSpec as error:
-            yield f"{query.name}: {error.problem}"
+            yield f"{name}: {error.problem}"
         except psycopg.Error as error:
-            yield f"{query.name}: {error.diag.message_primary or error}"
+            if isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.QueryCanceled):
+                raise  # a lost connection or a lock is not the spec's fault: a retry can help
+            yield f"{name}: {error.diag.message_primary or error}"
 
 
 @dataclass(frozen=True)
