@@ -1,45 +1,47 @@
 """# Partition maintenance
 
-Keeps every table of a spec (`include/tables/*.yaml`) in order, also one that this project did not migrate: monthly, at
-03:30 UTC on the 1st, or whenever it is triggered.
+Maintains the table of every spec (`include/tables/*.yaml`), also a table that this project did not migrate. It runs at
+03:30 UTC on the 1st of each month, or when triggered.
 
-For each table it reads the partitions' real bounds from the catalog, never their names, and the server's clock. Then it
+For each table it reads the bounds of the partitions from the catalog, never from their names, and the server's clock.
+Then it
 
-1. completes a detach that was interrupted;
-2. **creates** the current partition, those `premake` intervals ahead, and those that are missing in between, each like
-   its siblings. Rows that wait for one in the default partition move into it in the same transaction where they are
-   few. Else the default partition is **split**: copies are made while the application goes on, and take its place in
-   one short transaction;
-3. applies **retention**: detaches the partitions that lie wholly before the cutoff and, after a grace period, drops
-   them, or archives and drops them. Never the last, never one on hold, never one that the spec would not have made,
-   never while a migration of the table can still be rolled back, and nothing at all where a clock is implausible or
-   more than a share of the partitions would go: `docs/retention.md`;
-4. **analyzes** the table, which autovacuum never does.
+1. finalizes a detach that was interrupted;
+2. **creates** the current partition, `premake` partitions ahead, and missing ones in between, each like its siblings.
+   Rows for them in the default partition move in the same transaction if they are few. Otherwise the default partition
+   is **split**: copies are made while the application writes, and replace it in one short transaction;
+3. applies **retention**: detaches partitions wholly before the cutoff. After a grace period it drops them, or archives
+   and drops them;
+4. **analyzes** the partitioned table, which autovacuum never does.
 
-It looks again afterwards: what is still missing fails that table's task, and no other's. A table in order costs no DDL.
-A table that is not partitioned yet is passed over.
+Retention never retires the last partition, one on hold, or one with other bounds than the spec's. It waits while a
+migration of the table is not finalized. It does nothing if a clock is implausible, or if more than the share
+`max_share` of the kept time would go at once: `docs/retention.md`.
 
-Each table's **health** (partitions ahead, gaps, rows in the default partition, missing indexes, old transaction ids,
-growth and when the disk is full) is in the view `partition_playbook.health` beside the table: green, yellow or red. Red
-fails the task, after its work. Green and yellow are an event of the asset `partition_playbook/<table spec>` with the
-health as its extra, so that other DAGs can be scheduled on it.
+Afterwards each table is checked. An action left to do fails that table's task and no other. A table in order costs no
+DDL. A table that is not partitioned yet is skipped.
 
-A missed month needs no catchup: the clock and the catalog say what is missing, not the run's date, so that one late run
-does what all the missed ones would have done.
+Each table's **health** is in the view `partition_playbook.health` in its database: green, yellow or red. It covers
+partitions ahead, the runway to the run after next, gaps, rows in the default partition, missing indexes, old
+transaction ids, growth, and free disk. Red fails the task, after its work. Green and yellow emit an event of the asset
+`partition_playbook/<table spec>`, with the health as its extra. Other DAGs can be scheduled on it.
 
-| param | what it does |
+A missed month needs no catchup. The clock and the catalog determine the missing partitions, not the run's date, so one
+late run does the work of all missed runs.
+
+| param | effect |
 |---|---|
 | `table` | one table spec, or `all` |
-| `dry_run` | log every action with its reason and its lock; do nothing |
-| `premake` | partitions ahead; empty for the spec's |
-| `retention` | `apply`, `dry_run` (only name what would go), `off` |
-| `approve_share` | let this run detach so much of one table's partitions: `0.5` is half of them |
+| `dry_run` | logs every action with its reason and its lock; changes nothing |
+| `premake` | partitions ahead; empty uses the spec's |
+| `retention` | `apply`, `dry_run` (only lists the partitions to retire), `off` |
+| `approve_share` | lets this run detach this share of one table's time: `0.5` is half of it |
 | `keep` | dry runs of retention: another period than the spec's, such as `12 months` |
-| `as_of` | plan for another moment than the server's clock; nothing is retired for one that has not come |
-| `max_moved_rows` | the most rows that are moved while the table is locked; more are split off without that |
+| `as_of` | plans for another moment than the server's clock; for a future one nothing is retired |
+| `max_moved_rows` | the most rows to move while the table is locked; more are copied in a split |
 
-A task that could not get a lock names who held it and tries again; clear it to run it again at any time. What was
-done is in the task's log, its XCom and the ledger (`partition_playbook.runs`, mode `maintenance`).
+A task without its lock names the sessions that hold it, and is retried. You can clear it at any time to run it again.
+The results are in the task's log, its XCom and the ledger (`partition_playbook.runs`, mode `maintenance`).
 """
 
 from __future__ import annotations
@@ -47,17 +49,18 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from partition_playbook.notifications import Announce, failed
-from partition_playbook.operators import TASK_DEFAULTS
-from partition_playbook.sections.maintenance import maintenance, trigger_form
+from partition_playbook.airflow.notifications import AnnounceFailure, failure_message
+from partition_playbook.airflow.tasks import SIDE_BY_SIDE, TASK_DEFAULTS
+from partition_playbook.runway import MAINTENANCE_CRON
+from partition_playbook.standalone.maintenance import maintenance, trigger_form
 
 with DAG(
     "partition_maintenance",
-    schedule=CronTriggerTimetable("30 3 1 * *", timezone="UTC"),
+    schedule=CronTriggerTimetable(MAINTENANCE_CRON, timezone="UTC"),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    max_active_runs=1,
-    default_args=TASK_DEFAULTS | {"on_failure_callback": Announce(failed)},
+    max_active_runs=SIDE_BY_SIDE,
+    default_args=TASK_DEFAULTS | {"on_failure_callback": AnnounceFailure(failure_message)},
     params=trigger_form(),
     doc_md=__doc__,
     dag_display_name="Partition maintenance",

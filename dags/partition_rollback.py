@@ -1,16 +1,17 @@
 """# Partition rollback
 
-Undoes a migration on its own, today or next week, in whatever state the ledger finds it, whether its run is alive or
-dead.
+Undoes a migration, at any time until `partition_finalize`, from any phase in the ledger. The run of the migration need
+not be alive.
 
-- **Before cutover:** shadow, capture and change log are dropped; the original table was never touched.
-- **After cutover:** the original table is made equal to the live one, every row is compared, the names are swapped
-  back in milliseconds, and every write made since cutover is kept. Then shadow, capture and change log are dropped.
+- **Before the cutover:** shadow, capture and change log are dropped. The original table was never changed.
+- **After the cutover:** the original table is reconciled with the live one, and every row is compared. The names are
+  swapped back in milliseconds, and every write since the cutover is kept. Then shadow, capture and change log are
+  dropped.
 
-It refuses, and changes nothing, where the two tables are not equal. After `partition_finalize` only the backup leads
-back.
+It is refused, and nothing changes, if the two tables are not equal. After `partition_finalize` only the backup brings
+the original table back.
 
-Where it is not done within the playbook's hour, a deadline alert says so; the rollback goes on.
+If it takes longer than the playbook's hour, a deadline alert is sent; the rollback continues.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from typing import Any
 
 from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference
 
-from partition_playbook.notifications import late
-from partition_playbook.operators import TASK_DEFAULTS, table_param
-from partition_playbook.sections.rollback import roll_back_standing_run
+from partition_playbook.airflow.forms import table_param
+from partition_playbook.airflow.notifications import late_rollback_alert
+from partition_playbook.airflow.tasks import SIDE_BY_SIDE, TASK_DEFAULTS
+from partition_playbook.standalone.rollback import roll_back_standing_run
 
 
 class TestableDAG(DAG):
-    """A DAG whose deadline `airflow dags test` survives: Airflow 3.3.2 looks there for a key that it never stored."""
+    """A DAG without its deadline in `airflow dags test`, where Airflow 3.3.2 reads a key of it that it never stored."""
 
     def test(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it without the deadline, which nobody watches there."""
+        """Run the DAG without its deadline; no scheduler evaluates it there."""
         self.deadline = None
         return super().test(*args, **kwargs)
 
@@ -38,13 +40,14 @@ with TestableDAG(
     "partition_rollback",
     schedule=None,
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=SIDE_BY_SIDE,
     default_args=TASK_DEFAULTS,
     deadline=DeadlineAlert(
         name="The rollback hour",
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(hours=1),
-        callback=AsyncCallback(late),  # of the triggerer: an executor's callback is refused every connection
+        # The triggerer runs it: a callback of the executor has no access to connections.
+        callback=AsyncCallback(late_rollback_alert),
     ),
     params={"table": table_param()},
     doc_md=__doc__,

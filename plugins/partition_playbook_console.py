@@ -1,4 +1,4 @@
-"""Show Airflow the console: a view in the navigation, and a tab on every DAG and DAG run."""
+"""Add the console to Airflow: a view in the navigation, and a tab on every DAG and DAG run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-# Without a leading slash, so that they follow Airflow's base URL.
+# Without a leading slash, so the links follow Airflow's base URL.
 PAGE = "partition_playbook/"
 
 
 class PartitionPlaybookConsole(AirflowPlugin):
-    """The console as Airflow sees it."""
+    """The plugin with the views and the app of the console."""
 
     name = "partition_playbook"
     external_views: ClassVar[list[dict[str, Any]]] = [
@@ -32,7 +32,7 @@ class PartitionPlaybookConsole(AirflowPlugin):
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
-        """Return the app; only the API server asks, so that no other process imports it."""
+        """Return the app; a property, because only the API server needs the import."""
         from partition_playbook.console.app import PREFIX, app
 
         return [{"app": app, "url_prefix": PREFIX, "name": "Partition Playbook"}]

@@ -1,19 +1,20 @@
-"""The staging environment: one PostgreSQL, one Airflow, live writers; no Docker and no installed server.
+"""The staging environment: one PostgreSQL, one Airflow, live writers; without Docker or an installed server.
 
-environment  all of it for this checkout: `python -m staging up` and `down`
-cluster      the embedded PostgreSQL server: start, find, stop, or a throw-away one for tests
+environment  PostgreSQL and Airflow of this checkout: `python -m staging up` and `down`
+cluster      the embedded PostgreSQL server: start, find, stop; temporary servers for tests
 instance     Airflow in the background; airflow_local_settings is copied into its home
-browser      a headless Chromium, logged in to it
-rest         a client for its REST API
-writers      an application that writes all the time; writer is one of its processes
-record       what it committed, and how a table differs from that
-demo         `make demo`: a rehearsal from an empty folder to a verdict
+browser      a headless Chromium, logged in to Airflow
+rest         a client for Airflow's REST API
+writers      an application that writes continuously; writer is one of its processes
+record       the writers' commits, compared with a table
+demo         `make demo`: a rehearsal from an empty database to a verdict
 screenshots  `make screenshots`: the pictures in docs/, from the last rehearsal
+reference    `make reference`: docs/table-spec.md, from the descriptions of the models
 schema.sql   the worked tables: units, devices, sensor_readings
 """
 
 import sys
 from pathlib import Path
 
-# Airflow finds the package in its plugins folder; everything here finds it in the same place.
+# The package is in the plugins folder of Airflow, so it has no installed copy.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))

@@ -8,14 +8,15 @@ from staging import environment
 
 
 def main() -> None:
-    """Do what the one argument says."""
+    """Start or stop, as the argument says."""
     parser = argparse.ArgumentParser(prog="python -m staging", description=__doc__)
     parser.add_argument("action", choices=("up", "down"))
     if parser.parse_args().action == "down":
         environment.stop()
-        print("Stopped. The data stays in .staging; `make up` goes on with it.")
+        print("Stopped. The data stays in .staging; `make up` starts again with it.")
         return
     staging = environment.start()
+
     print(f"Airflow     {staging.airflow.url}   login {staging.airflow.user}, password {staging.airflow.password}")
     print(f"PostgreSQL  {staging.database}")
     print(f"Artifacts   {staging.artifacts}")

@@ -1,7 +1,7 @@
-"""Import once, in the scheduler, what every task would import again.
+"""Import the modules of all tasks once, in the scheduler.
 
-LocalExecutor forks its workers from the scheduler and each task from a worker, so a task inherits these modules
-instead of spending a second on them. Our own package is not among them: a task reads it afresh, as it is now.
+LocalExecutor forks its workers from the scheduler, and each task from a worker. A task inherits these modules, which
+saves a second. partition_playbook is not among them, so that each task imports its current code.
 """
 
 from __future__ import annotations
@@ -27,5 +27,5 @@ MODULES = (
 if "scheduler" in sys.argv:
     for module in MODULES:
         importlib.import_module(module)
-    # Loads the system's certificates, which the class keeps for all clients to come.
+    # The class caches the system's certificates for all later clients.
     importlib.import_module("airflow.sdk.api.client").Client(base_url="http://127.0.0.1", token="").close()

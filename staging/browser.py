@@ -1,8 +1,7 @@
-"""A headless Chromium, as a person who looks at Airflow has it: `python -m staging.browser` sees that there is one."""
+"""Run a headless Chromium against Airflow; `python -m staging.browser` checks or installs it."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,10 +10,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from staging.debian import install
 from staging.instance import Instance
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-INSTALL = (("apt-get", "update", "-q"), ("apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"))
 REMEDY = "Install it with `apt-get install chromium`, or with `playwright install chromium`."
 
 
@@ -34,7 +33,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def sign_in(browser: Browser, airflow: Instance, user: str = "admin") -> Page:
-    """Log in by Airflow's form; the people of an instance have their names for passwords."""
+    """Log in with Airflow's form; the password of a user is the user's name."""
     page = browser.new_context(base_url=airflow.url).new_page()
     page.goto("/")
     page.get_by_label("Username").fill(user)
@@ -45,7 +44,7 @@ def sign_in(browser: Browser, airflow: Instance, user: str = "admin") -> Page:
 
 
 def _program(playwright: Playwright) -> str:
-    """Return the system's browser, else Playwright's own."""
+    """Return the path of the system's browser, else of Playwright's; BrowserError if there is none."""
     found = _installed() or playwright.chromium.executable_path
     if not Path(found).exists():
         raise BrowserError(f"There is no Chromium. {REMEDY}")
@@ -57,10 +56,9 @@ def _installed() -> str | None:
 
 
 def main() -> None:
-    """Install a browser where there is none and this may be done; else say what to do."""
-    if not _installed() and os.geteuid() == 0 and shutil.which("apt-get"):
-        for command in INSTALL:
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    """Install a browser as root with apt-get if there is none; BrowserError with a remedy if it is still missing."""
+    if not _installed():
+        install("chromium")
     with sync_playwright() as playwright:
         _program(playwright)
 

@@ -35,7 +35,10 @@ THROW_AWAY: dict[str, str] = SETTINGS | {
     "wal_level": "logical",
     "pg_stat_statements.max": "50000",  # hundreds of databases, one a test: the server would forget statements
 }
+# A throw-away server lives in memory if there is room: a new database is 300 files, and costs a tenth there.
+MEMORY, MEMORY_BYTES = Path("/dev/shm"), 8 << 30
 ACCOUNT = "embedded_postgres"
+ELSEWHERE = Path("/var/lib/partition-playbook")  # of servers whose account can't reach the project, as in root's home
 START_SECONDS = 300  # recovery after a crash may have 8 GB of log to read
 
 
@@ -79,51 +82,48 @@ def version(programs: Path) -> str:
 def start(data: Path, settings: Mapping[str, str] = SETTINGS, programs: Path | None = None) -> Cluster:
     """Start the server of a data folder, made if it is new, and leave it running after this process.
 
-    It is the embedded one, or the one whose ``programs`` (initdb, pg_ctl, postgres) are in another folder.
+    It is the embedded one, or the one whose ``programs`` (initdb, pg_ctl, postgres) are in another folder. Root starts
+    it as an account of its own. A new data folder that this account can't reach becomes a link to one below ELSEWHERE.
     """
     programs = programs or bin_dir()
     if cluster := find(data, programs):
         return cluster
+    if account := _account():
+        _make_reachable(data, account)
+        _copy_programs(data, programs, account)
     if not (data / "PG_VERSION").exists():
         _initialize(data, programs)
     port = _free_port()
     options = {**settings, "listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
     flags = " ".join(f"-c {name}={value}" for name, value in options.items())
-    log = data / "log"
+    log = data.resolve() / "log"
     waiting = ("-w", "-t", str(START_SECONDS))
-    _run(programs / "pg_ctl", "start", *waiting, "-D", str(data), "-l", str(log), "-o", flags, log=log)
+    _run(_usable(data, programs) / "pg_ctl", "start", *waiting, *_in(data), "-l", str(log), "-o", flags, log=log)
     return Cluster(data, port)
 
 
 def find(data: Path, programs: Path | None = None) -> Cluster | None:
     """Return the running server of a data folder."""
-    pg_ctl = (programs or bin_dir()) / "pg_ctl"
-    if not (data / "postmaster.pid").exists() or _execute(pg_ctl, "status", "-D", str(data)).returncode:
+    if not (data / "postmaster.pid").exists():
+        return None
+    pg_ctl = _usable(data, programs or bin_dir()) / "pg_ctl"
+    if not pg_ctl.exists() or _execute(pg_ctl, "status", *_in(data)).returncode:
         return None
     return Cluster(data, port=int((data / "postmaster.pid").read_text().splitlines()[3]))
 
 
 def stop(data: Path, programs: Path | None = None) -> None:
     """Stop the server of a data folder if it runs."""
+    programs = programs or bin_dir()
     if find(data, programs):
-        _run(
-            (programs or bin_dir()) / "pg_ctl",
-            "stop",
-            "-w",
-            "-t",
-            "60",
-            "-m",
-            "fast",
-            "-D",
-            str(data),
-            log=data / "log",
-        )
+        pg_ctl = _usable(data, programs) / "pg_ctl"
+        _run(pg_ctl, "stop", "-w", "-t", "60", "-m", "fast", *_in(data), log=data / "log")
 
 
 @contextmanager
 def temporary(settings: Mapping[str, str] = THROW_AWAY, programs: Path | None = None) -> Iterator[Cluster]:
-    """Run a server in a temporary folder that is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="partition-playbook-"))
+    """Run a server in a temporary folder that is gone afterwards; in memory if it need not survive a power cut."""
+    folder = _temporary_folder(MEMORY if settings.get("fsync") == "off" and _has_room(MEMORY) else None)
     try:
         yield start(folder / "data", settings, programs)
     finally:
@@ -131,13 +131,34 @@ def temporary(settings: Mapping[str, str] = THROW_AWAY, programs: Path | None = 
         shutil.rmtree(folder)
 
 
+def _has_room(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > MEMORY_BYTES
+
+
+def _temporary_folder(parent: Path | None) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="partition-playbook-", dir=parent))
+    account = _account()
+    if account is None:
+        return folder
+    if closed := _closed(folder, account):
+        folder.rmdir()
+        return _folder_elsewhere(closed, account)
+    folder.chmod(0o711)
+    return folder
+
+
 def _initialize(data: Path, programs: Path) -> None:
     data.mkdir(parents=True, exist_ok=True)
     if account := _account():
-        _open_path_to(data, programs, account)
+        os.chown(data, account.pw_uid, account.pw_gid)
     builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8") if _major(programs) >= 17 else ()
     locale = ("--no-locale", "--encoding=UTF8", *builtin)
-    _run(programs / "initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", *locale)
+    _run(_usable(data, programs) / "initdb", *_in(data), "-U", "postgres", "--auth=trust", "--no-sync", *locale)
+
+
+def _in(data: Path) -> tuple[str, str]:
+    # The account may be unable to follow the link, which lies in the project.
+    return "-D", str(data.resolve())
 
 
 def _major(programs: Path) -> int:
@@ -168,19 +189,103 @@ def _create_account(account: str) -> None:
         os.close(accounts)
 
 
-def _open_path_to(data: Path, programs: Path, account: pwd.struct_passwd) -> None:
-    os.chown(data, account.pw_uid, account.pw_gid)
+def _make_reachable(data: Path, account: pwd.struct_passwd) -> None:
+    """Link a new data folder to a place that the account reaches; refuse an existing one that it does not reach."""
+    data.parent.mkdir(parents=True, exist_ok=True)
+    if data.is_symlink() and not data.exists():
+        data.unlink()  # its target was deleted
+    closed = _closed(data, account)
+    if closed is None:
+        return
+    if data.exists() and any(data.iterdir()):
+        raise ClusterError(
+            f"PostgreSQL runs as the account {account.pw_name}, which may not search {closed} and so can't reach "
+            f"{data}. Allow that with `chmod o+x {closed}`, or delete {data}: new data go below {ELSEWHERE}."
+        )
+    place = _folder_elsewhere(closed, account) / "data"
+    place.mkdir()
+    if data.is_symlink():
+        data.unlink()
+    elif data.exists():
+        data.rmdir()
+    data.symlink_to(place)
+
+
+def _folder_elsewhere(closed: Path, account: pwd.struct_passwd) -> Path:
+    """Make a folder that the account reaches, because it may not search a closed one."""
+    try:
+        ELSEWHERE.mkdir(exist_ok=True)
+        ELSEWHERE.chmod(0o755)  # whatever the umask
+        if unfit := _closed(ELSEWHERE, account):
+            raise PermissionError(0, f"{unfit} is closed too")
+        folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=ELSEWHERE))
+        folder.chmod(0o711)
+    except OSError as error:
+        raise ClusterError(
+            f"PostgreSQL runs as the account {account.pw_name}, which may not search {closed}. "
+            f"{ELSEWHERE}, where its data would go instead, can't be used: {error.strerror}. Move the project to a "
+            f"folder that every account may search, such as one below /opt, or allow it here with `chmod o+x {closed}`."
+        ) from error
+    return folder
+
+
+def _copy_programs(data: Path, programs: Path, account: pwd.struct_passwd) -> None:
+    """Copy the programs beside the data of a stopped server, unless its account may run them where they are."""
+    if _may_run(account, programs):
+        return
+    copied = _copied(data, programs)
+    if (copied / "postgres").exists() and _same(copied / "postgres", programs / "postgres"):
+        return
+    root, installed = copied.parents[2], programs.parent
+    shutil.rmtree(root, ignore_errors=True)
+    for folder in (installed, *_libraries(installed)):
+        shutil.copytree(folder, root / folder.relative_to(installed.parents[1]), symlinks=True)
+
+    for path in (root, *root.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode >> 6 & 0o5))  # others may read and run what the owner may
+
+
+def _usable(data: Path, programs: Path) -> Path:
+    """Return the programs that the server's account may run: those installed, or their copy beside the data."""
+    account = _account()
+    return programs if account is None or _may_run(account, programs) else _copied(data, programs)
+
+
+def _copied(data: Path, programs: Path) -> Path:
+    # The same folders as where they are installed: they find their libraries by relative paths.
+    return data.resolve().parent / "programs" / programs.relative_to(programs.parents[2])
+
+
+def _libraries(installed: Path) -> list[Path]:
+    return list(installed.parents[1].glob("embedded_postgres.libs"))
+
+
+def _same(copy: Path, original: Path) -> bool:
+    one, other = copy.stat(), original.stat()
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+
+
+def _may_run(account: pwd.struct_passwd, programs: Path) -> bool:
     installed = programs.parent
-    for path in (*data.parents, *installed.parents):
-        _permit(path, 0o001)
-    for path in (installed, *installed.rglob("*"), *installed.parents[1].glob("embedded_postgres.libs/**/*")):
-        _permit(path, 0o005 if path.is_dir() or path.parent.name == "bin" else 0o004)
+    files = (path for folder in (installed, *_libraries(installed)) for path in (folder, *folder.rglob("*")))
+    return _closed(programs, account) is None and all(
+        _may(account, path, 0o5 if path.is_dir() or path.parent == programs else 0o4) for path in files
+    )
 
 
-def _permit(path: Path, bits: int) -> None:
-    mode = path.stat().st_mode
-    if mode & bits != bits:
-        path.chmod(mode | bits)
+def _closed(path: Path, account: pwd.struct_passwd) -> Path | None:
+    """Return the first folder above a path that the account may not search."""
+    return next((each for each in reversed(path.resolve().parents) if not _may(account, each, 0o1)), None)
+
+
+def _may(account: pwd.struct_passwd, path: Path, bits: int) -> bool:
+    found = path.stat()
+    if found.st_uid == account.pw_uid:
+        return found.st_mode >> 6 & bits == bits
+    shift = 3 if found.st_gid == account.pw_gid else 0
+    return found.st_mode >> shift & bits == bits
 
 
 def _execute(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The whole staging environment of this checkout: PostgreSQL, the worked schema, and Airflow."""
+"""Start and stop the staging environment of this checkout: PostgreSQL, the worked schema, and Airflow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from staging.cluster import Cluster
 from staging.instance import PROJECT, Instance
 
 STATE = PROJECT / ".staging"
-# Workers that outlive their scheduler keep its session open, and with it the lock of the run that it looked at.
+# Workers that outlive their scheduler keep its session open, and with it the row lock on the DAG run.
 ABANDON = "ALTER DATABASE airflow SET idle_in_transaction_session_timeout = '60s'"
 
 
@@ -26,12 +26,12 @@ class Staging:
 
     @property
     def database(self) -> str:
-        """Name the database that holds the worked tables."""
+        """Return the connection string of the database with the worked tables."""
         return self.cluster.conninfo("staging")
 
 
 def start(state: Path = STATE) -> Staging:
-    """Start what does not run yet."""
+    """Start PostgreSQL and Airflow, unless they run."""
     server = start_database(state)
     artifacts = state / "artifacts"
     artifacts.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def start(state: Path = STATE) -> Staging:
 
 
 def start_database(state: Path = STATE) -> Cluster:
-    """Start PostgreSQL alone, with the databases and the worked schema."""
+    """Start only PostgreSQL, with its databases and the worked schema."""
     server = cluster.start(state / "postgres")
     for name in ("airflow", "staging"):
         server.create_database(name)

@@ -1,4 +1,4 @@
-"""Airflow in the background: start `airflow standalone`, wait until it is healthy, stop all of it."""
+"""Run `airflow standalone` in the background: start it, wait for its health, stop all its processes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from pathlib import Path
 
 import psutil
 
+from partition_playbook import figures
 from staging.cluster import Cluster, bin_dir
 from staging.rest import AirflowClient
 
 PROJECT = Path(__file__).resolve().parents[1]
-MARK = "PARTITION_PLAYBOOK_STAGING"  # in the environment of every process of an instance, and of no other
+MARK = "PARTITION_PLAYBOOK_STAGING"  # an environment variable of all processes of an instance, and of no other process
 LOADS_POOL = "partition_playbook_loads"
-START_SECONDS = 300  # a busy machine; an Airflow that dies is noticed at once
+START_SECONDS = 600  # for a busy machine; an exit of Airflow is noticed at once
 STOP_SECONDS = 20
 ADMIN = {"admin": "admin"}
 
-# A task that does nothing costs 0.3 s with these on two cores; by default the scheduler alone sleeps a second between.
+# With these an empty task takes 0.3 s on two cores; by default the scheduler alone sleeps for 1 s between tasks.
 TUNING = {
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late a worker sees that its task has ended
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # seconds until a worker notices the end of its task
     "AIRFLOW__CORE__PARALLELISM": "16",
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
@@ -43,7 +44,7 @@ class InstanceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Instance:
-    """A running Airflow: where it is and how to log in."""
+    """A running Airflow: its URL, its home and a login."""
 
     url: str
     home: str
@@ -51,25 +52,36 @@ class Instance:
     password: str = "admin"
 
     def client(self, user: str = "") -> AirflowClient:
-        """Log in to the REST API."""
+        """Log in to the REST API; the password of another user is the user's name."""
         return AirflowClient(self.url, user or self.user, user or self.password)
 
 
-def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags", users: Mapping[str, str] = ADMIN) -> Instance:
-    """Start Airflow on a free port, or return the instance that already runs in this home.
+def start(
+    home: Path,
+    cluster: Cluster,
+    dags: Path = PROJECT / "dags",
+    users: Mapping[str, str] = ADMIN,
+    settings: Mapping[str, str] | None = None,
+) -> Instance:
+    """Start Airflow on a free port, or return the instance already running in this home.
 
-    ``users`` are the roles by name, "" is one without any right; the passwords are the names.
+    ``users`` maps each user to a role; the role "" has no permission. The password of a user is the user's name.
+    ``settings`` are further environment variables.
+    InstanceError with the end of the log if Airflow exits, or is not healthy after START_SECONDS.
     """
     if instance := find(home):
         return instance
+
     home.mkdir(parents=True, exist_ok=True)
     ports = _free_ports(3)
     instance = Instance(url=f"http://127.0.0.1:{ports[0]}", home=str(home))
     (home / "config").mkdir(exist_ok=True)
     shutil.copy(PROJECT / "staging" / "airflow_local_settings.py", home / "config")
     (home / "passwords.json").write_text(json.dumps({user: user for user in users}))
+
     environment = _environment(home, cluster, dags, ports) | {
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in users.items())
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in users.items()),
+        **(settings or {}),
     }
     with _log(home).open("w") as log:
         process = subprocess.Popen(
@@ -82,7 +94,8 @@ def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags", users: Ma
             start_new_session=True,
         )
     _await_health(instance, process)
-    process.returncode = 0  # it goes on without this process: nobody will wait for it
+    process.returncode = 0  # Airflow outlives this process; without this Popen would warn about it
+
     AirflowClient.warm_up(instance.url)
     with instance.client() as client:
         client.set_pool(LOADS_POOL, slots=2)
@@ -91,7 +104,7 @@ def start(home: Path, cluster: Cluster, dags: Path = PROJECT / "dags", users: Ma
 
 
 def find(home: Path) -> Instance | None:
-    """Return the instance that runs in this home; what a crash left half alive is stopped first."""
+    """Return the running instance of this home, or None; the remains of a crashed instance are stopped."""
     if _state(home).exists() and processes(home):
         instance = Instance(**json.loads(_state(home).read_text()))
         if AirflowClient.healthy(instance.url):
@@ -104,7 +117,7 @@ def stop(home: Path) -> None:
     """Stop every process of the instance in this home."""
     _state(home).unlink(missing_ok=True)
     _, alive = psutil.wait_procs(_signal(processes(home), signal.SIGTERM), timeout=STOP_SECONDS)
-    # A process may have been born while the others died.
+    # A process may have started while the others ended.
     while alive := processes(home):
         psutil.wait_procs(_signal(alive, signal.SIGKILL), timeout=STOP_SECONDS)
 
@@ -119,7 +132,7 @@ def _environment(home: Path, cluster: Cluster, dags: Path, ports: list[int]) -> 
     api, worker_log, trigger_log = map(str, ports)
     return inherited | {
         MARK: str(home),
-        "SPT_NOENV": "1",  # else a process that sets its title overwrites the mark
+        "SPT_NOENV": "1",  # setproctitle would overwrite the environment, and with it the mark
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "AIRFLOW_HOME": str(home),
         "PARTITION_PLAYBOOK_LOADS_POOL": LOADS_POOL,
@@ -146,11 +159,13 @@ def _await_health(instance: Instance, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not AirflowClient.healthy(instance.url):
         if process.poll() is not None or time.monotonic() > deadline:
-            reason = f"ended with status {process.returncode}" if process.poll() is not None else "is not healthy yet"
+            waited = figures.seconds(START_SECONDS)
+            ended = process.poll() is not None
+            reason = f"ended with status {process.returncode}" if ended else f"is not healthy after {waited}"
             stop(Path(instance.home))
             log = _log(Path(instance.home))
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
-            raise InstanceError(f"Airflow {reason}. Its log ({log}) ends:\n{tail}")
+            raise InstanceError(f"Airflow {reason}. The end of its log {log}:\n{tail}")
         time.sleep(0.2)
 
 

@@ -1,27 +1,27 @@
-"""What the live writers committed, and how a table differs from it."""
+"""Keep the record of the live writers' commits, and compare it with a table."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
 
-# The ways a row may be after all that was committed: its text, or None where it must not exist. More than one where the
-# answer to a COMMIT was lost.
+# The possible states of a row after all commits: its text, or None if it must not exist. More than one if the answer to
+# a COMMIT was lost.
 States = tuple[str | None, ...]
 
 SESSION = "-c TimeZone=UTC -c DateStyle=ISO"
-# Text shows every column exactly: microseconds, and the scale of numerics.
+# The text form is exact for every column: microseconds, and the scale of numerics.
 COLUMNS = "unit_id, device_id, temperature, humidity, battery, signal_strength, recorded_at, received_at, source"
 ROW = sql.SQL(f"ROW(id, {COLUMNS})::text")
 
 
 @dataclass(frozen=True)
 class WriteError:
-    """An error that the application saw, and when."""
+    """An error that the application got, with its Unix time."""
 
     at: float
     sqlstate: str
@@ -30,16 +30,17 @@ class WriteError:
 
 @dataclass
 class Notes:
-    """What a writer has seen since it was asked last."""
+    """The notes of a writer since the last report."""
 
-    rows: dict[int, States | None] = field(default_factory=dict)  # None: can no longer be known
-    timings: list[tuple[float, float]] = field(default_factory=list)  # when it began, how many seconds it took
+    rows: dict[int, States | None] = field(default_factory=dict)  # None: unknown from now on
+    timings: list[tuple[float, float]] = field(default_factory=list)  # start as Unix time, seconds
     errors: list[WriteError] = field(default_factory=list)
+    acknowledged: dict[int, bool] = field(default_factory=dict)  # by the id of a new or changed row
 
 
 @dataclass(frozen=True)
 class Latency:
-    """How long transactions took, in milliseconds."""
+    """The number of transactions and their durations in milliseconds."""
 
     count: int
     p50: float
@@ -49,7 +50,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that is not as it was committed."""
+    """A row that differs from its committed state."""
 
     id: int
     expected: States
@@ -58,7 +59,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a table says against what the writers committed."""
+    """The differences between a table and the writers' record."""
 
     lost: tuple[Difference, ...]
     resurrected: tuple[Difference, ...]
@@ -69,12 +70,12 @@ class Comparison:
 
     @property
     def exact(self) -> bool:
-        """Tell whether every row is as it was committed."""
+        """Return True if all rows are in their committed state."""
         return not (self.lost or self.resurrected or self.stale or self.doubled)
 
 
 def merge(rows: dict[int, States], news: Mapping[int, States | None]) -> None:
-    """Bring a record up to date."""
+    """Update a record with the news of a writer."""
     for key, states in news.items():
         if states is None:
             rows.pop(key, None)
@@ -82,8 +83,25 @@ def merge(rows: dict[int, States], news: Mapping[int, States | None]) -> None:
             rows[key] = states
 
 
+def join(
+    records: Sequence[Mapping[int, States]], unacknowledged: Sequence[Collection[int]], taken: Collection[int] = ()
+) -> dict[int, States]:
+    """Join the records of several writers.
+
+    After a crash a sequence may hand out an id again that no acknowledged transaction had. Its next owner, a
+    writer or one of ``taken``, knows the row. The record of the insert without an answer does not count then.
+    """
+    owned = set(taken).union(*(rows.keys() - unsure for rows, unsure in zip(records, unacknowledged, strict=True)))
+    return {
+        key: states
+        for rows, unsure in zip(records, unacknowledged, strict=True)
+        for key, states in rows.items()
+        if key not in unsure or key not in owned
+    }
+
+
 def summarize(timings: Iterable[tuple[float, float]], since: float, until: float) -> Latency:
-    """Sum up the transactions that were under way between two moments."""
+    """Summarize the transactions that were open between two moments, in Unix time."""
     taken = sorted(1000 * seconds for began, seconds in timings if began <= until and began + seconds >= since)
     if not taken:
         return Latency(0, 0.0, 0.0, 0.0)
@@ -91,7 +109,7 @@ def summarize(timings: Iterable[tuple[float, float]], since: float, until: float
 
 
 def compare(expected: Mapping[int, States], conninfo: str, table: str, writes: int) -> Comparison:
-    """Compare a record with the rows of a table that have its ids."""
+    """Compare a record with the rows of a table that have the same ids."""
     found = _read(conninfo, table, list(expected))
     wrong: dict[str, list[Difference]] = defaultdict(list)
     for key, states in expected.items():

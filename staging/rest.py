@@ -1,4 +1,4 @@
-"""A client for the parts of Airflow's REST API v2 that a person would click."""
+"""A client for Airflow's REST API v2, limited to the actions of a person in the UI."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from urllib.parse import quote
 
 import httpx
 
+from partition_playbook import figures
+
+# An idle machine answers at once. A busy one is waited for.
+ANSWER_SECONDS = 180
 ANSWER_AFTER = timedelta(seconds=4)
 FINISHED = frozenset({"success", "failed"})
 
 
 class RestError(RuntimeError):
-    """Airflow refused a request."""
+    """Airflow refused a request, or has not parsed a DAG."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,13 @@ class DagRun:
 
     @property
     def finished(self) -> bool:
-        """Tell whether the run is over."""
+        """Return True if the run has ended."""
         return self.state in FINISHED
 
 
 @dataclass(frozen=True)
 class TaskInstance:
-    """A task of a run; map_index is -1 unless it is mapped."""
+    """A task of a run; ``map_index`` is -1 unless the task is mapped."""
 
     task_id: str
     map_index: int
@@ -49,11 +53,11 @@ class TaskInstance:
 
 
 class AirflowClient:
-    """A session of one logged-in person."""
+    """A session of one user; an expired token is renewed."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._login = {"username": user, "password": password}
-        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=ANSWER_SECONDS, trust_env=False)
         self._authenticate()
 
     def __enter__(self) -> Self:
@@ -64,7 +68,7 @@ class AirflowClient:
 
     @staticmethod
     def healthy(url: str) -> bool:
-        """Tell whether the API answers and every component has a heartbeat."""
+        """Return True if the API answers and all components have a heartbeat."""
         try:
             parts = httpx.get(f"{url}/api/v2/monitor/health", timeout=5, trust_env=False).raise_for_status().json()
         except (httpx.HTTPError, ValueError):
@@ -76,26 +80,29 @@ class AirflowClient:
 
     @staticmethod
     def warm_up(url: str) -> None:
-        """Make the API build the routes that tasks use, which takes seconds; else the first task would wait."""
-        httpx.get(f"{url}/execution/health", timeout=60, trust_env=False)
+        """Make the API build the routes for tasks. This takes seconds, and the first task would wait for it."""
+        httpx.get(f"{url}/execution/health", timeout=ANSWER_SECONDS, trust_env=False)
 
-    def wait_for_dag(self, dag_id: str, seconds: float = 60) -> None:
-        """Wait until the DAG processor has read a DAG, and say why if it could not."""
+    def wait_for_dag(self, dag_id: str, seconds: float = 300) -> None:
+        """Wait until the DAG processor has parsed a DAG; RestError with the import error or after ``seconds``."""
         deadline = time.monotonic() + seconds
         while self._send("GET", f"/dags/{dag_id}", accept=(404,)).status_code == 404:
             if errors := self.import_errors():
                 raise RestError(f"Airflow cannot import a DAG file: {errors[0]}")
             if time.monotonic() > deadline:
-                raise RestError(f"Airflow knows no DAG {dag_id} after {seconds:.0f} s, and reports no import error.")
+                waited = figures.seconds(seconds)
+                raise RestError(
+                    f"Airflow has not parsed the DAG {dag_id} within {waited}, and reports no import error."
+                )
             time.sleep(0.2)
 
     def import_errors(self) -> list[str]:
-        """Return what the DAG processor could not import, with the stack trace."""
+        """Return the files with import errors, each with its stack trace."""
         found = self._get("/importErrors")["import_errors"]
         return [f"{error['filename']}\n{error['stack_trace']}" for error in found]
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any], run_id: str | None = None) -> DagRun:
-        """Trigger a DAG as the button in the UI does."""
+        """Trigger a DAG, with the same request as the button in the UI."""
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)}
         return _dag_run(self._send("POST", f"/dags/{dag_id}/dagRuns", json=body).json())
 
@@ -104,16 +111,16 @@ class AirflowClient:
         return _dag_run(self._get(_run_path(dag_id, run_id)))
 
     def unfinished_runs(self, dag_id: str) -> list[DagRun]:
-        """List the runs of a DAG that are queued or under way."""
+        """List the queued and running runs of a DAG."""
         path = f"/dags/{dag_id}/dagRuns?state=queued&state=running&limit=100"
         return [_dag_run(entry) for entry in self._get(path)["dag_runs"]]
 
     def fail_run(self, dag_id: str, run_id: str) -> None:
-        """Mark a run as failed, which ends its tasks."""
+        """Mark a run as failed, which ends its tasks; an ended run stays as it is."""
         self._send("PATCH", _run_path(dag_id, run_id), json={"state": "failed"}, accept=(409,))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
-        """List the tasks of a run, mapped ones one by one."""
+        """List the task instances of a run, each mapped one by itself."""
         found: list[TaskInstance] = []
         while True:
             page = self._get(f"{_run_path(dag_id, run_id)}/taskInstances?limit=100&offset={len(found)}")
@@ -122,33 +129,33 @@ class AirflowClient:
                 return found
 
     def log(self, dag_id: str, run_id: str, task: TaskInstance) -> str:
-        """Read the log of a task's last try as text."""
+        """Return the log of the last try of a task as text."""
         path = f"{_task_path(dag_id, run_id, task)}/logs/{task.try_number}?map_index={task.map_index}&full_content=true"
         return "\n".join(_line(event) for event in self._get(path)["content"])
 
     def respond(
         self, dag_id: str, run_id: str, task: TaskInstance, chosen: Sequence[str] = ("Approve",), **form: object
     ) -> None:
-        """Answer a task that waits for a person, not faster than a person would."""
+        """Answer the question of a task, no sooner than ANSWER_AFTER its start."""
         self.read_question(dag_id, run_id, task)
         self._send(
             "PATCH", _question_path(dag_id, run_id, task), {"chosen_options": list(chosen), "params_input": form}
         )
 
     def read_question(self, dag_id: str, run_id: str, task: TaskInstance) -> None:
-        """Take the time that a person needs to read what a task asks, at least."""
-        # The scheduler fails a task that is resumed before it has heard that the part before the question ended.
+        """Wait until ANSWER_AFTER the start of a question, as a person would read it."""
+        # The scheduler fails a task that is resumed before it has processed the task's deferral.
         asked = datetime.fromisoformat(self.question(dag_id, run_id, task)["created_at"])
         while datetime.now(UTC) < max(asked, task.start or asked) + ANSWER_AFTER:
             time.sleep(0.1)
 
     def question(self, dag_id: str, run_id: str, task: TaskInstance) -> Mapping[str, Any]:
-        """Read what a task asks a person, and the answer where there is one."""
+        """Return the question of a task, with its answer if there is one."""
         found: Mapping[str, Any] = self._get(_question_path(dag_id, run_id, task))
         return found
 
     def clear(self, dag_id: str, run_id: str, task: TaskInstance) -> None:
-        """Clear a task and everything after it, so that the run goes on from there."""
+        """Clear a task with all downstream tasks, so that the run resumes there."""
         body = {
             "dag_run_id": run_id,
             "task_ids": [task.task_id if task.map_index < 0 else [task.task_id, task.map_index]],
@@ -159,11 +166,24 @@ class AirflowClient:
         }
         self._send("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
+    def mark_success(self, dag_id: str, run_id: str, task: TaskInstance) -> None:
+        """Mark a task as success, with the same request as the button in the UI."""
+        path = f"{_task_path(dag_id, run_id, task)}?map_index={task.map_index}"
+        self._send("PATCH", path, {"new_state": "success"})
+
     def set_pool(self, name: str, slots: int) -> None:
-        """Create a pool, or set the slots of the one that is there."""
-        pool = {"slots": slots, "description": "Loads that run side by side", "include_deferred": False}
+        """Create a pool, or set the slots of an existing one."""
+        pool = {"slots": slots, "description": "Loads that run in parallel", "include_deferred": False}
         if self._send("POST", "/pools", json=pool | {"name": name}, accept=(409,)).status_code == 409:
             self._send("PATCH", f"/pools/{name}", json=pool | {"pool": name})
+
+    def delete_pool(self, name: str) -> None:
+        """Delete a pool."""
+        self._send("DELETE", f"/pools/{name}")
+
+    def pause(self, dag_id: str, paused: bool = True) -> None:
+        """Pause a DAG, or unpause it."""
+        self._send("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
 
     def _authenticate(self) -> None:
         answer = self._http.post("/auth/token", json=self._login)
@@ -180,7 +200,7 @@ class AirflowClient:
             self._authenticate()
             answer = self._http.request(method, f"/api/v2{path}", json=json)
         if answer.is_error and answer.status_code not in accept:
-            raise RestError(f"{method} {path} was answered {answer.status_code}: {answer.text}")
+            raise RestError(f"{method} {path}: HTTP status {answer.status_code}, {answer.text}")
         return answer
 
 

@@ -1,4 +1,4 @@
-"""Take the pictures of docs/ from the last rehearsal of `make demo`: `python -m staging.screenshots`."""
+"""Take the screenshots in docs/ from the last rehearsal of `make demo`: `python -m staging.screenshots`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from playwright.sync_api import Browser, Page, ViewportSize
 
+from partition_playbook import figures
 from staging import environment
 from staging.browser import chromium, sign_in
 from staging.instance import PROJECT, Instance
@@ -22,20 +23,20 @@ LAST = "SELECT run_id FROM partition_playbook.runs WHERE mode = 'rehearse' ORDER
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all screenshots of the last rehearsal."""
     staging = environment.start()
     with psycopg.connect(staging.database) as connection:
         ledger = connection.execute("SELECT to_regclass('partition_playbook.runs')").fetchone()
         found = connection.execute(LAST).fetchone() if ledger and ledger[0] else None
     if not found:
-        raise SystemExit("There is no rehearsal to show: `make demo` makes one.")
+        raise SystemExit("There is no rehearsal. Run `make demo` first.")
     with chromium() as browser:
         for path in take(browser, staging.airflow, found[0]):
-            print(f"{path.relative_to(PROJECT)}  {path.stat().st_size // 1000} kB")
+            print(f"{path.relative_to(PROJECT)}  {figures.size(path.stat().st_size)}")
 
 
 def take(browser: Browser, airflow: Instance, run_id: str) -> list[Path]:
-    """Return the pictures of one rehearsal."""
+    """Take the screenshots of one rehearsal and return their files."""
     page = sign_in(browser, airflow)
     page.set_default_timeout(60_000)
     page.set_viewport_size(DESKTOP)
@@ -64,7 +65,7 @@ def _console(page: Page) -> Path:
 
 
 def _rehearsal(page: Page, run_id: str) -> Path:
-    """Show the run beside its Gantt chart: the graph of so many sections cannot be read at this size."""
+    """Show the run with its Gantt chart: the graph is unreadable at this size."""
     page.goto(f"{DAG}/runs/{quote(run_id, safe='')}")
     page.get_by_label("Gantt").first.click()
     page.get_by_text("00:00:00").first.wait_for()

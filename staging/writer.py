@@ -1,4 +1,4 @@
-"""One live writer: a process with one connection that writes as an application does."""
+"""One live writer: a process with one connection that writes like an application."""
 
 from __future__ import annotations
 
@@ -29,35 +29,40 @@ BURST = 5  # transactions on average
 
 
 class Counters(Protocol):
-    """A shared array of numbers, one a writer."""
+    """A shared array with one number per writer."""
 
     def __setitem__(self, index: int, value: int, /) -> None:
-        """Set the number of a writer."""
+        """Set the number of one writer."""
 
 
 @dataclass(frozen=True)
 class Duty:
-    """Which rows a writer owns, and how fast it writes."""
+    """The rows that a writer owns, and its rate in transactions per second; None is unlimited."""
 
     conninfo: str
-    token: str  # the source of the rows that this group of writers inserts
+    token: str  # the column source of all rows that this group of writers inserts
     index: int
     count: int
     rate: float | None
     seed: int
-    late: float = 0.2  # the share of new rows that are of any moment of the past year
+    late: float = 0.2  # the share of new rows with a random moment of the past year
 
 
 @dataclass
 class Transaction:
-    """The rows that an open transaction has changed: their text, or None where deleted."""
+    """The rows changed by an open transaction: their text, or None if deleted."""
 
     rows: dict[int, str | None] = field(default_factory=dict)
     inserted: set[int] = field(default_factory=set)
 
 
+def application_name(index: int) -> str:
+    """Return the application_name of a writer's session."""
+    return f"partition-playbook-writer-{index}"
+
+
 def write(duty: Duty, rows: dict[int, States], written: int, channel: Channel, paused: Event, total: Counters) -> None:
-    """Write until told to stop, or until nobody listens any more."""
+    """Write until the command stop, or until the channel is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     writer = Writer(duty, rows, written)
     try:
@@ -81,7 +86,7 @@ def _obey(writer: Writer, channel: Channel, paused: Event) -> bool:
 
 
 class Writer:
-    """The application: short transactions in bursts, and a note of each row that it committed."""
+    """The application: short transactions in bursts, with a record of each committed row."""
 
     def __init__(self, duty: Duty, rows: dict[int, States], written: int) -> None:
         self.due = time.monotonic()
@@ -97,22 +102,23 @@ class Writer:
         self._devices: list[UUID] = []
 
     def take_notes(self) -> Notes:
-        """Hand over what was noted since the last time."""
+        """Return the notes since the last call."""
         notes, self._notes = self._notes, Notes()
         return notes
 
     def close(self) -> None:
-        """Leave the database."""
+        """Close the connection."""
         if self._connection:
             self._connection.close()
 
     def transact(self) -> None:
-        """Run one transaction, and time it; connecting is not part of it."""
+        """Run one transaction and time it, without the time for connecting."""
         try:
             self._connect()
         except psycopg.Error as error:
             self._undo(Transaction(), error)
             return
+
         transaction = Transaction()
         began, clock = time.time(), time.perf_counter()
         try:
@@ -123,12 +129,13 @@ class Writer:
         else:
             self._commit(transaction)
         self._notes.timings.append((began, time.perf_counter() - clock))
+
         if self._duty.rate and self._random.random() < 1 / BURST:
             self.due = max(self.due, time.monotonic() - 1) + BURST / self._duty.rate
 
     def _connect(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
-            name = f"partition-playbook-writer-{self._duty.index}"
+            name = application_name(self._duty.index)
             connection = psycopg.connect(self._duty.conninfo, options=SESSION, application_name=name)
             self._units = [row[0] for row in connection.execute("SELECT id FROM units ORDER BY id")]
             self._devices = [row[0] for row in connection.execute("SELECT id FROM devices ORDER BY id")]
@@ -171,10 +178,10 @@ class Writer:
     def _pick_own(self) -> int:
         place = self._random.randrange(len(self._own))
         self._own[place], self._own[-1] = self._own[-1], self._own[place]
-        return self._own[-1]  # the end, where it can be dropped
+        return self._own[-1]  # at the end of the list, to be popped after a DELETE
 
     def _pick_other(self) -> int:
-        """Pick an id that falls to this writer, of a row that was there or came without this group."""
+        """Pick a random id of this writer among the rows of other sources."""
         key = self._random.randint(0, self._highest)
         return key - key % self._duty.count + self._duty.index
 
@@ -209,14 +216,17 @@ class Writer:
             if not connection.closed:
                 self._undo(transaction, error)
                 return
+            # The connection was lost during COMMIT: either state is possible.
             self._note_error(error)
             for key in transaction.rows:
                 self._note(key, self._either(transaction, key))
+            self._notes.acknowledged |= dict.fromkeys(transaction.inserted, False)
             return
         self.written += len(transaction.rows)
         self._own += transaction.inserted
         for key, text in transaction.rows.items():
             self._note(key, (text,))
+        self._notes.acknowledged |= dict.fromkeys(transaction.rows, True)
 
     def _either(self, transaction: Transaction, key: int) -> States | None:
         before = (None,) if key in transaction.inserted else self._rows.get(key)
@@ -226,6 +236,7 @@ class Writer:
         self._note_error(error)
         for key in transaction.inserted:
             self._note(key, (None,))
+        self._notes.acknowledged |= dict.fromkeys(transaction.inserted, False)
         if self._connection and not self._connection.closed:
             with suppress(psycopg.Error):
                 self._connection.rollback()

@@ -1,8 +1,8 @@
-"""Live writers: an application that writes to sensor_readings all the time and records what it committed.
+"""Live writers: an application that writes to sensor_readings continuously and records its commits.
 
-They know the table by its name only. Each is a process and changes the rows that it inserted and, of the rows that were
-there anyway, those whose id falls to it: no two writers touch one row, so the record is exact. The rows of an earlier
-group count as rows that were there: compare a group before another one starts.
+The writers use the table by its name only. Each writer is a process. It changes its own rows, and its share of the rows
+from other sources, by id. No two writers change the same row, so the record is exact. Rows of an earlier group are rows
+from another source: compare a group before the next one starts.
 """
 
 from __future__ import annotations
@@ -14,26 +14,28 @@ import sys
 import time
 import uuid
 from collections import Counter
+from collections.abc import Collection
 from multiprocessing.connection import Connection as Channel
 from types import TracebackType
 from typing import Self
 
+from partition_playbook import figures
 from staging import environment, record
 from staging.record import Comparison, Latency, Notes, States, WriteError
-from staging.writer import Duty, write
+from staging.writer import Duty, application_name, write
 
 ANSWER_SECONDS = 60
 
 
 class WritersError(RuntimeError):
-    """A writer could not run."""
+    """A writer died, or does not answer."""
 
 
 class Writers:
-    """A group of writers; rate is in transactions a second for each, as fast as possible if None.
+    """A group of writers, each with ``rate`` transactions per second; None is as fast as possible.
 
-    ``late`` is the share of new rows that are of any moment of the past year, as from devices that were out of reach;
-    with none, no row is moved to such a moment either.
+    ``late`` is the share of new rows with a random moment of the past year, like rows of devices that were offline.
+    With 0, updates don't move a row to such a moment either.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Writers:
         self._written = self._context.RawArray("q", count)
         self._running: list[tuple[Channel, multiprocessing.process.BaseProcess]] = []
         self._rows: list[dict[int, States]] = [{} for _ in self._duties]
+        self._unacknowledged: list[set[int]] = [set() for _ in self._duties]
         self._timings: list[tuple[float, float]] = []
         self._errors: list[WriteError] = []
 
@@ -64,16 +67,24 @@ class Writers:
 
     @property
     def errors(self) -> tuple[WriteError, ...]:
-        """Return every error that the application saw."""
+        """Return all errors that the application got."""
         self._collect("report")
         return tuple(self._errors)
 
+    @property
+    def known_ids(self) -> set[int]:
+        """Return the ids of all rows whose state is on record, by an acknowledged transaction."""
+        self._collect("report")
+        return set().union(
+            *(rows.keys() - unsure for rows, unsure in zip(self._rows, self._unacknowledged, strict=True))
+        )
+
     def errors_by_sqlstate(self) -> Counter[str]:
-        """Count the errors that the application saw."""
+        """Count the errors that the application got."""
         return Counter(error.sqlstate for error in self.errors)
 
     def start(self) -> None:
-        """Start writing, or go on after stop."""
+        """Start writing, or resume after ``stop``."""
         if self._running:
             return
         self._paused.clear()
@@ -87,7 +98,7 @@ class Writers:
         self._collect("report")
 
     def stop(self) -> None:
-        """End the writers after the transactions that they are in; the record stays."""
+        """Stop the writers after their open transactions; the record stays."""
         try:
             self._collect("stop")
         finally:
@@ -98,25 +109,30 @@ class Writers:
             self._running = []
 
     def pause(self) -> None:
-        """Let no transaction begin, and return when none is open."""
+        """Start no more transactions, and return when none is open."""
         self._paused.set()
         self._collect("report")
 
     def resume(self) -> None:
-        """Go on after pause."""
+        """Resume after ``pause``."""
         self._paused.clear()
 
     def latency(self, since: float = 0, until: float = math.inf) -> Latency:
-        """Sum up the transactions that were under way between two moments of time.time()."""
+        """Summarize the transactions that were open between two moments, in Unix time."""
         self._collect("report")
         return record.summarize(self._timings, since, until)
 
-    def compare(self, conninfo: str | None = None, table: str = "sensor_readings") -> Comparison:
-        """Compare every row that the writers ever touched with a table, while they hold still."""
+    def compare(
+        self, conninfo: str | None = None, table: str = "sensor_readings", taken: Collection[int] = ()
+    ) -> Comparison:
+        """Compare a table with the record of all rows that the writers have changed; the writers pause meanwhile.
+
+        ``taken`` are ids of rows that others have inserted.
+        """
         was_paused = self._paused.is_set()
         self.pause()
         try:
-            expected = {key: states for rows in self._rows for key, states in rows.items()}
+            expected = record.join(self._rows, self._unacknowledged, taken)
             return record.compare(expected, conninfo or self._conninfo, table, self.writes)
         finally:
             if not was_paused:
@@ -131,40 +147,51 @@ class Writers:
         for index, (channel, _) in enumerate(self._running):
             try:
                 if not channel.poll(ANSWER_SECONDS):
-                    raise WritersError(
-                        f"Writer {index} waits in a transaction since {ANSWER_SECONDS} s; who blocks it?"
-                    )
+                    raise WritersError(_silent(index))
                 notes: Notes = channel.recv()
             except (EOFError, OSError):
                 raise _died(index) from None
             record.merge(self._rows[index], notes.rows)
+            for key, known in notes.acknowledged.items():
+                (self._unacknowledged[index].discard if known else self._unacknowledged[index].add)(key)
             self._timings += notes.timings
             self._errors += notes.errors
 
 
+def _silent(index: int) -> str:
+    find = f"SELECT pg_blocking_pids(pid) FROM pg_stat_activity WHERE application_name = '{application_name(index)}'"
+    return (
+        f"Writer {index} has not answered for {figures.seconds(ANSWER_SECONDS)}: its transaction waits for another "
+        f"session. Find it with: {find}"
+    )
+
+
 def _died(index: int) -> WritersError:
-    return WritersError(f"Writer {index} has died, and with it its record. Its last words are on stderr.")
+    return WritersError(f"Writer {index} died, and its record is lost. Its traceback is on stderr.")
 
 
 def main() -> None:
-    """Write to the staging database for a while, and compare."""
+    """Write to the staging database for some seconds, and compare."""
     parser = argparse.ArgumentParser(
-        prog="python -m staging.writers", description="Write to sensor_readings for a while."
+        prog="python -m staging.writers",
+        description="Write to sensor_readings, then compare the table with the record.",
     )
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--writers", type=int, default=2)
-    parser.add_argument("--rate", type=float, help="transactions a second for each writer (as fast as possible)")
+    parser.add_argument("--rate", type=float, help="transactions per second and writer (default: as fast as possible)")
     arguments = parser.parse_args()
     database = environment.start_database().conninfo("staging")
     with Writers(database, arguments.writers, arguments.rate) as writers:
         time.sleep(arguments.seconds)
         writers.pause()
         latency, comparison = writers.latency(), writers.compare()
-    print(f"{comparison.writes} writes, {comparison.rows_checked} rows compared")
+
+    print(f"{figures.count(comparison.writes, 'write')}, {figures.count(comparison.rows_checked, 'row')} compared")
     print(f"errors {dict(writers.errors_by_sqlstate())}")
-    print(f"{latency.count} transactions, p50 {latency.p50:.2f} ms, p99 {latency.p99:.2f} ms, max {latency.max:.1f} ms")
+    median, p99, slowest = (figures.milliseconds(each) for each in (latency.p50, latency.p99, latency.max))
+    print(f"{figures.count(latency.count, 'transaction')}, median {median}, p99 {p99}, max {slowest}")
     for kind in ("lost", "resurrected", "stale", "doubled"):
-        print(f"{kind} {len(getattr(comparison, kind))}")
+        print(f"{kind} {figures.number(len(getattr(comparison, kind)))}")
     sys.exit(0 if comparison.exact else 1)
 
 

@@ -1,16 +1,26 @@
 """Convert a live PostgreSQL table into a range-partitioned one, as an audited playbook.
 
-The map, from the bottom up; imports only point upwards in this list:
+The map, from the bottom up. A module imports only from its own floor and from the floors above it in this list.
 
-``errors``, ``intervals``, ``names``, ``checks``, ``spec``
-    Values: no database, no Airflow.
-``sql``, ``database``, ``catalog``, ``ledger``
-    The one door to ``include/sql``, connections with limits, what PostgreSQL says of a table, the audit.
-``migration``, ``maintenance``
-    The engines. A script or a test can drive them without Airflow.
-``operators``, ``notifications``, ``approvals``, ``sections``
-    Airflow: tasks, who is told, where a person decides; one module of ``sections`` is one section of the playbook and
-    one task group of that name.
-``console``
-    What people see of all this in Airflow's UI; it only reads.
+Values, without a database and without Airflow
+    ``choices``, ``errors``, ``figures``, ``names``, ``intervals``, ``runway``, ``checks``, ``people``, ``markdown``,
+    ``artifacts``. ``spec`` is built on them.
+One door to PostgreSQL
+    ``sql``, ``encoding``, ``database``, ``lock_retry`` and ``disk``, then ``catalog``, ``parity``, ``metrics`` and
+    ``ledger``, and ``run``, given to every step.
+    ``gates`` are the facts of the ledger that permit one.
+``engine``
+    The protocol: shadow, capture, load, reconcile, verify, swap, and the way back. A plain script can drive it.
+``benchmark``, ``workload``, ``maintenance``
+    Queries of the spec, statements of the application, partitions ahead and retention.
+``sections``
+    One folder per section of the playbook: its checks, and ``tasks.py`` as its task group.
+``airflow``
+    The glue: tasks, runs, the trigger form, links, approvals, notifications.
+``standalone``, ``console``
+    The tasks of the DAGs beside the playbook, and the read-only page in the Airflow UI.
+``cli``
+    The console script ``partition-playbook``. Only its list of runs needs Airflow.
 """
+
+__version__ = "0.2.0.dev0"

@@ -1,8 +1,9 @@
-"""What PostgreSQL's catalog says of a table, as values."""
+"""Tables as values, read from the catalog of PostgreSQL."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from partition_playbook.names import CAPTURE_PREFIX, TableName
 class Column:
     """One column; ``quoted`` is its name as PostgreSQL writes it in a definition, ``equals`` its type's own operator.
 
-    ``exact_hash`` tells whether values that differ in any byte have different hashes: 1.0 and 1.00 are equal numbers.
+    ``exact_hash`` is False for types with several forms of one value, such as numeric: 1.0 and 1.00 have one hash.
     """
 
     name: str
@@ -58,13 +59,21 @@ class Constraint:
 
     @property
     def referenced(self) -> TableName:
-        """Return the table that a foreign key refers to."""
+        """Return the referenced table of a foreign key."""
         return TableName(self.referenced_schema, self.referenced_table)
+
+    @property
+    def enforced(self) -> bool:
+        """Return False for a foreign key or check that is NOT ENFORCED, since PostgreSQL 18."""
+        return not self.definition.endswith(" NOT ENFORCED")
 
 
 @dataclass(frozen=True)
 class Index:
-    """One index: ``tail`` is its definition from USING on; a ``plain`` one is neither partial nor on expressions."""
+    """One index: ``tail`` is its definition from USING on; a ``plain`` one is neither partial nor on expressions.
+
+    ``extensions`` are those of DEPENDS ON EXTENSION, here and for a trigger.
+    """
 
     name: str
     unique: bool
@@ -80,12 +89,13 @@ class Index:
     identity: bool
     options: tuple[str, ...]
     statistics: tuple[tuple[int, int], ...]
+    extensions: tuple[str, ...]
     comment: str
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """One trigger that is not internal; ``head`` and ``tail`` are its definition without the table's name."""
+    """One trigger, not internal; ``head`` and ``tail`` are its definition without the table's name."""
 
     name: str
     enabled: str
@@ -94,6 +104,7 @@ class Trigger:
     definition: str
     head: str
     tail: str
+    extensions: tuple[str, ...]
     comment: str
 
 
@@ -112,7 +123,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Published:
-    """A publication that names the table; no columns are all of them."""
+    """A publication of the table by name; no columns mean all."""
 
     name: str
     columns: tuple[str, ...]
@@ -145,7 +156,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with everything that hangs on it."""
+    """A table with its columns, constraints, indexes, triggers, policies, grants and so on."""
 
     oid: int
     schema: str
@@ -176,6 +187,7 @@ class Table:
     security_labels: tuple[str, ...]
     grants: tuple[Grant, ...]
     owner_lacks: tuple[str, ...]
+    unknown_options: tuple[str, ...] = ()
 
     @property
     def table_name(self) -> TableName:
@@ -194,12 +206,12 @@ class Table:
 
     @property
     def foreign_keys(self) -> tuple[Constraint, ...]:
-        """Return the foreign keys that the table has."""
+        """Return the foreign keys of the table."""
         return tuple(each for each in self.constraints if each.kind == "f")
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Return the columns that tell rows apart: the primary key, else a unique key without NULLs."""
+        """Return the columns of the primary key, else of a unique index without NULLs, else none."""
         if self.primary_key:
             return self.primary_key.columns
         nullable = {column.name for column in self.columns if not column.not_null}
@@ -211,19 +223,23 @@ class Table:
 
     @property
     def user_triggers(self) -> tuple[Trigger, ...]:
-        """Return the triggers that are not the playbook's own."""
+        """Return the triggers without the playbook's own."""
         return tuple(each for each in self.triggers if not each.name.startswith(CAPTURE_PREFIX))
 
     def column(self, name: str) -> Column:
-        """Return a column; PreconditionFailed where there is none of that name."""
+        """Return a column; PreconditionFailed if there is none of that name."""
         for column in self.columns:
             if column.name == name:
                 return column
         known = ", ".join(column.name for column in self.columns)
-        raise PreconditionFailed(f"no column {name!r}", where=str(self.table_name), remedy=f"Columns: {known}")
+        raise PreconditionFailed(
+            f"no column {name!r}",
+            where=str(self.table_name),
+            remedy=f"Correct its name in the spec. The columns are {known}",
+        )
 
     def partitioned_by(self, name: str) -> Table:
-        """Return the table as it can be with partitions: a key that lacks the partition column gains it."""
+        """Return the table with the partition column added to every key without it, as partitioning demands."""
         by = self.column(name)
         constraints = (
             replace(each, definition=widen(each.definition, by))
@@ -239,7 +255,7 @@ class Table:
 
     @property
     def writable(self) -> tuple[str, ...]:
-        """Return the columns that a copy of a row writes: all but the generated ones."""
+        """Return the columns to write in a copy of a row: all but the generated ones."""
         return tuple(column.name for column in self.columns if not column.generated)
 
 
@@ -263,19 +279,81 @@ def _frozen(content: Any) -> Any:
     return tuple(map(_frozen, content)) if isinstance(content, list) else content
 
 
+# PostgreSQL's documented options. A server may keep marks of its own beside them: 15.20 has pg_attver on each column.
+COLUMN_OPTIONS = frozenset({"n_distinct", "n_distinct_inherited"})
+TABLE_OPTIONS = frozenset(
+    {
+        "fillfactor",
+        "toast_tuple_target",
+        "parallel_workers",
+        "user_catalog_table",
+        "log_autovacuum_min_duration",
+        "vacuum_index_cleanup",
+        "vacuum_truncate",
+        "vacuum_max_eager_freeze_failure_rate",
+        "autovacuum_enabled",
+        "autovacuum_vacuum_threshold",
+        "autovacuum_vacuum_max_threshold",
+        "autovacuum_vacuum_scale_factor",
+        "autovacuum_vacuum_insert_threshold",
+        "autovacuum_vacuum_insert_scale_factor",
+        "autovacuum_analyze_threshold",
+        "autovacuum_analyze_scale_factor",
+        "autovacuum_vacuum_cost_delay",
+        "autovacuum_vacuum_cost_limit",
+        "autovacuum_freeze_min_age",
+        "autovacuum_freeze_max_age",
+        "autovacuum_freeze_table_age",
+        "autovacuum_multixact_freeze_min_age",
+        "autovacuum_multixact_freeze_max_age",
+        "autovacuum_multixact_freeze_table_age",
+    }
+)
+# The options of a view are part of its definition.
+STORED_KINDS = ("r", "p", "m")
+
+
+def known_options(options: Sequence[str], known: frozenset[str] = TABLE_OPTIONS) -> list[str]:
+    """Return the options that a user can set."""
+    return [each for each in options if each.partition("=")[0] in known]
+
+
+def _separate_options(row: Row) -> None:
+    """Keep the options that a user can set; name all others in ``unknown_options``."""
+    unknown: list[str] = []
+    if row["kind"] in STORED_KINDS:
+        for part in ("options", "toast_options"):
+            known = known_options(row[part])
+            unknown += [each for each in row[part] if each not in known]
+            row[part] = known
+
+    for column in row["columns"]:
+        known = known_options(column["options"], COLUMN_OPTIONS)
+        unknown += [f"{each} on column {column['name']}" for each in column["options"] if each not in known]
+        column["options"] = known
+
+    row["unknown_options"] = unknown
+
+
 def describe(session: Session, name: TableName) -> Table | None:
-    """Describe a table, view or foreign table; None where there is nothing of that name."""
+    """Describe a table, view or foreign table; None if there is nothing of that name.
+
+    Raises PreconditionFailed if another session drops or alters it meanwhile.
+    """
     try:
         found = session.rows("catalog/describe_table", {"schema": name.schema, "name": name.name})
     except (psycopg.errors.UndefinedTable, psycopg.errors.InternalError_) as error:
         raise PreconditionFailed(
-            f"somebody dropped or changed it while its catalog was read: {error}",
+            f"another session dropped or altered it while its catalog was read: {error}",
             where=str(name),
-            remedy="See what else works on it, then try again",
+            remedy="Wait for the other session to finish its DDL, then clear this task",
         ) from error
     if not found:
         return None
+
     row = dict(found[0])
+    _separate_options(row)
+
     for part, kind in _NESTED.items():
         row[part] = [_value(kind, each) for each in row[part]]
     table: Table = _value(Table, row)
@@ -283,10 +361,12 @@ def describe(session: Session, name: TableName) -> Table | None:
 
 
 def require(session: Session, name: TableName) -> Table:
-    """Describe a table; PreconditionFailed where there is none of that name."""
+    """Describe a table; PreconditionFailed if there is none of that name."""
     found = describe(session, name)
     if found is None:
-        raise PreconditionFailed("no such table", where=str(name), remedy="Correct `table` in the spec, or create it")
+        raise PreconditionFailed(
+            "no such table", where=str(name), remedy="Correct `table` in the spec, or create the table"
+        )
     return found
 
 
@@ -295,7 +375,7 @@ _BOUND = re.compile(r"^FOR VALUES FROM \((?P<lower>[^()]*)\) TO \((?P<upper>[^()
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition as the catalog has it; a bound is None where it is MINVALUE or MAXVALUE."""
+    """One partition; ``bound`` is its FOR VALUES clause, or DEFAULT."""
 
     table: TableName
     kind: str
@@ -309,19 +389,25 @@ class Partition:
         return self.bound == "DEFAULT"
 
     def ends(self, timezone: str) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
-        """Return lower and upper bound in ``timezone``; None for a bound that is not one range over one column."""
+        """Return both bounds in ``timezone``, like ``bound_ends``."""
         return bound_ends(self.bound, timezone)
 
     @property
     def edges(self) -> tuple[str, str] | None:
-        """Return both ends as PostgreSQL writes them; None for a bound that is not one range over one column."""
+        """Return both bounds as PostgreSQL writes them; None unless it is a range over one column."""
         return _edges(self.bound)
 
 
 def bound_ends(bound: str, timezone: str) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
-    """Read the two ends of a partition's bound in ``timezone``; None for one that is not one range over one column."""
+    """Return both bounds in ``timezone``, None for MINVALUE and MAXVALUE.
+
+    Return None unless the bound is a range over one column, with ends within the years 1 to 9999.
+    """
     edges = _edges(bound)
-    return (_bound(edges[0], timezone), _bound(edges[1], timezone)) if edges else None
+    try:
+        return (_bound(edges[0], timezone), _bound(edges[1], timezone)) if edges else None
+    except (ValueError, OverflowError):  # Python has no infinity, no BC and no year 10000
+        return None
 
 
 def _edges(bound: str) -> tuple[str, str] | None:

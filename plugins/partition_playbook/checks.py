@@ -8,41 +8,46 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
-# What loses nothing where it is passed over, as ``section:pattern``. What is not named here, nobody can waive.
+from partition_playbook import figures
+
+# The checks open to a waiver, as ``section:pattern``: going on in spite of them loses no row. All others are final.
 WAIVABLE = (
-    "preflight:monitoring",
+    "preflight:monitoring*",
     "pruning:pruned_*",
     "pruning:speedup_*",
     "pruning:regressions",
     "application:response_time_*",
     "lifecycle:maintenance_ran",
     "lifecycle:future_partitions",
+    "watch:watch_*",
+    "watch:response_time_*",
 )
 
 
 class Outcome(StrEnum):
-    """What a check found."""
+    """The result of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
-    WAIVED = "waived"  # it failed, and a person decided to go on all the same
+    WAIVED = "waived"  # failed, but a person decided to go on
 
 
 class Severity(StrEnum):
-    """What a failed check means: only an error is a no-go."""
+    """The weight of a failed check; only an error is a no-go."""
 
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
 
 
+WAIVED_BY = "; waived by "
 MARKS = {Outcome.PASSED: "ok  ", Outcome.FAILED: "FAIL", Outcome.SKIPPED: "skip", Outcome.WAIVED: "waiv"}
 
 
 @dataclass(frozen=True)
 class Check:
-    """One named fact: what was expected, what was found, and what to do where they differ."""
+    """One named fact, with the expected and the actual state and a remedy for the difference."""
 
     name: str
     outcome: Outcome
@@ -54,18 +59,30 @@ class Check:
 
     @property
     def blocks(self) -> bool:
-        """Tell whether this check alone is a no-go."""
+        """Return True if this check alone is a no-go."""
         return self.outcome is Outcome.FAILED and self.severity is Severity.ERROR
 
     @property
     def fell_short(self) -> bool:
-        """Tell whether it was not as expected, whatever followed from that."""
+        """Return True if expected and actual differ, waived or not."""
         return self.outcome in (Outcome.FAILED, Outcome.WAIVED)
 
+    @property
+    def label(self) -> str:
+        """Return the outcome in one word; a failed check below severity error shows its severity."""
+        is_lesser = self.outcome is Outcome.FAILED and self.severity is not Severity.ERROR
+        return self.severity.value if is_lesser else self.outcome.value
+
     def waived(self, by: str, at: str, reason: str) -> Check:
-        """Return this check as a person passed over it."""
-        told = f"{self.actual}; waived by {by} at {at}: {reason}"
-        return replace(self, outcome=Outcome.WAIVED, actual=told)
+        """Return this check as waived, with the person, the time and the reason."""
+        waiver = {"waived_by": by, "waived_at": at, "reason_of_waiver": reason}
+        told = f"{self.actual}{WAIVED_BY}{by}: {reason}"
+        return replace(self, outcome=Outcome.WAIVED, actual=told, evidence={**self.evidence, **waiver})
+
+    @property
+    def waiver(self) -> str:
+        """Return ``waived by <name>: <reason>``; empty unless the check is waived."""
+        return WAIVED_BY[2:] + self.actual.rpartition(WAIVED_BY)[2] if self.outcome is Outcome.WAIVED else ""
 
     def __str__(self) -> str:
         mark = MARKS[self.outcome]
@@ -85,19 +102,19 @@ def check(
     severity: Severity = Severity.ERROR,
     evidence: Mapping[str, Any] | None = None,
 ) -> Check:
-    """Return the check that ``passed`` decides."""
+    """Return a passed or a failed check."""
     outcome = Outcome.PASSED if passed else Outcome.FAILED
     return Check(name, outcome, str(expected), str(actual), severity, remedy, evidence or {})
 
 
 def skipped(name: str, reason: str, *, expected: object = "-") -> Check:
-    """Return a check that was not made, with the reason."""
+    """Return a check not made, with the reason."""
     return Check(name, Outcome.SKIPPED, str(expected), reason, Severity.INFO)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Go or no-go, with everything behind it."""
+    """Go or no-go, with the checks behind it."""
 
     section: str
     checks: tuple[Check, ...]
@@ -109,23 +126,30 @@ class Verdict:
 
     @property
     def go(self) -> bool:
-        """Tell whether the run may proceed; a section without a single check may not."""
+        """Return True if the run may proceed; a section without a check never may."""
         return bool(self.checks) and not self.reasons
 
     @property
     def reasons(self) -> tuple[Check, ...]:
-        """Return the checks that make it a no-go."""
+        """Return the failed checks of severity error."""
         return tuple(each for each in self.checks if each.blocks)
 
     @property
+    def waivers(self) -> tuple[Check, ...]:
+        """Return the waived checks."""
+        return tuple(each for each in self.checks if each.outcome is Outcome.WAIVED)
+
+    @property
     def waivable(self) -> bool:
-        """Tell whether it is a no-go that a person may waive: none of its reasons loses anything."""
+        """Return True for a no-go with only waivable reasons."""
         named = [f"{self.section}:{each.name}" for each in self.reasons]
         return bool(named) and all(any(fnmatchcase(name, known) for known in WAIVABLE) for name in named)
 
     def __str__(self) -> str:
-        head = f"{'GO' if self.go else 'NO-GO'} after {self.section}: {len(self.checks)} checks"
-        return "\n".join([head, *(f"  {each}" for each in self.reasons)])
+        head = f"{'GO' if self.go else 'NO-GO'} after {self.section}: {figures.count(len(self.checks), 'check')}"
+        if self.waivers:
+            head += f", {figures.number(len(self.waivers))} waived"
+        return "\n".join([head, *(f"  {each}" for each in (*self.reasons, *self.waivers))])
 
 
 def as_json(each: Check) -> dict[str, Any]:

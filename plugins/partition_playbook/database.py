@@ -1,24 +1,39 @@
-"""Connections with limits, a bounded lock retry, and a journal of every statement that changes something."""
+"""Connections with limits, and a journal of every changing statement."""
 
 from __future__ import annotations
 
 import copy
 import logging
-import random
+import os
+import re
+import socket
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from partition_playbook.errors import LockNotGranted, OutOfResources
-from partition_playbook.names import TableName
+from partition_playbook import figures
+from partition_playbook.encoding import storable
+from partition_playbook.errors import (
+    LedgerMissing,
+    LockTableFull,
+    NotInEncoding,
+    OutOfResources,
+    PlaybookError,
+    ReadOnlyServer,
+    SharedSession,
+    SourceChanged,
+    UnknownTimeZone,
+)
+from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.sql import Statement, statement
 
 log = logging.getLogger(__name__)
@@ -26,19 +41,34 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 Params = dict[str, Any]
 Result = TypeVar("Result")
-UNREAD = "ACCESS EXCLUSIVE on a table that nobody reads yet"
+UNREAD_TABLE_LOCK = "ACCESS EXCLUSIVE on a table not in use yet"
 SAFE_PATH = "pg_catalog, pg_temp"
-# At the end of every statement: PostgreSQL 18's pg_stat_statements keeps no comment at its beginning.
-MARK = "/* partition_playbook */"
-# Errors that pass by themselves: lock not available, deadlock, serialization failure.
-PASSING = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
-
-INSUFFICIENT_RESOURCES = "53"  # the class of SQLSTATE: disk, memory, connections, limits of the configuration
+# At the end of every statement: pg_stat_statements of PostgreSQL 18 drops a comment at the beginning.
+STATEMENT_MARK = "/* partition_playbook */"
+# Between the statements of a script, which the server records one by one: each gets the mark.
+SEPARATOR = sql.SQL(";\n")
+# SQLSTATE class: out of disk, memory or connections, or over a configuration limit.
+INSUFFICIENT_RESOURCES = "53"
+# The server names the setting in its hint; the message is translated, the hint's names are not.
+LOCK_SETTING = re.compile(r"max_(?:pred_)?locks_per_transaction")
+# A host that vanished is noticed after 10 + 3 * 5 s without traffic, or 30 s with an unanswered packet.
+KEEPALIVES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+POOLER_ROUNDS = 3
+# Every step repeats these large reads, and planning one takes longer than running it.
+PREPARED = frozenset({"catalog/describe_table"})
+# Without the setting the server plans the first five executions one by one.
+EXECUTE_GENERIC = (
+    "SET plan_cache_mode = force_generic_plan; EXECUTE {plan} ({values}); RESET plan_cache_mode " + STATEMENT_MARK
+)
+# The names under which each open connection has prepared its reads.
+_plans: weakref.WeakKeyDictionary[psycopg.Connection[Row], dict[str, sql.Identifier]] = weakref.WeakKeyDictionary()
+# The servers of this process that gave each of two sessions a process of its own.
+_unshared: set[str] = set()
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a session may wait and work, in milliseconds; 0 is without a limit."""
+    """The timeouts of a session in milliseconds; 0 is no limit."""
 
     lock_timeout: int = 5_000
     statement_timeout: int = 0
@@ -47,7 +77,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Executed:
-    """One statement that was run: for the task log and the ledger's events."""
+    """One executed statement, for the task log and the events of the ledger."""
 
     purpose: str
     text: str
@@ -58,19 +88,19 @@ class Executed:
 
 @dataclass
 class LockTimes:
-    """The longest that a lock which stops the application was waited for, and was held, in milliseconds."""
+    """The longest wait for, and the longest hold of, a lock in the application's way, in milliseconds."""
 
     waited_ms: float = 0.0
     held_ms: float = 0.0
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Set both to zero."""
         self.waited_ms = self.held_ms = 0.0
 
 
 @dataclass
 class Session:
-    """One connection and the journal of what it changed since the last commit."""
+    """One connection, and the journal of its changing statements since the last commit."""
 
     connection: psycopg.Connection[Row]
     journal: list[Executed] = field(default_factory=list)
@@ -79,10 +109,30 @@ class Session:
 
     def rows(self, name: str, params: Params | None = None, /, **parts: Any) -> list[Row]:
         """Run a read from ``include/sql`` and return its rows."""
-        return self.connection.execute(_marked(self._compose(name, params, parts)), params).fetchall()
+        if name in PREPARED and params is not None:
+            return self._prepared_rows(name, params)
+        params = self._storable(name, params)
+        with _ledger_required(name):
+            return self.connection.execute(_marked(self._compose(name, params, parts)), params).fetchall()
+
+    def _prepared_rows(self, name: str, params: Params) -> list[Row]:
+        """Run a read that the session has prepared; the server plans it anew after a change of the search path.
+
+        The driver's own prepared statements end with each DROP, ALTER and ROLLBACK, so they would save nothing here.
+        """
+        plans = _plans.setdefault(self.connection, {})
+        if name not in plans:
+            # A pooler may hand on a server process with the prepared statements of its last client.
+            plan = sql.Identifier(f"{name.rpartition('/')[2]}_{uuid4().hex}")
+            self.connection.execute(_marked(sql.SQL("PREPARE {} AS {}").format(plan, statement(name).numbered(params))))
+            plans[name] = plan
+        values = sql.SQL(", ").join(map(sql.Literal, params.values()))
+        cursor = self.connection.execute(sql.SQL(EXECUTE_GENERIC).format(plan=plans[name], values=values))
+        cursor.nextset()  # past the SET
+        return cursor.fetchall()
 
     def row(self, name: str, params: Params | None = None, /, **parts: Any) -> Row:
-        """Run a read that returns exactly one row."""
+        """Run a read and return its only row; ValueError unless there is exactly one."""
         (only,) = self.rows(name, params, **parts)
         return only
 
@@ -91,28 +141,28 @@ class Session:
         return next(iter(self.row(name, params, **parts).values()))
 
     def run(self, name: str, params: Params | None = None, /, **parts: Any) -> int:
-        """Run a statement from ``include/sql`` that changes something; return the rows it touched."""
-        found: Statement = statement(name)
+        """Run a changing statement from ``include/sql``; return the number of affected rows."""
+        header: Statement = statement(name)
         composed = self._compose(name, params, parts)
-        return self.execute(composed, params, purpose=found.purpose, lock=found.lock)
+        return self.execute(composed, params, purpose=header.purpose, lock=header.lock)
 
-    def lock(self, table: TableName, name: str = "migration/lock_exclusively") -> None:
-        """Take a lock that the application waits for; how long that is waited for, and held, is recorded."""
-        asked = time.perf_counter()
+    def lock(self, table: TableName, name: str = "engine/lock_exclusively") -> None:
+        """Lock a table in the application's way; record the wait and the hold in ``locks``."""
+        requested = time.perf_counter()
         try:
             self.run(name, table=table.identifier)
             self.locked_at = self.locked_at or time.perf_counter()
         finally:
-            self.locks.waited_ms = max(self.locks.waited_ms, 1000 * (time.perf_counter() - asked))
+            self.locks.waited_ms = max(self.locks.waited_ms, 1000 * (time.perf_counter() - requested))
 
     def unlocked(self) -> None:
-        """Record that the transaction ends, and its locks with it."""
+        """Record the end of the transaction and of its locks."""
         if self.locked_at:
             self.locks.held_ms = max(self.locks.held_ms, 1000 * (time.perf_counter() - self.locked_at))
         self.locked_at = 0.0
 
     def _compose(self, name: str, params: Params | None, parts: dict[str, Any]) -> sql.Composed:
-        """Fill a statement's braces; a percent sign in a name is no placeholder of the driver."""
+        """Fill a statement's braces; with params, escape percent signs in names for the driver."""
         if params is None:
             return statement(name).compose(**parts)
         escaped = {
@@ -131,18 +181,21 @@ class Session:
         with self.connection.cursor() as cursor, cursor.copy(_marked(statement(name).compose(**parts))) as stream:
             yield stream
 
-    def note(self, name: str, params: Params, /) -> None:
-        """Write to the ledger; that is not part of the journal."""
-        self.connection.execute(_marked(statement(name).compose()), params)
+    def write_ledger(self, name: str, params: Params, /) -> None:
+        """Write to the ledger, without an entry in the journal."""
+        with _ledger_required(name):
+            self.connection.execute(_marked(statement(name).compose()), self._storable(name, params))
 
-    def execute(self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD) -> int:
-        """Run a composed statement that changes something, note it in the journal, return the rows it touched."""
+    def execute(
+        self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD_TABLE_LOCK
+    ) -> int:
+        """Run a changing statement, add it to the journal, and return the number of affected rows."""
         started = time.perf_counter()
         cursor = self.connection.execute(_marked(query), params)
         text = query.as_string(self.connection)
         done = Executed(purpose, text, lock, max(cursor.rowcount, 0), 1000 * (time.perf_counter() - started))
         self.journal.append(done)
-        log.info("%s (%d rows, %.1f ms)", purpose, done.rows, done.duration_ms)
+        log.info("%s (%s, %s)", purpose, figures.count(done.rows, "row"), figures.milliseconds(done.duration_ms))
         log.debug("%s", text)
         return done.rows
 
@@ -150,21 +203,48 @@ class Session:
         """Return the server's major version."""
         return self.connection.info.server_version // 10_000
 
+    def server_encoding(self) -> str:
+        """Return the encoding of the database, by PostgreSQL's name."""
+        return self.connection.info.parameter_status("server_encoding") or "UTF8"
+
+    def _storable(self, name: str, params: Params | None) -> Params | None:
+        """Return the values of a statement of the ledger in characters that the database's encoding has."""
+        encoding = self.server_encoding()
+        if not params or encoding == "UTF8" or name.partition("/")[0] != "ledger":
+            return params
+        return storable(params, encoding)
+
+
+@contextmanager
+def _ledger_required(name: str) -> Iterator[None]:
+    """Raise LedgerMissing where a statement of the ledger finds no table of it."""
+    try:
+        yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        if name.partition("/")[0] != "ledger":
+            raise
+        raise LedgerMissing(error.diag.message_primary or str(error), LEDGER_SCHEMA) from error
+
 
 def _marked(query: sql.Composable) -> sql.Composed:
-    """Sign a statement, so that whoever reads the server's statistics or log can tell it from the application's."""
-    return sql.SQL("{}\n{}").format(query, sql.SQL(MARK))
+    """Mark each statement: the server's log and statistics tell ours from the application's by it."""
+    mark = sql.SQL(f"\n{STATEMENT_MARK}")
+    parts = query if isinstance(query, sql.Composed) else (query,)
+    inside = [one for each in parts for one in ((mark, each) if each == SEPARATOR else (each,))]
+    return sql.Composed([*inside, mark])
 
 
 @dataclass
 class DrySession(Session):
-    """A session that reads, but only notes what it would have changed."""
+    """A session for reads; changing statements are added to the journal and not run."""
 
-    def note(self, name: str, params: Params, /) -> None:
-        """Leave the ledger as it is."""
+    def write_ledger(self, name: str, params: Params, /) -> None:
+        """Write nothing."""
 
-    def execute(self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD) -> int:
-        """Note the statement in the journal and do not run it."""
+    def execute(
+        self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD_TABLE_LOCK
+    ) -> int:
+        """Add the statement to the journal without running it; return 0."""
         self.journal.append(Executed(purpose, query.as_string(self.connection), lock, 0, 0.0))
         return 0
 
@@ -173,9 +253,9 @@ Sink = Callable[[Session, Sequence[Executed]], None]
 
 
 class Database:
-    """Open sessions in which no limit is missing; ``connect`` returns a fresh connection.
+    """Open sessions with limits; ``connect`` returns a fresh connection.
 
-    A connection whose session ended well is used again by the next one, and closed with the Database.
+    The next session reuses the connection of one without an error; all are closed with the Database.
     """
 
     def __init__(
@@ -192,18 +272,27 @@ class Database:
         self._sink = sink
         self._idle: list[psycopg.Connection[Row]] = []
         self._origin: Database | None = None
+        self._or_utc = False
         self.locks = LockTimes()
         weakref.finalize(self, _close_all, self._idle)
 
     def with_sink(self, sink: Sink) -> Database:
         """Return the same database with a sink for the journal of every transaction."""
-        twin = copy.copy(self)
-        twin._sink = sink
-        twin._origin = self
-        return twin
+        clone = copy.copy(self)
+        clone._sink = sink
+        # The idle connections are shared: keep the finalizer of the original from closing them.
+        clone._origin = self
+        return clone
+
+    def or_utc(self) -> Database:
+        """Return the same database with sessions in UTC if the server does not know the time zone."""
+        clone = copy.copy(self)
+        clone._or_utc = True
+        clone._origin = self
+        return clone
 
     def sibling(self, dbname: str) -> Database:
-        """Return another database of the same server, reached the way this one is."""
+        """Return another database of the same server, with the same connection parameters."""
         with self.session() as session:
             info = session.connection.info
             secret = {"password": info.password} if info.password else {}
@@ -212,22 +301,28 @@ class Database:
 
     @contextmanager
     def session(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:
-        """Open a session that commits each statement by itself."""
+        """Open a session in autocommit mode.
+
+        Raises OutOfResources for SQLSTATE class 53, LockTableFull for a full lock table, and ReadOnlyServer. Raises
+        SourceChanged for a column that changed meanwhile, NotInEncoding, and SharedSession behind a pooler in
+        transaction mode. The connection is closed after any error.
+        """
         session = self._open(limits or Limits(), search_path)
         try:
             yield session
             self._flush(session)
-            session.rows("ledger/leave_session")
+            session.rows("session/leave_session")
         except BaseException as error:
+            encoding = session.server_encoding() if not session.connection.closed else ""
             session.connection.close()
-            if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(INSUFFICIENT_RESOURCES):
-                raise _out_of_resources(error) from error
+            if isinstance(error, psycopg.Error) and (explained := self._explained(error, encoding)):
+                raise explained from error
             raise
         session.connection.read_only = None
         self._idle.append(session.connection)
 
     def _open(self, limits: Limits, search_path: str) -> Session:
-        """Set up an idle connection that still answers, else a new one."""
+        """Set up a live idle connection, else a new one."""
         settings = {
             "application_name": self._application[:63],
             "lock_timeout": str(limits.lock_timeout),
@@ -239,17 +334,95 @@ class Database:
         while self._idle:
             session = Session(self._idle.pop(), locks=self.locks)
             try:
-                session.rows("ledger/set_session", settings)
+                self._set_up(session, settings)
                 return session
             except psycopg.OperationalError:
                 session.connection.close()
-        session = Session(_prepared(self._connect()), locks=self.locks)
-        session.rows("ledger/set_session", settings)
+        session = Session(self._connected(), locks=self.locks)
+        self._set_up(session, settings)
         return session
+
+    def _set_up(self, session: Session, settings: Params) -> None:
+        try:
+            session.rows("session/set_session", settings)
+        except psycopg.errors.InvalidParameterValue as error:
+            # Messages in every language name the parameter.
+            if "TimeZone" not in str(error):
+                raise
+            if not self._or_utc:
+                session.connection.close()
+                raise _unknown_time_zone(self._timezone) from error
+            session.rows("session/set_session", settings | {"timezone": "UTC"})
+
+    def _connected(self) -> psycopg.Connection[Row]:
+        """Open a connection; the first one to a server proves that it has a server process of its own."""
+        connection = _prepared(self._connect())
+        try:
+            if connection.info.dsn not in _unshared:
+                self._require_own_process(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def require_own_processes(self) -> None:
+        """Raise SharedSession if a pooler moves a session from one server process to another; ask two new sessions."""
+        with _prepared(self._connect()) as connection:
+            self._require_own_process(connection)
+
+    def _require_own_process(self, connection: psycopg.Connection[Row]) -> None:
+        """Compare a connection outside a transaction with a second one.
+
+        Nothing is set or locked before the answer is known, so the pooler's server processes stay as they were.
+        """
+        first = Session(connection)
+        try:
+            second = Session(_prepared(self._connect()))
+        except psycopg.OperationalError:
+            # No second connection is free. A pooler gives its clients process ids of its own.
+            if connection.info.backend_pid == _process(first):
+                return
+            raise
+
+        with second.connection:
+            if _share(first, second):
+                raise SharedSession(f"the server at {connection.info.host} port {connection.info.port}")
+        _unshared.add(connection.info.dsn)
+
+    def close_idle(self) -> None:
+        """Close the connections that no session uses, before a long wait."""
+        _close_all(self._idle)
+
+    def _explained(self, error: psycopg.Error, encoding: str) -> PlaybookError | None:
+        """Return the error in the playbook's words; None if it has no words of its own."""
+        state = error.sqlstate or ""
+        if setting := LOCK_SETTING.search(error.diag.message_hint or ""):
+            return LockTableFull(error.diag.message_primary or str(error), setting[0])
+        if state.startswith(INSUFFICIENT_RESOURCES):
+            return _out_of_resources(error)
+        # Before 16 an escape of JSON that SQL_ASCII cannot hold is a conversion that the server does not support.
+        unsupported = isinstance(error, psycopg.errors.FeatureNotSupported) and encoding == "SQL_ASCII"
+        untranslatable = psycopg.errors.UntranslatableCharacter | psycopg.errors.CharacterNotInRepertoire
+        if unsupported or isinstance(error, untranslatable):
+            return NotInEncoding(error.diag.message_primary or str(error), encoding)
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            return self._read_only()
+        if isinstance(error, psycopg.errors.UndefinedColumn | psycopg.errors.DatatypeMismatch):
+            return _changed_meanwhile(error)
+        return None
+
+    def _read_only(self) -> ReadOnlyServer | None:
+        """Return the reason why every new session is read-only; None if only the failed one was."""
+        with suppress(psycopg.Error), _prepared(self._connect()) as connection:
+            found = Session(connection).row("session/find_read_only")
+            if remedy := read_only_remedy(found):
+                problem = "the server is a standby" if found["standby"] else "new transactions are read-only by default"
+                return ReadOnlyServer(problem, where=f"database {found['database']}", remedy=remedy)
+        return None
 
     @contextmanager
     def transaction(self, limits: Limits | None = None, *, isolation: str = "READ COMMITTED") -> Iterator[Session]:
-        """Open a session for one transaction; the journal is written to the ledger in that same transaction."""
+        """Open a session for one transaction; it also writes its journal to the ledger."""
         with self.session(limits) as session, self.block(session, isolation):
             yield session
 
@@ -261,29 +434,29 @@ class Database:
             with session.connection.transaction():
                 yield session
                 self._flush(session)
-                session.unlocked()  # what a commit takes longer than that, it removes files without a lock
+                session.unlocked()  # COMMIT releases the locks before it removes the files of dropped tables
         finally:
             session.unlocked()
-            session.journal.clear()  # what was rolled back was never done
+            session.journal.clear()  # after a rollback nothing was done
 
     @contextmanager
     def within(self, session: Session, lock_timeout: int) -> Iterator[Session]:
-        """Run one transaction in an open session that waits for no lock longer than so many milliseconds."""
+        """Run one transaction in an open session, with a lock timeout in milliseconds."""
         with self.block(session):
-            session.rows("migration/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
+            session.rows("engine/set_lock_timeout", {"lock_timeout": f"{lock_timeout}ms"})
             yield session
 
     @contextmanager
     def snapshot(
         self, limits: Limits | None = None, *, search_path: str = SAFE_PATH, shared: str | None = None
     ) -> Iterator[Session]:
-        """Open one read-only REPEATABLE READ snapshot, the same that another session exported as ``shared``."""
+        """Open a read-only REPEATABLE READ transaction; ``shared`` is the exported snapshot of another session."""
         with self.session(limits, search_path=search_path) as session:
             session.connection.read_only = True
             with self.block(session, "REPEATABLE READ"):
                 if shared:
                     session.connection.execute(
-                        statement("ledger/import_snapshot").compose(snapshot=sql.Literal(shared))
+                        statement("session/import_snapshot").compose(snapshot=sql.Literal(shared))
                     )
                 yield session
 
@@ -297,80 +470,93 @@ def _prepared(connection: psycopg.Connection[Any]) -> psycopg.Connection[Row]:
     connection.autocommit = True
     connection.prepare_threshold = None
     connection.row_factory = dict_row
+    _keep_alive(connection)
     return connection
+
+
+def _keep_alive(connection: psycopg.Connection[Any]) -> None:
+    """Let the client's side of a TCP connection notice a server that vanished."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        if line.family in (socket.AF_INET, socket.AF_INET6):
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in KEEPALIVES.items():
+                if (option := getattr(socket, name, None)) is not None:  # not every system has each
+                    line.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _changed_meanwhile(error: psycopg.Error) -> SourceChanged:
+    """Explain that a column which the step had read from the catalog is another one now."""
+    return SourceChanged(
+        f"{error.diag.message_primary or error}: a column changed while this step used it, or the spec is wrong",
+        remedy="Compare the spec with the table, and wait for the end of DDL on it. Then clear this task: it reads the "
+        "definition again",
+    )
+
+
+def _share(first: Session, second: Session) -> bool:
+    """Tell whether two open sessions can meet in one server process.
+
+    A pooler in transaction mode binds a session to a process for one transaction only. The process that served the
+    first session is free while it rests, so the second one's transaction takes it.
+    """
+    try:
+        for _ in range(POOLER_ROUNDS):
+            own = _process(first)
+            with second.connection.transaction():
+                if _process(second) == own or _process(first) != own:
+                    return True
+    except psycopg.errors.ProtocolViolation as error:
+        if "statement pooling" not in str(error):
+            raise
+        return True
+    return False
+
+
+def _process(session: Session) -> int:
+    return int(session.value("session/find_process"))
+
+
+def read_only_remedy(found: Row) -> str:
+    """Return the statements that let new sessions write, from ``session/find_read_only``; empty if they can."""
+    if found["standby"]:
+        return "Connect to the primary: a standby cannot be written to"
+    if not found["read_only"]:
+        return ""
+    role, database = (sql.Identifier(found[name]).as_string(None) for name in ("role", "database"))
+    reset = "RESET default_transaction_read_only"
+    statements = {
+        "database": f"ALTER DATABASE {database} {reset}",
+        "user": f"ALTER ROLE {role} {reset}",
+        "database user": f"ALTER ROLE {role} IN DATABASE {database} {reset}",
+        "global": f"ALTER ROLE ALL {reset}",
+        "configuration file": f"ALTER SYSTEM {reset}; SELECT pg_reload_conf()",
+    }
+    if found["source"] not in statements:
+        return "Remove default_transaction_read_only from the options of the connection, or from PGOPTIONS"
+    # The statement itself would be refused in a read-only transaction.
+    return (
+        f"Find out why it was set: some services set it when the disk is nearly full. Then, as its owner, execute: SET "
+        f"default_transaction_read_only = off; {statements[found['source']]}"
+    )
 
 
 def _out_of_resources(error: psycopg.Error) -> OutOfResources:
     return OutOfResources(
         error.diag.message_primary or str(error),
         where="the server",
-        remedy="What this step had begun is undone and the application is not held up. Make room, then clear this task "
-        "to go on",
+        remedy="The step was rolled back; the application continues. Free disk space, memory or connections, "
+        "then clear this task to resume",
+    )
+
+
+def _unknown_time_zone(name: str) -> UnknownTimeZone:
+    return UnknownTimeZone(
+        f"it does not know the time zone {name}",
+        where="the server",
+        remedy="Set `timezone` in the spec to a name in pg_timezone_names, or update the time zones of the server",
     )
 
 
 def _close_all(connections: list[psycopg.Connection[Row]]) -> None:
     while connections:
         connections.pop().close()
-
-
-@dataclass(frozen=True)
-class LockRetry:
-    """A bounded ladder of attempts: each waits at most its lock timeout, so nobody queues behind us for longer."""
-
-    first_ms: int = 100
-    longest_ms: int = 800
-    tries: int = 30
-    pause_seconds: float = 0.5
-
-    def lock_timeout(self, attempt: int) -> int:
-        """Return the lock timeout of an attempt, in milliseconds."""
-        return min(self.longest_ms, int(self.first_ms * 1.25**attempt))
-
-    def pause(self, attempt: int) -> float:
-        """Return the jittered pause after an attempt, in seconds."""
-        return random.uniform(0.5, 1.5) * min(10.0, self.pause_seconds * 1.3**attempt)
-
-
-# What nobody else waits for may be waited for in earnest.
-PATIENCE = LockRetry(first_ms=20_000, longest_ms=60_000, tries=4)
-
-
-def with_lock_retry(
-    database: Database,
-    table: TableName,
-    attempt: Callable[[int], Result],
-    retry: LockRetry | None = None,
-    *,
-    also: Sequence[TableName] = (),
-) -> Result:
-    """Call ``attempt(lock_timeout_ms)`` until its locks are granted; LockNotGranted names who held them.
-
-    They are looked for on the table, its siblings, its partitions, what these refer to, and ``also`` on other tables.
-    """
-    retry = retry or LockRetry()
-    waited = 0.0
-    blockers: list[str] = []
-    for count in range(retry.tries):
-        started = time.perf_counter()
-        try:
-            return attempt(retry.lock_timeout(count))
-        except PASSING as error:
-            waited += 1000 * (time.perf_counter() - started)
-            blockers = lock_holders(database, (table, table.shadow, table.retired, *also))
-            log.warning("attempt %d on %s: %s; held by: %s", count + 1, table, str(error).strip(), "; ".join(blockers))
-            time.sleep(retry.pause(count))
-    raise LockNotGranted(str(table), waited, retry.tries, blockers)
-
-
-def lock_holders(database: Database, tables: Sequence[TableName], turns: Sequence[str] = ()) -> list[str]:
-    """Name the sessions that hold a lock on tables or what is locked with them, the oldest transaction first."""
-    names = {"schemas": [each.schema for each in tables], "names": [each.name for each in tables]}
-    values = names | {"turns": list(turns)}
-    with database.session() as session:
-        rows = session.rows("catalog/list_lock_holders", values)
-    return [
-        f"pid {row['pid']} user {row['usename']} application {row['application_name']!r} "
-        f"{row['modes']} for {row['age']}: {row['query']}"
-        for row in rows
-    ]

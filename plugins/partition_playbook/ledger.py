@@ -1,22 +1,30 @@
-"""The ledger: what every run was asked, did, measured and found, in the database that it migrates."""
+"""The ledger: params, events, measurements and checks of every run, in the migrated database."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from partition_playbook import __version__, metrics
 from partition_playbook.checks import Check, Outcome, Severity, Verdict
 from partition_playbook.database import Database, Executed, Row, Session
-from partition_playbook.errors import PreconditionFailed
-from partition_playbook.names import TableName
+from partition_playbook.errors import LedgerMissing, PreconditionFailed, RunStands, WrongDatabase
+from partition_playbook.intervals import Bounds
+from partition_playbook.names import LEDGER_SCHEMA, TableName
+from partition_playbook.people import ANSWERED, Answer
+
+MAINTENANCE = "maintenance"
+SUPERSEDED = "superseded"
 
 
 class Phase(StrEnum):
-    """How far the migration of a table has come; which table is live is for the catalog to say."""
+    """The phase of a migration; the catalog, not the phase, decides which table is live."""
 
     OPENED = "opened"
     SHADOWED = "shadowed"
@@ -27,9 +35,44 @@ class Phase(StrEnum):
     FINALIZED = "finalized"
 
 
+RESUME = "Clear the failed task of that run to resume it, or trigger partition_rollback to undo it"
+WAYS_ON: Mapping[Phase, str] = {
+    Phase.OPENED: "Answer its questions under Required Actions, or wait for its end. To give it up, mark it as failed "
+    "in Airflow, then trigger this DAG again",
+    Phase.SHADOWED: RESUME,
+    Phase.ATTACHED: RESUME,
+    Phase.LIVE: "Trigger partition_rollback to undo it, or partition_finalize to drop its retired table",
+    Phase.ROLLED_BACK: RESUME,
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """The database to which a ledger belongs; ``system_identifier`` is None where the role may not read it.
+
+    A renamed database and a copy differ from it, except a copy of the whole server by a base backup under the same
+    name: that has the same name, oid and system identifier.
+    """
+
+    database_name: str
+    database_oid: int
+    system_identifier: int | None
+
+    def __str__(self) -> str:
+        system = f", system {self.system_identifier}" if self.system_identifier else ""
+        return f"{self.database_name} (oid {self.database_oid}{system})"
+
+    def is_the(self, other: Home) -> bool:
+        """Return True unless name, oid or system identifier differ."""
+        unread = None in (self.system_identifier, other.system_identifier)
+        return (self.database_name, self.database_oid) == (other.database_name, other.database_oid) and (
+            unread or self.system_identifier == other.system_identifier
+        )
+
+
 @dataclass(frozen=True)
 class Statistics:
-    """What one partition, or partition-to-be, holds at a stage."""
+    """The contents of one partition, or planned partition, at a stage."""
 
     partition: str
     rows: int
@@ -41,56 +84,120 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Write and read the records of one run; ``section`` is who writes, ``origin`` what leads to the writer's log."""
+    """Write and read the records of one run; ``section`` is the writer, ``origin`` identifies its task log."""
 
     database: Database
     run_id: str
     section: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
 
-    def open(self, table: TableName, mode: str, spec: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-        """Create the ledger where there is none and record the run."""
+    def open(
+        self,
+        table: TableName,
+        mode: str,
+        spec: Mapping[str, Any],
+        params: Mapping[str, Any],
+        *,
+        ended: Collection[str] = (),
+    ) -> None:
+        """Create the ledger if there is none, and record the run, one session at a time.
+
+        Raises WrongDatabase in a copy of the ledger's database. For a migration, RunStands if another one of the table
+        stands or is under way; one that was only opened is superseded if ``ended`` has its run id.
+        """
         with self.database.transaction() as session:
             session.rows("ledger/lock_ledger")
             session.run("ledger/create_ledger")
+            metrics.create_views(session)
+            self._settle(session)
+            if mode != MAINTENANCE:
+                self._supersede(session, table, ended)
+                self.require_alone(session, table)
             values = {"run_id": self.run_id, "table_schema": table.schema, "table_name": table.name, "mode": mode}
             session.run("ledger/open_run", values | {"spec": Jsonb(dict(spec)), "params": Jsonb(dict(params))})
+            self.add_note(f"Partition Playbook {__version__} opened the run", session=session)
+
+    def _settle(self, session: Session) -> None:
+        """Record the database as the home of the ledger, or compare it with the recorded one."""
+        here = _find_database(session)
+        values = {"database_name": here.database_name, "database_oid": here.database_oid}
+        session.write_ledger("ledger/record_home", values | {"system_identifier": here.system_identifier})
+        _require_same(session, here)
+
+    def _supersede(self, session: Session, table: TableName, ended: Collection[str]) -> None:
+        for row in self._other_runs(session, table):
+            if row["phase"] == Phase.OPENED and row["run_id"] in ended:
+                session.write_ledger("ledger/close_run", {"run_id": row["run_id"], "verdict": SUPERSEDED})
+                note = f"superseded by run {self.run_id}: its tasks had ended and nothing was built"
+                replace(self, run_id=row["run_id"]).add_note(note, session=session)
+
+    def require_alone(self, session: Session, table: TableName) -> None:
+        """Raise RunStands if another migration of the table stands or is under way."""
+        for row in self._other_runs(session, table):
+            since = f"{row['started_at']:%Y-%m-%d %H:%M %Z}".strip()
+            raise RunStands(str(table), row["run_id"], row["phase"], since, WAYS_ON[Phase(row["phase"])])
+
+    def _other_runs(self, session: Session, table: TableName) -> list[Row]:
+        values = {"run_id": self.run_id, "table_schema": table.schema, "table_name": table.name}
+        return session.rows("ledger/list_other_runs", values)
+
+    def opened_runs(self, table: TableName) -> list[str]:
+        """Return the ids of the other migrations of the table that were opened, built nothing and did not end."""
+        with self.database.session() as session:
+            try:
+                return [row["run_id"] for row in self._other_runs(session, table) if row["phase"] == Phase.OPENED]
+            except LedgerMissing:
+                return []
+
+    def require_home(self) -> None:
+        """Raise WrongDatabase if the ledger belongs to another database; one of an earlier version is not known to."""
+        with self.database.session() as session:
+            try:
+                _require_same(session, _find_database(session))
+            except LedgerMissing:  # a ledger of an earlier version has no home until its next run
+                return
 
     def run(self) -> Row:
-        """Return the run's own record; PreconditionFailed where it was never opened."""
+        """Return the record of the run; PreconditionFailed if it was never opened."""
         with self.database.session() as session:
-            found = session.rows("ledger/find_run", {"run_id": self.run_id})
-        if not found:
+            found = read_run(session, self.run_id)
+        if found is None:
             raise PreconditionFailed(
-                "the ledger does not know this run", where=self.run_id, remedy="Run preflight first"
+                "the ledger has no such run",
+                where=self.run_id,
+                remedy="Clear the task preflight.open_run of this DAG run, then clear this task",
             )
-        return found[0]
+        return found
 
     def sink(self, session: Session, executed: Sequence[Executed]) -> None:
-        """Write a journal as events, in the transaction that did what it tells."""
+        """Write a journal as events, in the transaction of its statements."""
         for each in executed:
             self._event(session, "statement", each.purpose, each.text[:8000], each.rows, each.duration_ms, {})
 
-    def note(self, session: Session, message: str, **detail: Any) -> None:
-        """Record something worth telling an auditor."""
-        self._event(session, "note", message, None, None, None, detail)
+    def add_note(self, message: str, *, session: Session | None = None, **detail: Any) -> None:
+        """Record a note for the audit, in the open transaction of ``session`` or in one of its own."""
+        with self._writing(session) as writer:
+            self._event(writer, "note", message, None, None, None, detail)
 
-    def tell(self, message: str, **detail: Any) -> None:
-        """Record a note in a transaction of its own."""
-        with self.database.session() as session:
-            self.note(session, message, **detail)
+    def record_answer(self, answer: Answer) -> None:
+        """Record the answer to a question."""
+        self.add_note(ANSWERED, **answer.note)
 
-    def announce(self, subject: str, text: str) -> bool:
-        """Record that something is told to people; False where this run has told the very same before."""
+    def announce_once(self, subject: str, text: str) -> bool:
+        """Record a message to people; return False if this run has sent the same message before."""
         detail = Jsonb({"text": text, "origin": dict(self.origin)})
         values = {"run_id": self.run_id, "section": self.section, "subject": subject, "text": text, "detail": detail}
         with self.database.transaction() as session:
             session.rows("ledger/lock_ledger")
             return bool(session.rows("ledger/announce", values))
 
-    def sample_backlog(self, session: Session, waiting: int) -> None:
-        """Record how many changes wait to be reconciled."""
-        self._event(session, "backlog", "changes wait", None, waiting, None, {})
+    def sample_backlog(self, session: Session, waiting: int, **detail: Any) -> None:
+        """Record the number of waiting changes."""
+        self._event(session, "backlog", "changes wait", None, waiting, None, detail)
+
+    def sample(self, session: Session, kind: str, message: str, rows: int, **detail: Any) -> None:
+        """Record one sample of a series, as an event of its own kind."""
+        self._event(session, kind, message, None, rows, None, detail)
 
     def _event(
         self,
@@ -103,15 +210,26 @@ class Ledger:
         detail: Mapping[str, Any],
     ) -> None:
         values = {"kind": kind, "message": message, "statement": statement, "rows": rows, "duration_ms": duration_ms}
-        told = {**detail, "origin": self.origin} if self.origin else dict(detail)
-        self._write(session, "ledger/add_event", values | {"section": self.section, "detail": Jsonb(told)})
+        self._write(session, "ledger/add_event", values | {"section": self.section, "detail": self._stamped(detail)})
+
+    def _stamped(self, detail: Mapping[str, Any]) -> Jsonb:
+        return Jsonb({**detail, "origin": {**self.origin, "version": __version__}})
 
     def _write(self, session: Session, name: str, values: Mapping[str, Any]) -> None:
-        session.note(name, {"run_id": self.run_id, **values})
+        session.write_ledger(name, {"run_id": self.run_id, **values})
+
+    @contextmanager
+    def _writing(self, session: Session | None) -> Iterator[Session]:
+        if session is not None:
+            yield session
+            return
+        with self.database.session() as own:
+            yield own
 
     def set_phase(self, session: Session, phase: Phase) -> None:
-        """Record how far the migration has come, in the transaction that got it there."""
-        self._write(session, "ledger/set_phase", {"phase": phase.value})
+        """Record the phase of the migration, in the transaction of its last step."""
+        values = {"phase": phase.value, "section": self.section, "detail": self._stamped({})}
+        self._write(session, "ledger/set_phase", values)
 
     def set_plan_hash(self, plan_hash: str) -> None:
         """Record the hash of the plan."""
@@ -122,8 +240,20 @@ class Ledger:
         """Record the end of the run."""
         with self.database.session() as session:
             self._write(session, "ledger/close_run", {"verdict": verdict})
+            self.add_note(f"Partition Playbook {__version__} closed the run: {verdict}", session=session)
 
-    def record(self, checks: Iterable[Check]) -> Verdict:
+    def reopen(self) -> None:
+        """Take the verdict from the run, if there is one: it begins again, and may fail before it opens."""
+        with self.database.session() as session:
+            self._write(session, "ledger/reopen_run", {})
+
+    def verdict_of_run(self) -> str | None:
+        """Return the verdict of the run; None without one, or without the run."""
+        with self.database.session() as session:
+            found = read_run(session, self.run_id)
+        return found["verdict"] if found else None
+
+    def record_checks(self, checks: Iterable[Check]) -> Verdict:
         """Record checks of this section and return their verdict."""
         verdict = Verdict.of(self.section, checks)
         with self.database.transaction() as session:
@@ -137,8 +267,7 @@ class Ledger:
     def checks(self) -> dict[str, list[Check]]:
         """Return the last outcome of every check, by section."""
         with self.database.session() as session:
-            rows = session.rows("ledger/list_checks", {"run_id": self.run_id})
-        return by_section(rows)
+            return read_checks(session, self.run_id)
 
     def verdict(self, section: str) -> Verdict:
         """Return the verdict of a section; one without checks is a no-go."""
@@ -168,23 +297,36 @@ class Ledger:
             if row["stage"] == stage
         }
 
-    def measure(self, stage: str, name: str, value: float | None, unit: str, **detail: Any) -> None:
-        """Record a measurement."""
-        with self.database.session() as session:
-            self.measure_with(session, stage, name, value, unit, **detail)
-
-    def measure_with(
-        self, session: Session, stage: str, name: str, value: float | None, unit: str, **detail: Any
+    def record_measurement(
+        self, stage: str, name: str, value: float | None, unit: str, *, session: Session | None = None, **detail: Any
     ) -> None:
-        """Record a measurement in the transaction that is measured."""
+        """Record a measurement, in the open transaction of ``session`` or in one of its own."""
         values = {"stage": stage, "name": name, "value": value, "unit": unit, "detail": Jsonb(detail)}
-        self._write(session, "ledger/set_measurement", values)
+        with self._writing(session) as writer:
+            self._write(writer, "ledger/set_measurement", values)
 
     def measurements(self, stage: str) -> dict[str, Row]:
         """Return the measurements of a stage, by name: value, unit, detail, taken_at."""
         with self.database.session() as session:
-            rows = session.rows("ledger/list_measurements", {"run_id": self.run_id})
+            rows = read_measurements(session, self.run_id)
         return {row["name"]: row for row in rows if row["stage"] == stage}
+
+    def plan_load(self, session: Session, partition: TableName, bounds: Bounds, expected_rows: int) -> None:
+        """Record a planned load, in the transaction of its new partition."""
+        values = {"partition_name": partition.name, "lower_bound": bounds.lower, "upper_bound": bounds.upper}
+        self._write(session, "ledger/plan_load", values | {"expected_rows": expected_rows})
+
+    def start_load(self, session: Session, partition: str) -> None:
+        """Record the start of a load."""
+        self._write(session, "ledger/start_load", {"partition_name": partition})
+
+    def end_load(self, session: Session, partition: str, rows: int, size: int) -> None:
+        """Record the end of a load with its rows and its size in bytes, in the loading transaction."""
+        self._write(session, "ledger/end_load", {"partition_name": partition, "rows": rows, "bytes": size})
+
+    def mark_attached(self, session: Session) -> None:
+        """Record all loaded partitions as attached, in the attaching transaction."""
+        self._write(session, "ledger/mark_attached", {})
 
     def loads(self) -> list[Row]:
         """Return the run's loads in the order of their bounds."""
@@ -197,17 +339,52 @@ class Ledger:
             return session.rows("ledger/list_events", {"run_id": self.run_id})
 
     def standing_run(self, table: TableName) -> Row | None:
-        """Return the run whose shadow, capture or retired table still stands beside the table."""
+        """Return the run with a shadow, capture or retired table still in place; None without one."""
         with self.database.session() as session:
             values = {"table_schema": table.schema, "table_name": table.name}
             found = session.rows("ledger/find_standing_run", values)
         return found[0] if found else None
 
 
-def by_section(rows: Iterable[Row]) -> dict[str, list[Check]]:
-    """Return checks as the ledger has them, by section."""
+def _find_database(session: Session) -> Home:
+    row = session.row("catalog/find_database")
+    system = session.value("catalog/find_system_identifier") if row["sees_system"] else None
+    return Home(row["database_name"], row["database_oid"], system)
+
+
+def _require_same(session: Session, here: Home) -> None:
+    for row in session.rows("ledger/find_home"):
+        home = Home(**row)
+        if not home.is_the(here):
+            raise WrongDatabase(
+                f"this ledger belongs to the database {home}, and is read in the database {here}",
+                where=f"schema {LEDGER_SCHEMA}",
+                remedy=f"To work in {home.database_name}, correct the Airflow connection. If this database was renamed "
+                f"or copied, and works on its own from now on, execute in it: DELETE FROM {LEDGER_SCHEMA}.home. The "
+                "next run records it anew",
+            )
+
+
+def read_run(session: Session, run_id: str) -> Row | None:
+    """Return a run's record; None if the ledger has none."""
+    found = session.rows("ledger/find_run", {"run_id": run_id})
+    return found[0] if found else None
+
+
+def read_versions(session: Session, run_id: str) -> list[str]:
+    """Return the versions of the first and the last event of a run; none for a run before 0.2.0."""
+    return [row["version"] for row in session.rows("ledger/list_versions", {"run_id": run_id})]
+
+
+def read_measurements(session: Session, run_id: str) -> list[Row]:
+    """Return the measurements of a run: stage, name, value, unit, detail, taken_at."""
+    return session.rows("ledger/list_measurements", {"run_id": run_id})
+
+
+def read_checks(session: Session, run_id: str) -> dict[str, list[Check]]:
+    """Return the last outcome of every check of a run, by section; names of earlier versions stay as stored."""
     found: dict[str, list[Check]] = {}
-    for row in rows:
+    for row in session.rows("ledger/list_checks", {"run_id": run_id}):
         each = Check(
             name=row["name"],
             outcome=Outcome(row["outcome"]),
@@ -219,3 +396,14 @@ def by_section(rows: Iterable[Row]) -> dict[str, list[Check]]:
         )
         found.setdefault(row["section"], []).append(each)
     return found
+
+
+def read_check_times(session: Session, run_id: str) -> dict[str, datetime]:
+    """Return the time of the last check of each section."""
+    return {row["section"]: row["checked_at"] for row in session.rows("ledger/list_check_times", {"run_id": run_id})}
+
+
+def read_answers(session: Session, run_id: str) -> list[Answer]:
+    """Return the answers of people in a run, in order."""
+    rows = session.rows("ledger/list_answers", {"run_id": run_id, "message": ANSWERED})
+    return [Answer.from_note(row) for row in rows]

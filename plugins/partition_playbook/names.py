@@ -1,4 +1,4 @@
-"""Names of tables and of everything that is made beside them; the 63 bytes are counted here and nowhere else."""
+"""Names of tables and of the objects beside them; only this module counts PostgreSQL's 63 bytes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from psycopg import sql
 
 MAX_BYTES = 63
+SHADOW_SUFFIX, RETIRED_SUFFIX = "_new", "_old"
 LEDGER_SCHEMA = "partition_playbook"
 CAPTURE_PREFIX = "partition_playbook_"
 
 
 def clip(name: str, suffix: str = "") -> str:
-    """Return ``name + suffix`` within 63 bytes; what is cut is replaced by a digest, so long names stay distinct."""
+    """Return ``name + suffix`` within 63 bytes; a digest replaces the end of a longer name, so names stay distinct."""
     whole = (name + suffix).encode()
     if len(whole) <= MAX_BYTES:
         return name + suffix
@@ -31,46 +32,61 @@ class TableName:
 
     @classmethod
     def parse(cls, text: str) -> TableName:
-        """Read ``table`` or ``schema.table``; the schema is ``public`` where none is given."""
+        """Read ``table`` or ``schema.table``; the default schema is ``public``."""
         schema, _, name = text.rpartition(".")
         return cls(schema or "public", name)
 
     def sibling(self, suffix: str) -> TableName:
-        """Return the table of the same schema whose name has ``suffix`` appended."""
+        """Return the name with ``suffix`` appended, in the same schema."""
         return TableName(self.schema, clip(self.name, suffix))
 
     @property
     def shadow(self) -> TableName:
-        """Return the partitioned table that is built beside the source."""
-        return self.sibling("_new")
+        """Return the partitioned table built beside the source."""
+        return self.sibling(SHADOW_SUFFIX)
 
     @property
     def retired(self) -> TableName:
         """Return the source's name after cutover."""
-        return self.sibling("_old")
+        return self.sibling(RETIRED_SUFFIX)
 
     @property
     def default(self) -> TableName:
         """Return the default partition."""
         return self.sibling("_default")
 
+    @property
+    def doubled(self) -> TableName:
+        """Return the table of the rows that the original's keys do not allow in it."""
+        return self.sibling("_doubled")
+
+    @property
+    def retention_proof(self) -> TableName:
+        """Return the partition that a rehearsal makes for retention to retire."""
+        return self.sibling("_retention_proof")
+
     def partition(self, suffix: str) -> TableName:
-        """Return the partition of the interval named ``suffix``."""
+        """Return the partition of one interval; ``suffix`` comes from ``Interval.suffix``."""
         return self.sibling(f"_{suffix}")
 
     @property
     def change_log(self) -> TableName:
-        """Return the table that the capture writes keys to."""
+        """Return the table of captured keys."""
         return TableName(LEDGER_SCHEMA, clip(f"{self.schema}_{self.name}", "_changes"))
 
     @property
     def capture_function(self) -> TableName:
-        """Return the trigger function that writes to the change log."""
+        """Return the trigger function of the capture."""
         return TableName(LEDGER_SCHEMA, clip(f"{self.schema}_{self.name}", "_capture"))
 
     @property
+    def guard_function(self) -> TableName:
+        """Return the trigger function that refuses writes to the standby."""
+        return TableName(LEDGER_SCHEMA, clip(f"{self.schema}_{self.name}", "_guard"))
+
+    @property
     def capture_loss(self) -> TableName:
-        """Return the sequence that is called when the capture gives up."""
+        """Return the sequence to mark a full change log with: nextval() survives a rollback."""
         return TableName(LEDGER_SCHEMA, clip(f"{self.schema}_{self.name}", "_loss"))
 
     @property
@@ -80,13 +96,13 @@ class TableName:
 
     @property
     def search_path(self) -> str:
-        """Return where SQL of the application finds its names: nothing in its schema comes before PostgreSQL's own."""
+        """Return the search_path for SQL of the application; pg_catalog is first, so nothing shadows a built-in."""
         names = (sql.Identifier(each) for each in ("pg_catalog", self.schema, "pg_temp"))
         return sql.SQL(", ").join(names).as_string(None)
 
     @property
     def quoted(self) -> str:
-        """Return the identifier as the text that PostgreSQL reads a name from."""
+        """Return the quoted, schema-qualified name as text, for a bind parameter."""
         return self.identifier.as_string(None)
 
     def __str__(self) -> str:

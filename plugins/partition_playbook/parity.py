@@ -1,7 +1,7 @@
-"""Parity: everything that an application could notice of a table, as facts; and what two tables' facts differ in.
+"""Parity facts: all properties of a table that an application can notice, and the differences of two tables.
 
-The facts are those of the partitioned table: where it can't be the same, the monolith's are translated, and it is said
-why.
+Facts are those of the partitioned table. A fact of the monolith that cannot be the same there is translated, with a
+reason.
 """
 
 from __future__ import annotations
@@ -10,30 +10,32 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from partition_playbook.catalog import Column, Table
+from partition_playbook.catalog import Column, Index, Table, Trigger, known_options
 from partition_playbook.database import Session
 from partition_playbook.names import clip
 
 Facts = dict[str, str]
-# What hangs on the live table only; the table that stands by gets it with the name.
+# Facts of the live table only; the standby gets them at the swap.
 LIVE_ONLY = ("foreign key", "publication", "sequence", "firing of trigger", "dependent")
 KEYS = "pu"
+# Later facts of a sequence: left out while they have these values, as in the ledgers of earlier versions.
+USUAL_OF_SEQUENCES = {"owner_lacks": [], "persistence": "p"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that two tables do not share: what it is, and how each of the two has it."""
+    """One fact with different values in two tables."""
 
     what: str
     expected: str
     actual: str
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.expected or 'absent'} / {self.actual or 'absent'}"
+        return f"{self.what}: expected {self.expected or 'absent'}, found {self.actual or 'absent'}"
 
 
 def compare(expected: Mapping[str, str], actual: Mapping[str, str], *, live: bool) -> list[Difference]:
-    """Compare two tables' facts; empty where one can stand in for the other. A table that stands by has fewer."""
+    """Return the differences of two tables' facts; if not ``live``, without the facts of the live table only."""
     return [
         Difference(what, expected.get(what, ""), actual.get(what, ""))
         for what in sorted(expected.keys() | actual.keys())
@@ -41,30 +43,30 @@ def compare(expected: Mapping[str, str], actual: Mapping[str, str], *, live: boo
     ]
 
 
-def facts(session: Session, table: Table, by: str, names: Mapping[str, str] | None = None) -> Facts:
-    """Return what can be noticed of a table that is or will be partitioned by ``by``.
+def read_facts(session: Session, table: Table, by: str, names: Mapping[str, str] | None = None) -> Facts:
+    """Return the facts of a table partitioned by ``by``, now or later.
 
-    ``names`` leads from the names that a table's indexes and the like have while it stands by to those it will have.
+    ``names`` maps the standby's names of indexes, constraints and statistics to their names after the swap.
     """
     given, table = names or {}, table.partitioned_by(by)
-    return dict([*own_facts(table, given), *_sequences(session, table), *_storage(session, table)])
+    return dict([*own_facts(table, given), *sequence_facts(session, table), *_storage(session, table)])
 
 
 def own_facts(table: Table, names: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
-    """Return what can be noticed of a relation by itself, without how it is stored and what reads it."""
+    """Return the facts of a relation by itself, without storage, sequences and dependents."""
     given = names or {}
     columns = ((f"column {column.name}", f"{at} {_column(column)}") for at, column in enumerate(table.columns))
     return [*_table(table), *columns, *_constraints(table, given), *_indexes(table, given), *_others(table, given)]
 
 
 def names_once_live(live: Table, suffix: str) -> dict[str, str]:
-    """Return how the names of what stands by lead to the live table's, which they get at the swap."""
+    """Map the standby's names of indexes, constraints and statistics to the live table's."""
     names = {index.name for index in live.indexes} | {each.name for each in live.extended_statistics}
     return {clip(name, suffix): name for name in names | {each.name for each in live.constraints if each.kind in KEYS}}
 
 
 def translations(table: Table, by: str) -> list[str]:
-    """Say what is not the same on the partitioned table, and why."""
+    """Return the translations: each fact that cannot be the same on the partitioned table, with the reason."""
     return list(_translations(table, by))
 
 
@@ -96,12 +98,12 @@ def _constraints(table: Table, names: Mapping[str, str]) -> Iterator[tuple[str, 
 def _indexes(table: Table, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for each in table.indexes:
         content = (each.unique, each.valid, each.identity, each.options, each.tablespace, each.statistics, each.comment)
-        yield f"index {names.get(each.name, each.name)}", f"{each.tail} {content}"
+        yield f"index {names.get(each.name, each.name)}", f"{each.tail} {content}{_extensions(each)}"
 
 
 def _others(table: Table, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for trigger in table.user_triggers:
-        yield f"trigger {trigger.name}", f"{trigger.head}{trigger.tail} {trigger.comment}"
+        yield f"trigger {trigger.name}", f"{trigger.head}{trigger.tail} {trigger.comment}{_extensions(trigger)}"
         yield f"firing of trigger {trigger.name}", trigger.enabled
     for published in table.publications:
         yield f"publication {published.name}", f"columns {published.columns} filter {published.filter}"
@@ -109,9 +111,25 @@ def _others(table: Table, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
         yield f"statistics {names.get(each.name, each.name)}", f"{each.tail} {each.owner} {each.target} {each.comment}"
 
 
-def _sequences(session: Session, table: Table) -> Iterator[tuple[str, str]]:
+def _extensions(each: Index | Trigger) -> str:
+    """Name the extensions of DEPENDS ON EXTENSION; empty without any, as in the facts of earlier versions."""
+    return f" depends on {', '.join(each.extensions)}" if each.extensions else ""
+
+
+def sequence_facts(
+    session: Session, table: Table, names: Mapping[str, str] | None = None, *, owned: bool = True
+) -> Iterator[tuple[str, str]]:
+    """Yield the facts of the sequences of a table's columns; if not ``owned``, of its identity columns only."""
     for row in session.rows("catalog/list_sequences", {"schema": table.schema, "name": table.name}):
-        yield f"sequence of {row['column_name']}", " ".join(f"{key}={row[key]}" for key in row if key != "column_name")
+        if not owned and not row["identity"]:
+            continue
+
+        content = row | {"name": (names or {}).get(row["name"], row["name"])}
+        column = content.pop("column_name")
+        for fact, usual in USUAL_OF_SEQUENCES.items():
+            if content[fact] == usual:
+                del content[fact]
+        yield f"sequence of {column}", " ".join(f"{key}={value}" for key, value in content.items())
 
 
 def _storage(session: Session, table: Table) -> Iterator[tuple[str, str]]:
@@ -122,25 +140,30 @@ def _storage(session: Session, table: Table) -> Iterator[tuple[str, str]]:
     yield "storage", " and ".join(sorted(map(_stored, found)))
 
 
+def loaded_storage(content: Mapping[str, Any]) -> str:
+    """Return the storage of a table or partition as text, without the replica identity: an index may have to exist."""
+    return _stored(dict(content) | {"replica_identity": ""})
+
+
 def _stored(content: Mapping[str, Any]) -> str:
     kinds = ("access_method", "tablespace", "owner", "replica_identity")
-    settings = {kind: sorted(content[kind]) for kind in ("options", "toast_options")}
+    settings = {kind: sorted(known_options(content[kind])) for kind in ("options", "toast_options")}
     return f"{settings} {[content[kind] for kind in kinds]}"
 
 
 def _translations(table: Table, by: str) -> Iterator[str]:
     for index in table.indexes:
         if index.unique and by not in index.columns:
-            yield f"{index.name} gains {by}, and ON CONFLICT must name it: it is enforced within each partition"
+            yield f"{index.name} gains {by}, as PostgreSQL enforces it per partition; ON CONFLICT must name {by} too"
         if index.clustered:
-            yield f"the mark CLUSTER on {index.name} is left out"
+            yield f"{index.name} loses its CLUSTER mark: a partitioned index can have none"
     if table.options or table.toast_options:
-        yield "storage parameters are on each partition: the partitioned table has no storage"
+        yield "storage parameters move to each partition: the partitioned table has no storage"
     if table.replica_identity != "d":
-        yield "the replica identity is on each partition: they do not inherit it"
+        yield "the replica identity is set on each partition: partitions do not inherit it"
     for published in table.publications:
         if not published.via_root:
-            yield f"publication {published.name} gets publish_via_partition_root: subscribers know no partitions"
+            yield f"publication {published.name} gets publish_via_partition_root: subscribers have no partitions"
 
 
 def _text(content: Any) -> str:

@@ -1,11 +1,12 @@
-"""The table spec and a run's params: what may be asked for, checked before anything is touched."""
+"""The table spec and the params of a run: the models, their validation, and the files of ``include/tables``."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -17,65 +18,93 @@ from pydantic import (
     ByteSize,
     ConfigDict,
     Field,
+    JsonValue,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from partition_playbook import figures
+from partition_playbook.choices import Choice
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.intervals import Interval
 from partition_playbook.names import MAX_BYTES, TableName
+from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, RUN_AFTER_NEXT_DAYS
 
 TABLES_VARIABLE = "PARTITION_PLAYBOOK_TABLES"
 DEFAULT_TABLES = Path(__file__).resolve().parents[2] / "include" / "tables"
 MAX_SPEC_BYTES = 65_536
-# The name alone may be that of an Airflow connection: s3://aws_default@bucket.
+# A user name alone is allowed: it can be an Airflow connection, as in s3://aws_default@bucket.
 _SECRET = re.compile(r"//[^/?#@]*:[^/?#]*@")
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Mode(StrEnum):
-    """What a run may do."""
+class Mode(Choice):
+    """The kind of run."""
 
-    PLAN = "plan"
-    REHEARSE = "rehearse"
-    MIGRATE = "migrate"
-
-
-class Arrival(StrEnum):
-    """The order in which synthetic rows reach the heap."""
-
-    RANDOM = "random"
-    TIME = "time"
+    PLAN = "plan", "Print every statement with its lock. Nothing changes."
+    REHEARSE = "rehearse", "The staging run: migrate, roll back, and migrate again, with synthetic rows if wanted."
+    MIGRATE = (
+        "migrate",
+        "Production: no rows are generated, nothing is dropped, a person approves the cutover and signs off the end.",
+    )
 
 
-class Backup(StrEnum):
-    """Who makes the backup."""
+class Arrival(Choice):
+    """The order of the synthetic rows in the heap."""
 
-    DUMP = "dump"
-    EXTERNAL = "external"
-    SKIP = "skip"
-
-
-class Leave(StrEnum):
-    """How a successful rehearsal ends."""
-
-    PARTITIONED = "partitioned"
-    ORIGINAL = "original"
+    RANDOM = "random", "In random order. Reads by time gain most, because the loads sort the rows."
+    TIME = "time", "In time order, like real telemetry. Reads by time are fast before the migration already."
 
 
-class Approvals(StrEnum):
-    """Whether a person is asked at the cutover, at a no-go that may be waived, and at the end."""
+class Backup(Choice):
+    """The source of the backup."""
 
-    REQUIRED = "required"
-    AUTO = "auto"
+    DUMP = "dump", "The run calls pg_dump and checks the dump by restoring it."
+    EXTERNAL = "external", "You took a backup in the last 24 hours; `external_backup_at` has its time."
+    SKIP = "skip", "No backup; only for rehearsals."
 
 
-class DefaultPartition(StrEnum):
-    """Whether rows outside every bound are kept or refused."""
+class Leave(Choice):
+    """The live table after a successful rehearsal."""
 
-    KEEP = "keep"
-    NONE = "none"
+    PARTITIONED = "partitioned", "The partitioned table: after the timed rollback the run swaps forward again."
+    ORIGINAL = "original", "The original table: the rollback is final, and the shadow is dropped."
+
+
+class Approvals(Choice):
+    """The questions to a person: at the cutover, at a no-go open to a waiver, and at the end."""
+
+    REQUIRED = "required", "The run waits for a person. No answer in time means no."
+    AUTO = "auto", "Nobody is asked, nothing is waived, and a no-go rolls back. Refused in mode `migrate`."
+
+
+class Acceptance(Choice):
+    """The risks that a person accepts by name: these checks then warn instead of stopping the run."""
+
+    BEFORE_TRIGGERS = (
+        "before_triggers",
+        "A BEFORE row trigger could not be tried, and you tested it on a partitioned copy of the table.",
+    )
+    TABLE_NAMES = (
+        "row_triggers_by_table_name",
+        "A row trigger may see the name of a partition instead of the table's.",
+    )
+    UPSERTS = (
+        "upserts",
+        "Repeated writes stay single without the old key. An `ON CONFLICT` that would fail still stops.",
+    )
+
+
+class DefaultPartition(Choice):
+    """The treatment of rows outside every bound."""
+
+    KEEP = (
+        "keep",
+        "A default partition stores them, and maintenance moves them later. PostgreSQL then cannot detach a partition "
+        "concurrently.",
+    )
+    NONE = "none", "PostgreSQL refuses them. Partitions detach concurrently, and ordered reads need no merge."
 
 
 class _Value(BaseModel):
@@ -84,7 +113,8 @@ class _Value(BaseModel):
 
 def _fits(name: str) -> str:
     if not name or len(name.encode()) > MAX_BYTES:
-        raise ValueError(f"a name has 1 to {MAX_BYTES} bytes, {name!r} has {len(name.encode())}")
+        length, most = figures.count(len(name.encode()), "byte"), figures.count(MAX_BYTES, "byte")
+        raise ValueError(f"the name {name!r} has {length}; PostgreSQL takes 1 to {most}")
     return name
 
 
@@ -98,13 +128,13 @@ def _known_zone(name: str) -> str:
 
 def _distinct_names(named: tuple[Named, ...]) -> tuple[Named, ...]:
     if len({each.name for each in named}) < len(named):
-        raise ValueError("two have the same name")
+        raise ValueError("two entries have the same name; rename one")
     return named
 
 
 def _without_secret(address: str) -> str:
     if _SECRET.search(address):
-        raise ValueError("an address holds no password: the spec is stored in the ledger, where others read it")
+        raise ValueError("a URL here must not contain a password, because the ledger stores the spec; remove it")
     return address
 
 
@@ -112,142 +142,422 @@ Address = Annotated[str, AfterValidator(_without_secret)]
 
 
 class Query(_Value):
-    """A read that the migration must make faster, and the range of time that it covers.
+    """A read of the application, timed before and after the migration, with its range of time.
 
-    ``{table}``, ``{partition_by}``, ``{interval_start}`` and ``{interval_end}`` stand in the SQL for the table, its
-    partition column and the bounds of one whole past interval. ``since`` and ``until`` are SQL expressions; an absent
-    one is open.
+    In `sql`, `since` and `until`, `{table}` and `{partition_by}` stand for the table and its partition column.
+    `{interval_start}` and `{interval_end}` stand for the bounds of one whole past interval. Write other braces twice.
     """
 
-    name: str
-    sql: str
-    since: str | None = None
-    until: str | None = None
-    criterion: bool = True
+    name: str = Field(description="A unique name. The checks `pruned_<name>` and `speedup_<name>` carry it.")
+    sql: str = Field(
+        description="One SELECT. It runs read-only, up to 9 times after 2 warm-ups, with `EXPLAIN ANALYZE`; the median "
+        "counts."
+    )
+    since: str | None = Field(
+        default=None,
+        description="SQL expression for the start of the range, inclusive, as in the WHERE clause of `sql`. Without "
+        "one the range is open. Partitions outside the range must not be read.",
+    )
+    until: str | None = Field(
+        default=None,
+        description="SQL expression for the end of the range, exclusive. Without one the range is open, and partitions "
+        "ahead are read too; they are empty.",
+    )
+    criterion: bool = Field(
+        default=True,
+        description="`true`: missing the param `min_speedup` beyond the spread of the runs is a no-go. `false`: the "
+        "speedup is only reported. Either way the query must not become slower.",
+    )
 
 
 class Probe(_Value):
-    """A statement of the application: its result must not change and it must answer in time."""
+    """A SELECT of the application, run on both tables in one snapshot after the cutover and after a rollback.
 
-    name: str
-    sql: str
-    max_seconds: float = Field(2.0, gt=0, le=3600)
+    Preflight runs it on the table first, under several plans, so that a wrong probe stops the run before it begins.
+    """
+
+    name: str = Field(description="A unique name. The checks `probe_<name>` and `response_time_<name>` carry it.")
+    sql: str = Field(
+        description="One SELECT with `{table}` for the table; write other braces twice. Both tables must return the "
+        "same rows, at most 20,000. With LIMIT, use an ORDER BY without ties."
+    )
+    max_seconds: float = Field(
+        default=2,
+        gt=0,
+        le=3600,
+        description="Time limit on the live table, in seconds. Take the longest time that the application can wait.",
+    )
 
 
 class HttpProbe(_Value):
-    """A GET request to the application."""
+    """A GET request to the application, sent in preflight, after the cutover and after a rollback.
 
-    name: str
-    path: str
-    max_seconds: float = Field(2.0, gt=0, le=3600)
-    expect_status: int = 200
+    A late or failed one is sent up to three times.
+    """
+
+    name: str = Field(description="A unique name. The checks `http_<name>` and `response_time_http_<name>` carry it.")
+    path: str = Field(
+        description="Path and query, appended to `base_url`. Reports omit the query, which may be secret."
+    )
+    max_seconds: float = Field(default=2, gt=0, le=3600, description="Time limit for the whole answer, in seconds.")
+    expect_status: int = Field(
+        default=200,
+        description="The expected HTTP status. JSON with a top-level key `error` fails even with this status.",
+    )
 
 
-Named = TypeVar("Named", Query, Probe, HttpProbe)
+def _is_json(value: JsonValue) -> JsonValue:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}; write another value") from error
+    return value
+
+
+class Procedure(_Value):
+    """A tRPC query of the application, sent by GET before the migration, before and after the cutover, after a watch.
+
+    Its answers are compared by their content. A content that changed before the cutover is no verdict: then only the
+    status and the shape of the answer count. The shape is its keys and their types.
+    """
+
+    name: str = Field(
+        description="A unique name. The checks `procedure_<name>` and `response_time_procedure_<name>` carry it."
+    )
+    path: str = Field(
+        description="Path, appended to `base_url`. Reports omit a query string in it, which may be secret."
+    )
+    input: Annotated[JsonValue, AfterValidator(_is_json)] = Field(
+        default=None,
+        description="Input of the query, as JSON; `null` sends none. It is sent as written: with superjson write "
+        '`{"json": ...}` yourself.',
+    )
+    varies: bool = Field(
+        default=False,
+        description="`true`: the content of the answer may differ, because rows arrive or it depends on the time. "
+        "Status and shape must stay equal.",
+    )
+    max_seconds: float = Field(
+        default=2, gt=0, le=600, description="Time limit in seconds for 19 of 20 calls. A call is stopped there."
+    )
+
+
+def _is_passed_on(name: str) -> str:
+    if name.upper().startswith("AIRFLOW"):
+        raise ValueError("a variable of Airflow is never passed on, because it may hold a secret; remove it")
+    return name
+
+
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_is_passed_on)]
+
+
+class Command(_Value):
+    """A program that tests the application, run on the worker in preflight and after the cutover.
+
+    It passes with exit code 0. One that fails in preflight stops the run. Mode `plan` runs none. No shell reads the
+    arguments.
+    """
+
+    name: str = Field(description="A unique name. The check `command_<name>` carries it.")
+    command: Annotated[tuple[Address, ...], Field(min_length=1)] = Field(
+        description='The program and its arguments, such as `[npm, test, --, --grep, "sensor.*reading"]`. No secret in '
+        "them: the ledger and the process list show them."
+    )
+    environment: tuple[Variable, ...] = Field(
+        default=(),
+        description="Names of the worker's environment variables to pass on, beside `PATH`. Names that begin with "
+        "`AIRFLOW` are refused. Their values of 6 characters or more are masked in the output.",
+    )
+    folder: Annotated[str, Field(pattern="^/")] | None = Field(
+        default=None, description="Absolute path of the working directory on the worker."
+    )
+    max_seconds: float = Field(
+        default=600,
+        gt=0,
+        le=7200,
+        description="Time limit in seconds. Then the program and all processes of its group are ended.",
+    )
+
+    @model_validator(mode="after")
+    def _names_a_program(self) -> Self:
+        if not self.command[0]:
+            raise ValueError("command begins with an empty text; begin it with the name of a program")
+        return self
+
+
+Named = TypeVar("Named", Query, Probe, HttpProbe, Procedure, Command)
 
 
 class Application(_Value):
-    """What proves that the application works."""
+    """The proof of a working application: its own reads in SQL and over HTTP, and its own tests."""
 
-    probes: Annotated[tuple[Probe, ...], AfterValidator(_distinct_names)] = ()
-    base_url: Address | None = None
-    http_probes: Annotated[tuple[HttpProbe, ...], AfterValidator(_distinct_names)] = ()
+    probes: Annotated[tuple[Probe, ...], AfterValidator(_distinct_names)] = Field(
+        default=(), description="SQL statements of the application. Without any, the check is skipped."
+    )
+    base_url: Address | None = Field(
+        default=None,
+        description="Start of the application's URLs, such as `https://staging.example.org/api`. No password in it: "
+        "the ledger stores the spec.",
+    )
+    http_probes: Annotated[tuple[HttpProbe, ...], AfterValidator(_distinct_names)] = Field(
+        default=(), description="Requests to the application; they need `base_url`. Without any, the check is skipped."
+    )
+    procedures: Annotated[tuple[Procedure, ...], AfterValidator(_distinct_names)] = Field(
+        default=(),
+        description="tRPC queries whose answers are compared; they need `base_url`. Without any, none is sent.",
+    )
+    commands: Annotated[tuple[Command, ...], AfterValidator(_distinct_names)] = Field(
+        default=(), description="Programs that test the application. Without any, none is run."
+    )
 
     @model_validator(mode="after")
     def _http_needs_a_base(self) -> Self:
-        if self.http_probes and not self.base_url:
-            raise ValueError("http_probes need base_url")
+        for key in ("http_probes", "procedures"):
+            if getattr(self, key) and not self.base_url:
+                raise ValueError(f"{key} need base_url; add the start of the application's URLs")
         return self
 
 
 class Synthetic(_Value):
-    """How data_preparation fills each column: SQL expressions; ``{moment}`` is the row's partition value.
+    """The rows that the section data_preparation generates; only for rehearsals.
 
-    Columns with a foreign key are filled from the first ``parents`` rows of the table they refer to.
+    A column with a foreign key needs no expression: its value comes from a row of the referenced table.
     """
 
-    values: dict[str, str] = {}
-    parents: Annotated[int, Field(ge=1)] = 50
-    months: Annotated[int, Field(ge=1, le=120)] = 12
+    values: dict[str, str] = Field(
+        default={},
+        description="Column name to SQL expression, evaluated for each row; `{moment}` is the row's partition value. "
+        "NOT NULL columns without a default or a foreign key need one.",
+    )
+    parents: int = Field(
+        default=50,
+        ge=1,
+        description="Number of rows of each referenced table to pick from, in the order of its key. Fewer make each "
+        "foreign key value more frequent.",
+    )
+    months: int = Field(
+        default=12,
+        ge=1,
+        le=120,
+        description="Months that the rows cover, up to the start of the run. The default is the playbook's one year.",
+    )
+
+
+def _is_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}; correct it") from error
+    return text
+
+
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_is_pattern)]
+ConnectionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,250}$")]
+
+
+class LogFile(_Value):
+    """A log file that each worker can read."""
+
+    path: str = Field(pattern="^/", description="Absolute path on the worker. For several workers use `loki`.")
+    pattern: Pattern = Field(
+        default=r"(?i)\b(error|fatal|panic|critical)\b",
+        description="Regular expression for a line that is a finding. The ledger keeps its first 300 characters.",
+    )
+    ignore: Pattern | None = Field(default=None, description="Regular expression for matching lines to leave out.")
+
+
+class Loki(_Value):
+    """Log lines in Grafana Loki."""
+
+    connection: ConnectionId = Field(description="Id of an Airflow connection of type http.")
+    query: str = Field(
+        min_length=1, description='LogQL for lines that are findings, such as `{job="backend"} |~ "(?i)error"`.'
+    )
+
+
+class Prometheus(_Value):
+    """Alerts in Prometheus."""
+
+    connection: ConnectionId = Field(description="Id of an Airflow connection of type http.")
+    alerts: str = Field(
+        default='severity="critical"', description="Selector of the alerts that are findings while they fire."
+    )
+
+
+class Watch(_Value):
+    """The time after the cutover in which a run looks for errors; its length is the param `watch_minutes`.
+
+    The database is always watched. A finding ends the watch and asks a person; it never rolls back by silence.
+    """
+
+    every: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(hours=1))] = Field(
+        default=timedelta(minutes=1), description="Time between two looks: seconds, or a duration such as `00:01:00`."
+    )
+    health: dict[str, Address] = Field(
+        default={},
+        description="Name to http or https URL. An answer of 400 or more, or none in 5 seconds, is a finding.",
+    )
+    logs: tuple[LogFile, ...] = Field(
+        default=(), description="Log files on the worker. Lines before the watch are left out."
+    )
+    loki: Loki | None = Field(default=None, description="Log lines in Loki.")
+    prometheus: Prometheus | None = Field(default=None, description="Firing alerts in Prometheus.")
+    max_deadlocks: int = Field(default=0, ge=0, description="Deadlocks in the database that are no finding.")
+    max_slowdown: float = Field(
+        default=2,
+        gt=1,
+        description="A warning names each statement in `pg_stat_statements` with a mean time over so many times the "
+        "earlier one.",
+    )
+
+
+class Grafana(_Value):
+    """The shipped dashboard in Grafana."""
+
+    connection: ConnectionId = Field(
+        description="Id of an Airflow connection of type http. Its extra has the token: "
+        '`{"Authorization": "Bearer …"}`.'
+    )
+    dashboard: str = Field(
+        default="partition-playbook", pattern=r"^[A-Za-z0-9_-]{1,40}$", description="The uid of the dashboard."
+    )
 
 
 class Monitoring(_Value):
-    """Endpoints that must answer before a migration: dashboards, alert rules."""
+    """Dashboards and alerts to have at hand during a migration."""
 
-    endpoints: dict[str, Address] = {}
+    prometheus: ConnectionId | None = Field(
+        default=None,
+        description="Id of an Airflow connection of type http to Prometheus. Preflight checks that the alerts of "
+        "`monitoring/alerts.yaml` are loaded, healthy and evaluated, and that an alert manager is active.",
+    )
+    grafana: Grafana | None = Field(
+        default=None, description="Preflight checks that the dashboard has every panel of `monitoring/dashboard.json`."
+    )
+
+    endpoints: dict[str, Address] = Field(
+        default={},
+        description="Name to http or https URL. Preflight requests each and waits 5 seconds. A failure is a no-go, but "
+        "a person may waive it.",
+    )
 
 
-class Retire(StrEnum):
-    """What becomes of a partition that is too old, after it was detached."""
+class Retire(Choice):
+    """The fate of an old partition after it is detached."""
 
-    DROP = "drop"
-    DETACH = "detach"
-    ARCHIVE = "archive"
+    DROP = "drop", "It stays a table of its own for the grace period, then it is dropped."
+    DETACH = "detach", "It stays a table of its own for ever, even if the spec changes later."
+    ARCHIVE = (
+        "archive",
+        "It is written to object storage, stays for the grace period, is compared with its archive, and is dropped.",
+    )
 
 
 class Hold(_Value):
-    """Days whose partitions are never retired, both ends included; an absent end is open."""
+    """A range of days, in the zone of the spec; a partition with any of them is never retired."""
 
-    since: date | None = None
-    until: date | None = None
-    reason: Annotated[str, Field(min_length=1)]
+    since: date | None = Field(
+        default=None, description="First day of the hold. Without one the hold has no beginning."
+    )
+    until: date | None = Field(
+        default=None, description="Last day of the hold, inclusive. Without one the hold has no end."
+    )
+    reason: str = Field(
+        min_length=1, description="Reason for an auditor, such as a case number. The check `hold` shows it."
+    )
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
         if self.since and self.until and self.until < self.since:
-            raise ValueError("until lies before since")
+            raise ValueError("until lies before since; swap them")
         return self
 
     def covers(self, lower: pendulum.DateTime, upper: pendulum.DateTime) -> bool:
-        """Tell whether any day of ``[lower, upper)`` is held, in the zone of these bounds."""
+        """Return True if any day of ``[lower, upper)`` is held, in the zone of these bounds."""
         last = upper.subtract(microseconds=1).date()
         return (self.since or last) <= last and (self.until is None or self.until >= lower.date())
 
 
 class Throttle(_Value):
-    """How busy the server may be before a migration waits; null is no such limit."""
+    """Limits for the load of the server; beyond any of them a migration starts no load, vacuum or batch of changes.
 
-    max_replica_lag: Annotated[timedelta, Field(gt=timedelta(0))] | None = timedelta(minutes=1)
-    max_active_connections: Annotated[float, Field(gt=0)] | None = 0.9
-    max_running: Annotated[int, Field(ge=0)] | None = None
+    A rollback never waits. A running load goes on to its end. After six hours of waiting the task fails; clear it to
+    resume.
+    """
+
+    max_replica_lag: Annotated[timedelta, Field(gt=timedelta(0))] | None = Field(
+        default=timedelta(minutes=1),
+        description="Longest replication lag of any replica: seconds, or a duration such as `00:01:30`. `null`: no "
+        "limit.",
+    )
+    max_active_connections: Annotated[float, Field(gt=0)] | None = Field(
+        default=0.9,
+        description="Most connections to the server beside the playbook's. Up to 1 it is a share of `max_connections`, "
+        "above 1 a number. `null`: no limit.",
+    )
+    max_running: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Most active sessions beside those of the playbook. `null`: no limit."
+    )
 
     def most_connections(self, possible: int) -> float | None:
-        """Return how many connections there may be: a number up to 1 is a share of those that are possible."""
+        """Return the limit as a number of connections; ``possible`` is the server's max_connections."""
         given = self.max_active_connections
         return given * possible if given is not None and given <= 1 else given
 
     def __str__(self) -> str:
-        lag = self.max_replica_lag
+        lag, connections = self.max_replica_lag, self.max_active_connections
         limits = {
-            "replica lag": f"{lag.total_seconds():g} s" if lag else None,
-            "connections": f"{self.max_active_connections:g}" if self.max_active_connections else None,
+            "replica lag": lag and figures.seconds(lag.total_seconds()),
+            "connections": connections and self._connections(connections),
             "running sessions": self.max_running,
         }
         return ", ".join(f"{name} up to {most}" for name, most in limits.items() if most is not None) or "no limit"
+
+    @staticmethod
+    def _connections(given: float) -> str:
+        return f"{figures.percent(given)} of max_connections" if given <= 1 else figures.number(given)
 
 
 def _within_the_calendar(period: str) -> str:
     try:
         _back(pendulum.now("UTC"), period)
     except (ValueError, OverflowError) as error:
-        raise ValueError("so long ago no calendar of ours began") from error
+        raise ValueError("the period reaches before year 1; shorten it") from error
     return period
 
 
-Period = Annotated[
-    str, Field(pattern=r"^[0-9]+ (day|week|month|quarter|year)s?$"), AfterValidator(_within_the_calendar)
-]
+PERIOD_PATTERN = r"^[0-9]+ (day|week|month|quarter|year)s?$"
+Period = Annotated[str, Field(pattern=PERIOD_PATTERN), AfterValidator(_within_the_calendar)]
 
 
 class Retention(_Value):
-    """How much history is kept, and what becomes of the rest."""
+    """The length of history to keep, and the fate of older partitions."""
 
-    keep: Period
-    action: Retire = Retire.DROP
-    grace: Period = "7 days"
-    archive_to: Annotated[Address, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")] | None = None
-    max_share: Annotated[float, Field(ge=0, le=1)] = 0.25
-    hold: tuple[Hold, ...] = ()
+    keep: Period = Field(
+        description="Length of the history to keep, counted back from the server's clock. A partition is retired once "
+        "all of it is older."
+    )
+    action: Retire = Field(default=Retire.DROP, description="The fate of an old partition after it is detached.")
+    grace: Period = Field(
+        default="7 days",
+        description="Time between detach and drop, in which the partition can be attached again. `0 days` drops it in "
+        "the same run.",
+    )
+    archive_to: Annotated[Address, Field(pattern=r"^[a-z][a-z0-9+.-]*://.")] | None = Field(
+        default=None,
+        description="Object storage for action `archive`, such as `s3://aws_default@bucket/path`. `aws_default` is an "
+        "Airflow connection; no password here.",
+    )
+    max_share: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="Largest share of the kept time to detach in one run. More stops retention until a run has a "
+        "higher `approve_share`. One partition may always go, and so may all that fell due in the last 34 days.",
+    )
+    hold: tuple[Hold, ...] = Field(
+        default=(), description="Ranges of days to keep regardless of `keep`, for example for a legal case."
+    )
 
     @model_validator(mode="after")
     def _an_archive_has_a_place(self) -> Self:
@@ -256,19 +566,19 @@ class Retention(_Value):
                 "action archive needs archive_to, an object-storage URL such as s3://aws_default@bucket/path"
             )
         if self.action is not Retire.ARCHIVE and self.archive_to:
-            raise ValueError(f"archive_to is for action archive, not {self.action}")
+            raise ValueError(f"archive_to is for action archive; remove it for action {self.action}")
         return self
 
     def cutoff(self, now: pendulum.DateTime) -> pendulum.DateTime:
-        """Return the moment before which whole partitions may go."""
+        """Return the end of the retired history: a partition goes once its upper bound is not after this."""
         return _back(now, self.keep)
 
     def grace_is_over(self, since: pendulum.DateTime, now: pendulum.DateTime) -> bool:
-        """Tell whether what was detached then has stood long enough to be dropped."""
+        """Return True if a partition detached at ``since`` may be dropped."""
         return since <= _back(now, self.grace)
 
     def holds(self, lower: pendulum.DateTime, upper: pendulum.DateTime) -> list[Hold]:
-        """Return what holds any moment of a partition."""
+        """Return the holds on any day of ``[lower, upper)``."""
         return [each for each in self.hold if each.covers(lower, upper)]
 
 
@@ -303,25 +613,91 @@ DEFAULT_QUERIES = (
 )
 
 
-class TableSpec(_Value):
-    """One table that the playbook knows: one YAML file."""
+def _by_interval(values: Mapping[Interval, int]) -> str:
+    return ", ".join(f"{interval} {count}" for interval, count in values.items())
 
-    table: str
-    partition_by: Annotated[str, AfterValidator(_fits)]
-    interval: Interval = Interval.MONTH
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
-    premake: int = Field(3, ge=1, le=120)
-    retention: Retention | None = None
-    default_partition: DefaultPartition = DefaultPartition.KEEP
-    throttle: Throttle = Throttle()
-    change_log_limit: Annotated[ByteSize, Field(gt=0)] | None = None
-    connection: str = Field("partition_playbook_db", pattern=r"^[A-Za-z0-9_.-]{1,250}$")
-    approvers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    distinct: tuple[str, ...] = ()
-    queries: Annotated[tuple[Query, ...], AfterValidator(_distinct_names)] = DEFAULT_QUERIES
-    application: Application = Application()
-    synthetic: Synthetic = Synthetic()
-    monitoring: Monitoring = Monitoring()
+
+class TableSpec(_Value):
+    """One table to migrate or to maintain. The name of its YAML file is the name of the spec."""
+
+    table: str = Field(
+        description="`table` or `schema.table`, exactly as in the catalog, without quotes. Without a schema it is "
+        "`public`."
+    )
+    partition_by: Annotated[str, AfterValidator(_fits)] = Field(
+        description="Name of the partition column: NOT NULL, of type `timestamptz`, `timestamp` or `date`. A primary "
+        "key without it gains it."
+    )
+    interval: Interval = Field(
+        default=Interval.MONTH,
+        description="Width of a partition. Narrower ones let retention drop less at a time, wider ones plan faster.",
+    )
+    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC",
+        description="Time zone of the partition bounds, such as `Europe/Berlin`. It is pinned in every session, so "
+        "bounds never depend on a client.",
+    )
+    premake: int = Field(
+        default_factory=lambda given: DEFAULT_PREMAKE[given.get("interval", Interval.MONTH)],
+        ge=1,
+        le=120,
+        description="Partitions to keep ahead of the current one. They must last until the run of maintenance after "
+        f"next. Default: {_by_interval(DEFAULT_PREMAKE)}. Least: {_by_interval(LEAST_PREMAKE)}.",
+    )
+    retention: Retention | None = Field(
+        default=None, description="A period such as `24 months`, short for `keep`, or a mapping. `null` keeps all."
+    )
+    default_partition: DefaultPartition = Field(
+        default=DefaultPartition.KEEP, description="The treatment of rows outside every bound."
+    )
+    throttle: Throttle = Field(default=Throttle(), description="Limits for the load of the server during a migration.")
+    change_log_limit: Annotated[ByteSize, Field(gt=0)] | None = Field(
+        default=None,
+        description="Most bytes of keys in the change log, such as `20 GiB`. Beyond it the capture stops so as not to "
+        "block the application, and the migration must start again. `null`: a quarter of the table, at least 1 GiB.",
+    )
+    max_lock: Annotated[timedelta, Field(gt=timedelta(0))] = Field(
+        default=timedelta(seconds=1),
+        description="Longest time for the cutover to hold its locks: seconds, or a duration such as `00:00:02`. Beyond "
+        "it a rehearsal is a no-go, and a migration shows a warning.",
+    )
+    connection: str = Field(
+        default="partition_playbook_db",
+        pattern=r"^[A-Za-z0-9_.-]{1,250}$",
+        description="Id of the Airflow connection to the table's database. It is an id, never a URL.",
+    )
+    approvers: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="Ids of the Airflow users allowed to answer the questions of a run. Empty: every user with the "
+        "right to answer in Airflow. Such an id is the user name in the simple auth manager, a number in FAB's.",
+    )
+    answer_within: Annotated[timedelta, Field(gt=timedelta(0))] = Field(
+        default=timedelta(hours=1),
+        description="Time for the answer to a gate's question about a waiver: seconds, or a duration such as "
+        "`08:00:00`. Without an answer a run stops before the cutover. After it the partitioned table stays live, the "
+        "run goes on, and it ends as a NO-GO.",
+    )
+    accept: tuple[Acceptance, ...] = Field(
+        default=(), description="Checks whose risk you accept after you read their remedy. They warn, and stop no run."
+    )
+    distinct: tuple[str, ...] = Field(
+        default=(),
+        description="Columns whose distinct values are counted in each partition before and after. Empty: the columns "
+        "of the foreign keys.",
+    )
+    queries: Annotated[tuple[Query, ...], AfterValidator(_distinct_names)] = Field(
+        default=DEFAULT_QUERIES,
+        description="Reads to time before and after the migration, at least one of them with a range. Without this key "
+        "the three default queries apply.",
+    )
+    application: Application = Field(
+        default=Application(), description="Reads of the application with unchanged answers."
+    )
+    synthetic: Synthetic = Field(
+        default=Synthetic(), description="Rows to generate in a rehearsal with `synthetic_rows`."
+    )
+    monitoring: Monitoring = Field(default=Monitoring(), description="Endpoints to request before a migration.")
+    watch: Watch = Field(default=Watch(), description="The sources to watch for errors after the cutover.")
 
     @field_validator("table")
     @classmethod
@@ -338,7 +714,7 @@ class TableSpec(_Value):
 
     @property
     def name(self) -> TableName:
-        """Return the table's name."""
+        """Return the parsed name of the table."""
         return TableName.parse(self.table)
 
 
@@ -348,187 +724,234 @@ CRITERIA = "Criteria and report"
 
 
 class RunParams(_Value):
-    """What one run of ``partition_migration`` was asked to do; the trigger form shows these."""
+    """The params of one run of `partition_migration`, as in its trigger form."""
 
-    table: str = Field("sensor_readings", title="Table", description="The table spec: a file in `include/tables`.")
+    table: str = Field(
+        default="sensor_readings", title="Table", description="The table spec: the name of a file in `include/tables`."
+    )
     mode: Mode = Field(
-        Mode.PLAN,
+        default=Mode.PLAN,
         title="Mode",
         description="**plan** prints every statement with its lock and changes nothing. **rehearse** is the staging "
-        "run, rollback included. **migrate** is production: nothing generated or dropped, a person approves the "
+        "run, rollback included. **migrate** is production: it generates and drops nothing, and a person approves the "
         "cutover and signs off the end.",
     )
     approvals: Approvals | None = Field(
-        None,
+        default=None,
         title="Approvals",
-        description="**required** asks a person before the cutover, after a no-go that may be waived, and at the end. "
-        "**auto** asks nobody: a no-go rolls back. Empty: required in **migrate**, which refuses auto, else auto.",
+        description="**required** asks a person before each cutover, after a no-go open to a waiver, and at the end. "
+        "**auto** asks nobody: a no-go rolls back. Empty: required in **migrate**, which refuses auto; else auto.",
         json_schema_extra={"values_display": {"null": "as the mode says"}},
     )
     accept_weaker_uniqueness: bool = Field(
-        False,
+        default=False,
         title="Accept weaker uniqueness",
-        description="A key that lacks the partition column gains it: `(id)` becomes `(id, recorded_at)`, and `id` "
-        "alone is no longer unique by force. Preflight names each such key; nothing is migrated before you accept.",
+        description="A key without the partition column gains it: `(id)` becomes `(id, recorded_at)`, and PostgreSQL "
+        "no longer enforces unique values of `id` alone. Preflight lists these keys and stops until you accept.",
     )
     load_workers: int = Field(
-        2, ge=1, le=32, title="Load workers", description="Partitions that are loaded at the same time."
+        default=2,
+        ge=1,
+        le=32,
+        title="Load workers",
+        description="Loads at the same time, and jobs of the backup and its restore check. More finish sooner but take "
+        "more CPU and disk from the application.",
     )
     backup: Backup = Field(
-        Backup.DUMP,
+        default=Backup.DUMP,
         title="Backup",
-        description="**dump**: pg_dump with a restore check. **external**: yours, under 24 hours old. "
-        "**skip**: none, in a rehearsal only.",
+        description="**dump**: pg_dump with a restore check. **external**: your own, under 24 hours old. **skip**: "
+        "none; only in a rehearsal.",
         json_schema_extra={"section": "Backup"},
     )
     external_backup_at: str | None = Field(
-        None,
+        default=None,
         title="External backup taken at",
-        description="Needed with an **external** backup, and checked to be under 24 hours old.",
+        description="Time of an **external** backup. Preflight stops if it is 24 hours old or older.",
         json_schema_extra={"format": "date-time", "section": "Backup"},
     )
     synthetic_rows: int = Field(
-        0,
+        default=0,
         ge=0,
         le=1_000_000_000,
         title="Synthetic rows",
-        description="Rows to generate; 0 for none.",
+        description="Number of rows to generate before the migration. 0 generates none.",
         json_schema_extra={"section": REHEARSAL},
     )
     allow_existing_rows: bool = Field(
-        False,
+        default=False,
         title="Generate into a filled table",
-        description="Add synthetic rows to the rows that are there already.",
+        description="Add the synthetic rows to a table with rows. Otherwise a table with rows stops the run.",
         json_schema_extra={"section": REHEARSAL},
     )
     seed: int = Field(
-        42,
+        default=42,
         title="Seed",
-        description="The same seed generates the same rows.",
+        description="Seed of the random values. The same seed generates the same rows, column defaults aside.",
         json_schema_extra={"section": REHEARSAL},
     )
     arrival: Arrival = Field(
-        Arrival.RANDOM,
+        default=Arrival.RANDOM,
         title="Arrival order",
-        description="In which order the rows lie in the table: **random**, as the playbook's generator leaves them, or "
-        "by **time**, as real telemetry does.",
+        description="Order of the synthetic rows in the table: **random**, like the playbook's generator, or by "
+        "**time**, like real telemetry. Partitions speed up reads by time only after **random**.",
         json_schema_extra={"section": REHEARSAL},
     )
     leave: Leave = Field(
-        Leave.PARTITIONED,
+        default=Leave.PARTITIONED,
         title="Leave the table",
-        description="How a rehearsal that went well ends.",
+        description="The live table after a successful rehearsal: **partitioned**, or the **original** after the timed "
+        "rollback.",
         json_schema_extra={"section": REHEARSAL},
     )
     min_speedup: float = Field(
-        0.5,
+        default=0.5,
         ge=0,
         lt=1,
         title="Least speedup",
-        description="0.5 asks each query of the spec to take half its time or less; where all of it comes from memory, "
-        "half its pages.",
+        description="Share of its time that each query of the spec must save; 0.5 is half, 0 asks for no gain. Queries "
+        "that execute under 5 ms are judged by pages instead, because planning dominates their time.",
         json_schema_extra={"section": CRITERIA},
     )
     max_rollback_minutes: float = Field(
-        60,
+        default=60,
         gt=0,
         title="Longest rollback",
-        description="Minutes; the playbook's limit is an hour.",
+        description="Longest time for the rehearsed rollback, in minutes. The default is the playbook's limit of an "
+        "hour.",
+        json_schema_extra={"section": CRITERIA},
+    )
+    watch_minutes: float | None = Field(
+        default=None,
+        ge=0,
+        le=10_080,
+        title="Watch for",
+        description="Minutes to watch for errors after the cutover; 0 watches for none. Empty: 120 in **migrate**, "
+        "else 0.",
         json_schema_extra={"section": CRITERIA},
     )
     production_rows: int = Field(
-        0,
+        default=0,
         ge=0,
         le=1_000_000_000_000_000,
         title="Rows in production",
-        description="For the estimate in the report; 0 for the rows of this run.",
+        description="Number of rows for the estimate in the report. 0 takes the rows of this run.",
         json_schema_extra={"section": CRITERIA},
     )
 
     @model_validator(mode="after")
     def _production_is_careful(self) -> Self:
         if self.mode is not Mode.REHEARSE and self.synthetic_rows:
-            raise ValueError("synthetic_rows are for mode rehearse only; set it to 0")
+            raise ValueError("synthetic_rows is for mode rehearse only; set it to 0")
         if self.mode is Mode.MIGRATE and self.backup is Backup.SKIP:
             raise ValueError("backup skip is for mode rehearse only; choose dump or external")
         if self.mode is Mode.MIGRATE and self.approvals is Approvals.AUTO:
             raise ValueError("approvals auto is for mode rehearse only; leave it empty or choose required")
         if self.backup is Backup.EXTERNAL and not self.external_backup_at:
-            raise ValueError("backup external needs external_backup_at")
+            raise ValueError("backup external needs external_backup_at, the time of the backup")
         if self.external_backup_at:
             pendulum.parse(self.external_backup_at)
         return self
 
     @property
+    def watched_minutes(self) -> float:
+        """Return the minutes to watch after the cutover; by default the playbook's two hours in production."""
+        if self.watch_minutes is None:
+            return 120 if self.mode is Mode.MIGRATE else 0
+        return self.watch_minutes
+
+    @property
     def asks_people(self) -> bool:
-        """Tell whether the run waits for a person where one has to decide."""
+        """Return True if the run waits for a person's decisions."""
         return self.mode is Mode.MIGRATE or self.approvals is Approvals.REQUIRED
 
 
 class _SpecLoader(yaml.SafeLoader):
-    """YAML without what hides or multiplies its content: aliases, keys given twice, characters that no text has."""
+    """SafeLoader without aliases, repeated keys, and characters outside PostgreSQL's text."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse an alias: a few lines of them expand to more than any memory holds."""
+        """Refuse an alias: a few lines of aliases can expand to gigabytes."""
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias (*) is not for a spec: write out what it stands for")
+            raise yaml.YAMLError("aliases (*) are not allowed in a table spec; repeat the value instead")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that is given twice: the first would be forgotten without a word."""
+        """Refuse a repeated key: SafeLoader would silently drop its first value."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise yaml.MarkedYAMLError(problem=f"key {twice[0]!r} is given twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
-        """Refuse what neither PostgreSQL nor UTF-8 can hold."""
+        """Refuse a NUL byte and lone surrogates: PostgreSQL's text and UTF-8 have neither."""
         text = str(super().construct_scalar(node))
         if unfit := re.search("[\0\ud800-\udfff]", text):
-            raise yaml.MarkedYAMLError(problem=f"the character {unfit[0]!r}", problem_mark=node.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem=f"the character {unfit[0]!r} is not allowed", problem_mark=node.start_mark
+            )
         return text
 
 
 def tables_folder() -> Path:
-    """Return the folder of the table specs."""
+    """Return the folder of the table specs: ``PARTITION_PLAYBOOK_TABLES``, by default ``include/tables``."""
     return Path(os.environ.get(TABLES_VARIABLE) or DEFAULT_TABLES)
 
 
 def spec_names() -> list[str]:
-    """Return the names of the specs, without reading them."""
+    """Return the names of the specs without reading them."""
     return sorted(path.stem for path in tables_folder().glob("*.yaml"))
 
 
-def load_spec(name: str) -> TableSpec:
-    """Read and validate one spec; InvalidSpec names the file, the key and the fix."""
+def load_spec(name: str, *, standing: bool = False) -> TableSpec:
+    """Read and validate one spec; InvalidSpec names the file, the key and the fix.
+
+    A spec with too few partitions ahead is refused. A ``standing`` one is not: maintenance, rollback and the console go
+    on, and the check `runway` is red.
+    """
     if name not in spec_names():
-        known = ", ".join(spec_names()) or "none"
-        raise InvalidSpec(f"there is no table spec {name!r}", where=str(tables_folder()), remedy=f"Known: {known}")
+        known = ", ".join(spec_names()) or "none yet"
+        remedy = f"Add a YAML file of this name, or name an existing spec: {known}"
+        raise InvalidSpec(f"there is no table spec {name!r}", where=str(tables_folder()), remedy=remedy)
     path = tables_folder() / f"{name}.yaml"
-    return validated(TableSpec, _read(path), where=str(path))
+    spec = validated(TableSpec, _read(path), where=str(path))
+    if not standing:
+        require_runway(spec, where=str(path))
+    return spec
+
+
+def require_runway(spec: TableSpec, *, where: str) -> None:
+    """Raise InvalidSpec if the partitions ahead end before the run of maintenance after next."""
+    least = LEAST_PREMAKE[spec.interval]
+    if spec.premake < least:
+        raise InvalidSpec(
+            f"key 'premake': {figures.count(spec.premake, spec.interval.value)} ahead can end before the run of "
+            f"partition_maintenance after next, up to {figures.count(RUN_AFTER_NEXT_DAYS, 'day')} later",
+            where=where,
+            remedy=f"Set `premake: {least}` or more, or remove the key: the default for a {spec.interval} is "
+            f"{DEFAULT_PREMAKE[spec.interval]}",
+        )
 
 
 def _read(path: Path) -> object:
+    most = figures.size(MAX_SPEC_BYTES)
     if not path.is_file():
-        raise InvalidSpec("not a file", where=str(path), remedy="A table spec is a page of text")
+        raise InvalidSpec("not a file", where=str(path), remedy=f"Put a YAML file of at most {most} there")
     if path.stat().st_size > MAX_SPEC_BYTES:
-        raise InvalidSpec(
-            f"larger than {MAX_SPEC_BYTES} bytes", where=str(path), remedy="A table spec is a page of text"
-        )
+        raise InvalidSpec(f"larger than {most}", where=str(path), remedy="Shorten it: a table spec is a page of YAML")
     try:
         return yaml.load(path.read_text("utf-8"), _SpecLoader)  # a SafeLoader
-    except Exception as error:  # PyYAML lets through whatever int() and datetime() raise
-        remedy = "Write plain YAML: each key once, nothing by reference"
+    except Exception as error:  # PyYAML passes on every exception of int() and datetime()
+        remedy = "Write plain YAML in UTF-8, with each key once and no aliases or tags"
         raise InvalidSpec(f"not YAML: {error or type(error).__name__}", where=str(path), remedy=remedy) from None
 
 
 def validated(model: type[Model], content: object, *, where: str) -> Model:
-    """Build a model or raise InvalidSpec, which names every wrong key and its fix."""
+    """Build a model; InvalidSpec lists every wrong key and the valid ones."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(_describe(model, each) for each in error.errors())
-        raise InvalidSpec(problems, where=where, remedy=f"Keys: {', '.join(model.model_fields)}") from error
+        raise InvalidSpec(problems, where=where, remedy=f"Valid keys: {', '.join(model.model_fields)}") from error
 
 
 def _describe(model: type[BaseModel], error: Any) -> str:
@@ -541,7 +964,7 @@ def _describe(model: type[BaseModel], error: Any) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a value in short, without the password of an address; of what has parts only what it is."""
+    """Return a value in short: no password of a URL, and only the type of a collection."""
     if isinstance(value, str):
         return repr(_SECRET.sub("//...@", value)[:80])
     plain = value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**18)

@@ -1,9 +1,10 @@
-"""The one door to ``include/sql``: a statement by name, with its header read and its names quoted."""
+"""Statements of ``include/sql`` by name, with their headers; only this module reads the folder."""
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ _HEADER_LINE = re.compile(r"^-- (\w+): (.+)$")
 
 @dataclass(frozen=True)
 class Statement:
-    """One file of ``include/sql``: what its header promises, and its text."""
+    """One file of ``include/sql``: its header and its SQL."""
 
     name: str
     header: dict[str, str]
@@ -26,26 +27,30 @@ class Statement:
 
     @property
     def purpose(self) -> str:
-        """Return what the statement is for, in a line."""
+        """Return the purpose in one line."""
         return self.header["purpose"]
 
     @property
     def lock(self) -> str:
-        """Return the strongest lock that the statement takes."""
+        """Return the strongest lock of the statement."""
         return self.header["lock"]
 
     def compose(self, **parts: Any) -> sql.Composed:
         """Fill the placeholders in braces.
 
-        Identifiers are given as psycopg's composables and are quoted; any other value becomes a literal, never bare
-        text.
+        Pass identifiers as psycopg's composables. Any other value becomes a literal, never bare text.
         """
         return sql.SQL(self.text).format(**parts)
+
+    def numbered(self, params: Iterable[str]) -> sql.SQL:
+        """Return the statement with ``$1`` and so on for its params in this order, as PREPARE wants it."""
+        numbers = {each: f"${number}" for number, each in enumerate(params, start=1)}
+        return sql.SQL(self.compose().as_string(None) % numbers)
 
 
 @cache
 def statement(name: str) -> Statement:
-    """Read ``include/sql/<name>.sql``; FileNotFoundError where there is none."""
+    """Read ``include/sql/<name>.sql``; FileNotFoundError if it is absent."""
     lines = (SQL_ROOT / f"{name}.sql").read_text().splitlines()
     header: dict[str, str] = {}
     last = ""
@@ -61,13 +66,13 @@ def statement(name: str) -> Statement:
 
 
 def columns(names: tuple[str, ...] | list[str], prefix: str = "") -> sql.Composed:
-    """Return the quoted names, separated by commas; each qualified with ``prefix`` where one is given."""
+    """Return the quoted names, separated by commas and qualified with ``prefix`` if given."""
     parts = [sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names]
     return sql.SQL(", ").join(parts)
 
 
 def dollar_quote(*inside: sql.Composable) -> sql.SQL:
-    """Return a dollar quote for a text that holds these parts, and so none that occurs in them."""
+    """Return a dollar quote for a text with these parts; it occurs in none of them."""
     text = "".join(part.as_string(None) for part in inside)
     return next(
         sql.SQL(quote) for quote in (f"$capture_{number}$" for number in itertools.count()) if quote not in text

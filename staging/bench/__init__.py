@@ -1,1 +1,1 @@
-"""Measure, side by side in one run on the same data: the literal way, ours, and the limit."""
+"""Benchmark three copies of the same data in one run: the playbook's batches, this engine, and a plain copy."""

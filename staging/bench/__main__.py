@@ -1,4 +1,4 @@
-"""Run the benchmark, print it, and write it as JSON: `make bench`, with ROWS for another size."""
+"""Run the benchmark, print the results, and write them as JSON: `make bench`, with ROWS for another size."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import platform
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -16,10 +17,11 @@ from typing import Any
 
 import psycopg
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from partition_playbook import figures
 from staging import cluster, environment
-from staging.bench import airflow, console_answers, copies, data, live, maintenance
+from staging.bench import airflow, console_answers, copies, data, live, maintenance, scrape
 from staging.bench.copies import Copied
 from staging.instance import PROJECT
 
@@ -36,25 +38,28 @@ console = Console()
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the benchmarks that the arguments select."""
     parser = argparse.ArgumentParser(prog="python -m staging.bench", description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--json", type=Path, default=PROJECT / "bench.json")
-    parser.add_argument("--without-airflow", action="store_true", help="leave out Airflow's own overhead")
-    parser.add_argument("--maintenance-only", action="store_true", help="measure the maintenance and nothing else")
+    parser.add_argument("--without-airflow", action="store_true", help="skip the overhead of Airflow")
+    parser.add_argument("--maintenance-only", action="store_true", help="measure only the maintenance")
     asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # else the server would outlive a benchmark that is ended
-    logging.getLogger("partition_playbook").setLevel(logging.WARNING)  # the audit would hide the figures
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # else the server would outlive a terminated benchmark
+    logging.getLogger("partition_playbook").setLevel(logging.WARNING)  # its statements would hide the results
     found: dict[str, Any] = {"rows": asked.rows, "at": datetime.now(UTC).isoformat()}
     found["python"] = platform.python_version()
+
     with cluster.temporary(cluster.SETTINGS) as server:
-        for name in ("bench", "in_time_order", "maintenance", "console"):
+        for name in ("bench", "in_time_order", "maintenance", "console", "metrics"):
             server.create_database(name)
         found["maintenance"] = maintenance.measure(partial(psycopg.connect, server.conninfo("maintenance")))
         found["console"] = console_answers.measure(partial(psycopg.connect, server.conninfo("console")))
+        found["metrics"] = scrape.measure(partial(psycopg.connect, server.conninfo("metrics")))
         if not asked.maintenance_only:
             found |= measure(server.conninfo("bench"), asked.rows)
             found["in_time_order"] = measure_in_time_order(server.conninfo("in_time_order"), asked.rows)
+
     if not asked.maintenance_only:
         found["dag_import_seconds"] = airflow.import_seconds()
         if not asked.without_airflow:
@@ -63,35 +68,37 @@ def main() -> None:
         found["ratios"] = ratios(found)
         show(found)
     show_maintenance(found["maintenance"])
-    console.print({"console": found["console"]})
+    console.print({"console": found["console"], "metrics": found["metrics"]})
     asked.json.write_text(json.dumps(found, indent=2) + "\n")
     console.print(f"JSON: {asked.json}")
 
 
 def measure(conninfo: str, rows: int) -> dict[str, Any]:
-    """Fill the table once and measure everything on it."""
+    """Fill the table, then measure all copies and the migration under writers."""
     connect: copies.Connect = partial(psycopg.connect, conninfo)
     fill(connect, rows)
     copied = {
-        "limit": told("the limit: one table, the same indexes and keys", partial(copies.limit, connect)),
+        "limit": announced("plain copy, the same indexes and keys", partial(copies.limit, connect)),
         **{
-            f"ours_{workers}": told(f"ours, {workers} workers", partial(copies.ours, connect, workers))
+            f"ours_{workers}": announced(
+                f"this engine, {figures.count(workers, 'worker')}", partial(copies.ours, connect, workers)
+            )
             for workers in (1, 2, 3)
         },
-        "literal": told("the literal way: batches of 10,000 by key", partial(copies.literal, connect)),
+        "literal": announced("the playbook's batches of 10,000 ids", partial(copies.literal, connect)),
     }
-    console.print("a whole migration, back and forward again, under four writers")
-    figures = live.migrate_live(conninfo, connect)
-    return {"copies": {name: asdict(each) for name, each in copied.items()}, "live": figures}
+    console.print("migration, rollback and second cutover under four writers")
+    migrated = live.migrate_live(conninfo, connect)
+    return {"copies": {name: asdict(each) for name, each in copied.items()}, "live": migrated}
 
 
 def measure_in_time_order(conninfo: str, rows: int) -> dict[str, Any]:
-    """Measure the copies again on rows that arrived in time order, as real telemetry does."""
+    """Measure the copies again on rows in time order, like real telemetry."""
     connect: copies.Connect = partial(psycopg.connect, conninfo)
     fill(connect, rows, in_time_order=True)
     copied = {
-        "limit": told("the limit, in time order", partial(copies.limit, connect)),
-        "ours_2": told("ours in time order, 2 workers", partial(copies.ours, connect, 2)),
+        "limit": announced("plain copy in time order", partial(copies.limit, connect)),
+        "ours_2": announced("this engine in time order, 2 workers", partial(copies.ours, connect, 2)),
     }
     return {name: asdict(each) for name, each in copied.items()}
 
@@ -102,19 +109,22 @@ def fill(connect: copies.Connect, rows: int, *, in_time_order: bool = False) -> 
         connection.autocommit = True
         version = connection.execute("SHOW server_version").fetchone()
         order = "time order" if in_time_order else "random order"
-        console.print(f"PostgreSQL {version[0] if version else '?'}: filling {rows:,} rows in {order}")
+        filling = f"filling {figures.count(rows, 'row')} in {order}"
+        console.print(f"PostgreSQL {version[0] if version else '?'}: {filling}")
         data.fill(connection, rows, in_time_order=in_time_order)
 
 
-def told(what: str, copy: Any) -> Copied:
-    """Say what is measured and what it took."""
-    copied: Copied = copy()
-    console.print(f"{what}: {copied.seconds:.1f} s, {copied.wal_bytes / 1e6:.0f} MB of WAL {copied.parts or ''}")
+def announced(name: str, copy: Callable[[], Copied]) -> Copied:
+    """Run a copy and print its cost."""
+    copied = copy()
+    parts = "".join(f", {part} {figures.seconds(seconds)}" for part, seconds in copied.parts.items())
+    wal = figures.size(copied.wal_bytes)
+    console.print(f"{name}: {figures.seconds(copied.seconds)}, {wal} of WAL{parts}", soft_wrap=True)
     return copied
 
 
 def ratios(found: dict[str, Any]) -> dict[str, float]:
-    """Return what the targets are about."""
+    """Return the figures with a target."""
     seconds = {name: each["seconds"] for name, each in found["copies"].items()}
     ordered = {name: each["seconds"] for name, each in found["in_time_order"].items()}
     latency = found["live"]["latency_ms"]
@@ -130,32 +140,36 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
 
 
 def show(found: dict[str, Any]) -> None:
-    """Print the figures beside their targets, and the writers' latency."""
-    table = Table("figure", "measured", "target")
+    """Print the figures with their targets, and the latency of the writers."""
+    table = Table("figure", Column("measured", justify="right"), Column("target", justify="right"))
     for name, value in found["ratios"].items():
         sign, target = TARGETS[name]
         met = value >= target if sign == ">=" else value <= target
-        table.add_row(name, f"[{'green' if met else 'red'}]{value}[/]", f"{sign} {target}")
+        table.add_row(
+            name, f"[{'green' if met else 'red'}]{figures.decimal(value)}[/]", f"{sign} {figures.decimal(target)}"
+        )
     console.print(table)
-    waits = Table("writers", "count", "p50 ms", "p99 ms", "max ms")
+
+    waits = Table("writers", *(Column(name, justify="right") for name in ("count", "p50", "p99", "max")))
     for name, each in found["live"]["latency_ms"].items():
-        waits.add_row(name, *(f"{each[key]:.1f}" if key != "count" else str(each[key]) for key in each))
+        times = (figures.milliseconds(each[key]) for key in ("p50", "p99", "max"))
+        waits.add_row(name, figures.number(each["count"]), *times)
     console.print(waits)
     console.print({key: value for key, value in found["live"].items() if key != "latency_ms"})
     console.print({key: found[key] for key in ("dag_import_seconds", "airflow") if key in found})
 
 
 def show_maintenance(found: dict[str, Any]) -> None:
-    """Print what maintenance takes; ten times as much of everything is linear growth."""
-    table = Table("maintenance", *found["seconds_by_partitions"], "growth", title="seconds by partitions")
+    """Print the duration of maintenance; the sizes grow tenfold, so a growth of 10 is linear."""
+    table = Table("maintenance", *found["seconds_by_partitions"], "growth", title="duration by number of partitions")
     for kind, grown in found["growth_by_partitions"].items():
-        seconds = [str(each[kind]) for each in found["seconds_by_partitions"].values()]
-        table.add_row(kind, *seconds, " ".join(map(str, grown)))
+        taken = [each[kind] for each in found["seconds_by_partitions"].values()]
+        table.add_row(kind, *map(figures.seconds, taken), " ".join(map(figures.decimal, grown)))
     console.print(table)
-    table = Table("maintenance", *found["seconds_by_tables"], "growth", title="seconds by tables")
-    table.add_row(
-        "no_op", *map(str, found["seconds_by_tables"].values()), " ".join(map(str, found["growth_by_tables"]))
-    )
+
+    table = Table("maintenance", *found["seconds_by_tables"], "growth", title="duration by number of tables")
+    growth = " ".join(map(figures.decimal, found["growth_by_tables"]))
+    table.add_row("no_op", *map(figures.seconds, found["seconds_by_tables"].values()), growth)
     console.print(table)
 
 

@@ -1,4 +1,4 @@
-"""What Airflow itself costs: the time to import the DAG files, and a load's task beside the load that it does."""
+"""Measure the overhead of Airflow: the import of the DAG files, and the task of a load compared with the load."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from staging.instance import PROJECT
 
 IMPORTS = """
 import sys, time, json, importlib.util
+from pathlib import Path
 sys.path.insert(0, "plugins")
 import airflow.dag_processing.processor
 found = {}
-for name in ("partition_migration", "partition_maintenance", "partition_rollback", "partition_finalize"):
+for name in sorted(file.stem for file in Path("dags").glob("*.py")):
     for module in [each for each in sys.modules if each.startswith("partition_playbook")]:
         del sys.modules[module]
     started = time.perf_counter()
@@ -42,7 +43,7 @@ LIMIT_SECONDS = 900
 
 
 def import_seconds() -> dict[str, float]:
-    """Import each DAG file in a fresh interpreter that has loaded what Airflow's DAG processor has."""
+    """Return the seconds for importing each DAG file, in a new interpreter with the modules of the DAG processor."""
     settings = os.environ | {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS], cwd=PROJECT, env=settings, capture_output=True, text=True, check=True
@@ -52,7 +53,7 @@ def import_seconds() -> dict[str, float]:
 
 
 def load_overhead(rows: int = 100_000) -> dict[str, Any]:
-    """Rehearse a small table in a running Airflow; compare each load's task with the load that the ledger timed."""
+    """Rehearse a small table in a running Airflow; return the overhead of the load tasks in seconds."""
     staging = environment.start()
     with staging.airflow.client() as client:
         client.wait_for_dag("partition_migration")
@@ -63,6 +64,7 @@ def load_overhead(rows: int = 100_000) -> dict[str, Any]:
             run = client.run("partition_migration", run.run_id)
         tasks = client.task_instances("partition_migration", run.run_id)
     loads = [each for each in tasks if each.task_id == "migration.load_partition" and each.start and each.end]
+
     took = sum((each.end - each.start).total_seconds() for each in loads if each.start and each.end)
     worked = _loaded_seconds(staging.database, run.run_id)
     starts = sorted(each.start.timestamp() for each in loads if each.start)

@@ -1,4 +1,4 @@
-"""What the console's answers take with 1,000 partitions and 100,000 events: from the database to JSON."""
+"""Measure the answers of the console, from the database to JSON, with 1,000 partitions and 100,000 events."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SELECT %(run_id)s, 'watched_' || n, date '2024-01-01' + n, date '2024-01-02' + n
 
 
 def measure(connect: Connect) -> dict[str, Any]:
-    """Return the milliseconds of each answer, the median of a few; the connection is open, as it is while one looks."""
+    """Return the median milliseconds of each answer, over an open connection."""
     spec = make(connect, RUN_ID, PARTITIONS)
     _fill(connect, spec)
     database = Database(connect)
@@ -52,7 +52,7 @@ def _answers(spec: TableSpec) -> dict[str, Callable[[], object]]:
         "runs": partial(read.runs, spec, None),
         **{each.__name__: partial(each, spec, RUN_ID) for each in of_run},
         "events": partial(read.events, spec, RUN_ID, before=None, section=None, kind=None, text=None),
-        # Nothing contains it: every event is looked at.
+        # No event contains the text, so the query reads all of them.
         "events_filtered": partial(read.events, spec, RUN_ID, before=None, section=None, kind=None, text="nowhere"),
     }
 

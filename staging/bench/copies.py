@@ -1,4 +1,4 @@
-"""The three ways to copy the table: the playbook's literal one, ours, and the limit of one table without partitions."""
+"""Copy the table in three ways: the playbook's batches, this engine, and a plain copy as the limit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import psycopg
 from psycopg import sql
 
 from partition_playbook.database import Database
+from partition_playbook.engine import attach, foreign_keys, load, reconcile, rollback, shadow, vacuum
+from partition_playbook.engine.sides import Direction
 from partition_playbook.ledger import Ledger
-from partition_playbook.migration import keys, load, reconcile, rollback, settle, shadow
-from partition_playbook.migration.run import Direction, Run
+from partition_playbook.run import Run
 from partition_playbook.spec import load_spec
 from staging.bench import data
 
@@ -25,7 +26,7 @@ Connect = Callable[[], psycopg.Connection[tuple[object, ...]]]
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy took: seconds, WAL bytes, and the parts that it consists of."""
+    """The cost of a copy: seconds, WAL bytes, and the seconds of its parts."""
 
     seconds: float
     wal_bytes: int
@@ -34,7 +35,7 @@ class Copied:
 
 @contextmanager
 def measured(connect: Connect) -> Iterator[list[Copied]]:
-    """Time a block and count the WAL that the server writes meanwhile; the result is appended to the list."""
+    """Time a block and count the WAL of the server meanwhile; the result is appended to the list."""
     with connect() as connection:
         connection.autocommit = True
         connection.execute("CHECKPOINT")
@@ -52,7 +53,7 @@ def _wal(connection: psycopg.Connection[tuple[object, ...]]) -> int:
 
 
 def literal(connect: Connect) -> Copied:
-    """Copy by key in batches of 10,000 into a partitioned table that has its indexes and keys already."""
+    """Copy in batches of 10,000 ids into a partitioned table with indexes and foreign keys."""
     with measured(connect) as result, connect() as connection:
         connection.autocommit = True
         _create_literal(connection)
@@ -89,7 +90,7 @@ def _create_literal(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 
 def limit(connect: Connect) -> Copied:
-    """Copy into one table without partitions, then build the same indexes and keys: no copy can be much faster."""
+    """Copy into one table without partitions, then build the same indexes and keys: the fastest possible copy."""
     with measured(connect) as result, connect() as connection:
         connection.autocommit = True
         connection.execute("CREATE TABLE readings_limit AS SELECT * FROM sensor_readings")
@@ -102,21 +103,21 @@ def limit(connect: Connect) -> Copied:
 
 
 def ours(connect: Connect, workers: int) -> Copied:
-    """Build the shadow with so many workers until it could be swapped in, then drop it again."""
+    """Build the shadow with ``workers`` until it is ready for the swap, then drop it."""
     run = open_run(connect, f"bench-{workers}")
     parts: dict[str, float] = {}
     with measured(connect) as result:
         with timed(parts, "load"):
-            names = [str(each["partition_name"]) for each in shadow.create(run)]
+            names = [str(each["partition_name"]) for each in shadow.build(run)]
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(partial(load.load_partition, run, workers=workers), names))
         with timed(parts, "attach"):
-            shadow.attach(run)
+            attach.attach_partitions(run)
         with timed(parts, "settle"):
-            settle.settle(run, workers=workers)
+            vacuum.vacuum_partitions(run, workers=workers)
         with timed(parts, "keys"):
             reconcile.catch_up(run)
-            keys.prepare(run, Direction.FORWARD)
+            foreign_keys.prepare(run, Direction.FORWARD)
     rollback.abandon(run)
     return Copied(result[0].seconds, result[0].wal_bytes, parts)
 

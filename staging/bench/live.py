@@ -1,4 +1,4 @@
-"""A whole migration under four writers: what they wait for, how long the lock is held, how long the way back takes."""
+"""Migrate under four writers: measure their latency, the lock time of the swaps, and the rollback."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from partition_playbook.migration import cutover, load, reconcile, rollback, settle, shadow, verify
-from partition_playbook.migration.cutover import Swapped
-from partition_playbook.migration.run import Direction, Run
+from partition_playbook.engine import attach, cutover, load, reconcile, rollback, shadow, vacuum, verify
+from partition_playbook.engine.cutover import Swapped
+from partition_playbook.engine.sides import Direction
+from partition_playbook.run import Run
 from staging.bench.copies import Connect, measured, open_run, timed
 from staging.writers import Writers
 
@@ -25,7 +26,7 @@ AROUND_SECONDS = 2.0
 
 
 def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
-    """Migrate, roll back and go forward again under writers; return figures in milliseconds, seconds and bytes."""
+    """Migrate, roll back and cut over again under writers; return milliseconds, seconds and bytes, named by unit."""
     run = open_run(connect, "bench-live")
     parts: dict[str, float] = {}
     with Writers(conninfo, count=WRITERS, rate=RATE) as writers, peak_memory(connect) as memory:
@@ -43,12 +44,13 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
         swaps["rollback"] = returned.swapped
         _compare(run, parts, "verify_after_rollback")
         time.sleep(QUIET_SECONDS)
-        swaps["second_cutover"] = rollback.verified_swap(run, Direction.FORWARD, occasion="second_cutover")
+        swaps["second_cutover"] = cutover.swap(run, Direction.FORWARD, occasion="second_cutover")
         time.sleep(QUIET_SECONDS)
         writers.stop()
         compared = writers.compare(conninfo)
         errors = dict(writers.errors_by_sqlstate())
         around = {name: _around(writers, run, name) for name in swaps}
+
     return {
         "writers": {"count": WRITERS, "transactions_per_second_each": RATE, "writes": compared.writes},
         "latency_ms": {"before": asdict(before), "during_loads": asdict(during), **around},
@@ -64,14 +66,14 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
 
 def _build(run: Run, parts: dict[str, float]) -> None:
     with timed(parts, "load"):
-        names = [str(each["partition_name"]) for each in shadow.create(run)]
+        names = [str(each["partition_name"]) for each in shadow.build(run)]
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(partial(load.load_partition, run, workers=WORKERS), names))
     with timed(parts, "attach"):
-        shadow.attach(run)
-        settle.settle(run, workers=WORKERS)
+        attach.attach_partitions(run)
+        vacuum.vacuum_partitions(run, workers=WORKERS)
     with timed(parts, "catch_up"):
-        reconcile.catch_up(run, until=1000)
+        reconcile.catch_up(run, until=reconcile.FEW_CHANGES)
 
 
 def _swap(run: Run, parts: dict[str, float], name: str, direction: Direction) -> Swapped | None:
@@ -81,7 +83,7 @@ def _swap(run: Run, parts: dict[str, float], name: str, direction: Direction) ->
 
 
 def _compare(run: Run, parts: dict[str, float], name: str) -> None:
-    """Compare every row, as the playbook's sections do before and after each swap."""
+    """Compare all rows, as the sections of the playbook do around each swap; RuntimeError if they differ."""
     with timed(parts, name):
         found = verify.content_check(*verify.compare(run))
     if found.blocks:
@@ -95,14 +97,14 @@ def _figures(swap: Swapped | None) -> dict[str, float]:
 
 
 def _around(writers: Writers, run: Run, name: str) -> dict[str, float]:
-    """Return the writers' latency from two seconds before a swap to two seconds after it."""
+    """Return the latency of the writers, from two seconds before a swap to two seconds after it."""
     at = run.ledger.measurements("migration")[f"{name}_held_ms"]["taken_at"].timestamp()
     return asdict(writers.latency(since=at - AROUND_SECONDS, until=at + AROUND_SECONDS))
 
 
 @contextmanager
 def peak_memory(connect: Connect) -> Iterator[list[int]]:
-    """Watch the memory of the server's processes that work for the playbook: their own, without shared buffers."""
+    """Sample the private memory of the playbook's backends in bytes, without shared buffers, into the list."""
     found = [0]
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(connect, found, done), daemon=True)
@@ -123,7 +125,7 @@ def _watch(connect: Connect, found: list[int], done: threading.Event) -> None:
 
 
 def private_bytes(pid: int) -> int:
-    """Return the resident memory of a process that it does not share, in bytes; 0 where it can't be read."""
+    """Return the private resident memory of a process in bytes; 0 if it can't be read."""
     status = Path(f"/proc/{pid}/statm")
     if not status.exists():
         return 0

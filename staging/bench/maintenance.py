@@ -1,4 +1,4 @@
-"""What a run of the maintenance takes as partitions and tables grow: with nothing to do, and to create partitions."""
+"""Measure maintenance with more partitions and more tables: idle runs, and runs that create partitions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from partition_playbook.checks import Verdict
 from partition_playbook.database import Database
 from partition_playbook.intervals import Bounds, Interval, between
 from partition_playbook.ledger import Ledger
+from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
-from partition_playbook.maintenance.upkeep import maintain
-from partition_playbook.migration.run import Run
+from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
 from staging.bench.copies import Connect
 
@@ -29,7 +29,7 @@ REPEATS = 3
 
 
 def measure(connect: Connect) -> dict[str, Any]:
-    """Return the seconds of each size, and how much more the next size takes."""
+    """Return the seconds for each size, and the growth from each size to the next."""
     by_partitions = {str(count): _one(connect, f"parts_{count}", count) for count in PARTITIONS}
     specs = [make(connect, f"many_{number}", FEW) for number in range(max(TABLES))]
     by_tables = {str(count): timed(partial(_maintain_all, connect, specs[:count])) for count in TABLES}
@@ -44,12 +44,12 @@ def measure(connect: Connect) -> dict[str, Any]:
 
 
 def growth(seconds: list[float]) -> list[float]:
-    """Return how many times longer each takes than the one before it; ten times is linear."""
+    """Return the ratio of each duration to the one before it; 10 is linear."""
     return [round(after / before, 1) for before, after in pairwise(seconds)]
 
 
 def _one(connect: Connect, name: str, count: int) -> dict[str, float]:
-    """Time the best of a few runs that do nothing, and a run that creates partitions."""
+    """Return the seconds of the fastest idle run, and of a run that creates partitions."""
     spec = make(connect, name, count)
     no_op = min(timed(partial(_maintain, connect, spec)) for _ in range(REPEATS))
     more = spec.model_copy(update={"premake": spec.premake + CREATED})
@@ -58,7 +58,7 @@ def _one(connect: Connect, name: str, count: int) -> dict[str, float]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that a piece of work takes."""
+    """Return the seconds of a call."""
     started = time.perf_counter()
     work()
     return round(time.perf_counter() - started, 4)
@@ -70,18 +70,20 @@ def _maintain_all(connect: Connect, specs: list[TableSpec]) -> None:
 
 
 def _maintain(connect: Connect, spec: TableSpec) -> None:
-    """Do what the task of one table does: open a run of its own, maintain, record."""
+    """Maintain one table like the task of the DAG: open a run, maintain, record; RuntimeError on a no-go."""
     ledger = Ledger(Database(connect), f"{spec.table}-{time.monotonic_ns()}", "maintenance")
     ledger.open(spec.name, "maintenance", spec.model_dump(mode="json"), {})
     run = Run(spec, Database(connect, timezone=spec.timezone, sink=ledger.sink), ledger)
-    verdict: Verdict = ledger.record(maintain(run, MaintenanceParams.model_validate({"table": spec.table})).checks)
+    verdict: Verdict = ledger.record_checks(
+        maintain(run, MaintenanceParams.model_validate({"table": spec.table})).checks
+    )
     ledger.close("go" if verdict.go else "no-go")
     if not verdict.go:
         raise RuntimeError(str(verdict))
 
 
 def make(connect: Connect, name: str, count: int) -> TableSpec:
-    """Make a table of so many partitions, one a day, with a row an hour, a key, an index and a default partition."""
+    """Create a table of ``count`` daily partitions and a default partition, with hourly rows, a key and an index."""
     spec = TableSpec.model_validate({"table": name, "partition_by": "at", "interval": Interval.DAY})
     today = pendulum.now("UTC").start_of("day")
     last = today.add(days=spec.premake)

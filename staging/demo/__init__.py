@@ -1,8 +1,10 @@
-"""One command: rehearse the migration of live rows, watch it, and say go or no-go.
+"""One command: rehearse the migration under live writes, show its progress, and print GO or NO-GO.
 
-afresh     ends the runs of an earlier demo and gives this one a new database
-progress   what the run is doing at this moment, read without standing in anybody's way
-display    shows that: live in a terminal, else as plain lines
-outcome    what was found, the verdict over it, the exit code, and all of it as JSON
-scorecard  prints what was found
+afresh     ends the runs of an earlier demo and creates a new database
+progress   reads the state of the run from Airflow and the ledger, with short lock timeouts
+watch      follows the run to its end, and answers its questions
+display    shows the progress: live in a terminal, else as plain lines
+rehearsal  starts the writers, triggers the run, compares the table with their record
+outcome    the results, the verdict, the exit code, and the results as JSON
+scorecard  prints the results
 """

@@ -1,4 +1,4 @@
-"""Rehearse the migration of live rows, watch it, and end with a scorecard: exit 0 go, 1 no-go, 2 could not find out."""
+"""Rehearse the migration under live writes and print a scorecard: exit code 0 is go, 1 no-go, 2 unknown."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import httpx
 import psycopg
 from rich.console import Console
 
+from partition_playbook import figures
 from staging import environment
 from staging.cluster import ClusterError
 from staging.demo.afresh import start_afresh
@@ -30,7 +31,7 @@ LOG_WIDTH = 160
 
 
 def main() -> int:
-    """Do what the command line asks and return the exit code; the last line of stdout is one JSON object."""
+    """Run the demo and return the exit code; the last line of stdout is one JSON object."""
     started = time.monotonic()
     asked = _parse()
     signal.signal(signal.SIGTERM, _interrupt)
@@ -46,8 +47,15 @@ def _parse() -> Asked:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--writers", type=int, default=2)
     parser.add_argument("--arrival", choices=("random", "time"), default="random", help="order of the rows in the heap")
-    parser.add_argument("--approvals", choices=("auto", "required"), default="auto", help="answered through the API")
-    parser.add_argument("--limit", type=float, help="seconds that the run may take (600, and 600 for each million)")
+    parser.add_argument(
+        "--approvals",
+        choices=("auto", "required"),
+        default="auto",
+        help="required: the demo approves through the REST API",
+    )
+    parser.add_argument(
+        "--limit", type=float, help="maximum seconds for the run (default: 600, plus 600 per million rows)"
+    )
     given = parser.parse_args()
     if given.rows < 1 or given.writers < 0:
         parser.error("--rows must be at least 1, --writers at least 0")
@@ -60,15 +68,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _outcome(asked: Asked, console: Console) -> Outcome:
-    """Rehearse; whatever stands in the way of it means that nothing was found out."""
+    """Rehearse; an error or an interruption becomes an outcome with the verdict unknown."""
     try:
-        console.print("Starting PostgreSQL and Airflow, unless they run already")
+        console.print("Starting PostgreSQL and Airflow, unless they are running")
         staging = environment.start()
         start_afresh(staging)
-        console.print(f"Rehearsing {asked.rows:,} rows in arrival order {asked.arrival}, {asked.writers} live writers")
+        rows, writers = figures.count(asked.rows, "row"), figures.count(asked.writers, "live writer")
+        console.print(f"Rehearsing with {rows} in arrival order {asked.arrival} and {writers}")
         return rehearse(asked, staging, console)
     except KeyboardInterrupt:
-        problem = "interrupted before the run was triggered; `make demo` goes on, `make down` stops everything"
+        problem = "interrupted before the run was triggered. `make demo` starts again, `make down` stops the servers"
     except FORESEEN as error:
         problem = f"{type(error).__name__}: {error}"
     except Exception as error:

@@ -1,4 +1,4 @@
-"""End what an earlier demo left running, and start from an empty database."""
+"""End the runs of an earlier demo, and start from an empty database."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from staging import environment
 from staging.environment import Staging
 from staging.rest import AirflowClient
 
-LEFTOVERS = "partition_playbook_restore_%"  # scratch databases of runs that were killed
+LEFTOVERS = "partition_playbook_restore_%"  # databases for checking a dump, left by killed runs
 MAINTENANCE_SECONDS = 60
 
 
 def start_afresh(staging: Staging) -> None:
-    """Fail the runs that are under way, then make the staging database anew."""
+    """Mark the unfinished runs as failed, then create the staging database again."""
     with staging.airflow.client() as client:
         for dag_id in ("partition_migration", "partition_rollback", "partition_finalize"):
             _end_runs(client, dag_id, patience=0)
-        # Airflow starts the month's run of its own accord; it is short, and a failed run would only raise questions.
+        # Airflow starts the scheduled run by itself. It is short, so wait for it rather than leave a failed run.
         _end_runs(client, "partition_maintenance", patience=MAINTENANCE_SECONDS)
     _drop_databases(staging)
     staging.cluster.create_database("staging")
     environment.create_schema(staging.database)
     with psycopg.connect(staging.database) as connection:
-        connection.execute("CREATE EXTENSION pg_stat_statements")  # preflight reads the application's statements there
+        connection.execute("CREATE EXTENSION pg_stat_statements")  # for preflight: the application's statements
 
 
 def _end_runs(client: AirflowClient, dag_id: str, patience: float) -> None:

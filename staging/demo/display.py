@@ -1,4 +1,4 @@
-"""Show the progress of a run: live in a terminal, else as plain lines, one an event."""
+"""Show the progress of a run: live in a terminal, else as plain lines, one per event."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from partition_playbook import figures
 from staging.demo.progress import ALL_SECTIONS, Load, Loads, Progress, Section, State
 
 MARKS = {
@@ -22,28 +23,29 @@ MARKS = {
     State.SKIPPED: ("-", "dim"),
 }
 SLOW_MS = 100
+WIDEST = len("59 min 59 s")
 
 
 class Display(Protocol):
-    """Something that shows progress while it is open."""
+    """A context manager that shows progress."""
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Open the display."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Show no more."""
+        """Close the display."""
 
     def show(self, progress: Progress) -> None:
-        """Show what is known now."""
+        """Show the current state."""
 
 
 def display(console: Console) -> Display:
-    """Return what suits where the output goes."""
+    """Return a live display for a terminal, else a plain one."""
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 
 class LiveDisplay:
-    """A picture that is drawn again and again in its place."""
+    """A picture that is redrawn in place."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="visible")
@@ -56,33 +58,38 @@ class LiveDisplay:
         self._live.stop()
 
     def show(self, progress: Progress) -> None:
-        """Draw it anew."""
+        """Redraw the picture."""
         self._live.update(picture(progress), refresh=True)
 
 
 def picture(progress: Progress) -> RenderableType:
-    """Return the sections beside the partitions, the current task above, the writers below."""
+    """Return the picture: the current task, below it sections beside partitions, then the writers."""
     sides = Table.grid(padding=(0, 4))
     sides.add_row(_checklist(progress), _bars(progress.loads))
     task = ", ".join(progress.tasks) or "between tasks"
-    return Group("", Text(f"{progress.seconds:5.0f} s  {task}", style="bold"), "", sides, "", _writers(progress), "")
+    return Group("", Text(f"{_elapsed(progress)}  {task}", style="bold"), "", sides, "", _writers(progress), "")
+
+
+def _elapsed(progress: Progress) -> str:
+    return figures.seconds(round(progress.seconds)).rjust(WIDEST)
 
 
 def _checklist(progress: Progress) -> Table:
     table = Table.grid(padding=(0, 1))
     for number, section in enumerate(progress.sections, 1):
         mark, style = MARKS[section.state]
-        taken = f"{section.seconds:.0f} s" if section.seconds else ""
+        taken = figures.seconds(section.seconds) if section.seconds else ""
         table.add_row(
-            Text(mark, style), f"{number:2} {section.name}", Text(taken, "dim", justify="right"), _found(section)
+            Text(mark, style), f"{number:2} {section.name}", Text(taken, "dim", justify="right"), _checked(section)
         )
     return table
 
 
-def _found(section: Section) -> Text:
+def _checked(section: Section) -> Text:
+    checks = figures.count(section.checks, "check")
     if section.failures:
-        return Text(f"{len(section.failures)} of {section.checks} checks failed", "red")
-    return Text(_count(section.checks) if section.checks else "", "dim")
+        return Text(f"{figures.number(len(section.failures))} of {checks} failed", "red")
+    return Text(checks if section.checks else "", "dim")
 
 
 def _bars(loads: Loads) -> RenderableType:
@@ -91,7 +98,7 @@ def _bars(loads: Loads) -> RenderableType:
         if load.done and not load.rows:
             continue
         part = 1.0 if load.done else load.rows / max(load.expected, 1)
-        rows = f"{load.rows:,}" if load.state != "pending" else ""
+        rows = figures.number(load.rows) if load.state != "pending" else ""
         name = Text(load.partition.removeprefix("sensor_readings_"), "" if load.state != "pending" else "dim")
         table.add_row(name, ProgressBar(1.0, part, width=20), Text(rows, justify="right"), Text(load.state, "dim"))
     return Group(table, Text(_pace(loads), "bold"))
@@ -100,19 +107,20 @@ def _bars(loads: Loads) -> RenderableType:
 def _pace(loads: Loads) -> str:
     if not loads.rows_per_second:
         return ""
-    text = f"{loads.rows:,} rows, {loads.rows_per_second:,.0f} rows/s"
-    return text if loads.done else f"{text}, about {loads.seconds_left or 0:.0f} s left"
+    text = f"{figures.count(loads.rows, 'row')}, {figures.measured(loads.rows_per_second, 'rows/s')}"
+    return text if loads.done else f"{text}, about {figures.seconds(loads.seconds_left or 0)} left"
 
 
 def _writers(progress: Progress) -> Text:
-    waiting = "" if progress.backlog is None else f"   {progress.backlog:,} changes wait to be reconciled"
-    text = Text(f"{progress.writes:,} live writes, the slowest of the last seconds took ")
-    text.append(f"{progress.slowest_ms:.1f} ms", "bold red" if progress.slowest_ms > SLOW_MS else "green")
-    return text.append(waiting)
+    text = Text(f"{figures.count(progress.writes, 'live write')}, slowest recent one ")
+    text.append(figures.milliseconds(progress.slowest_ms), "bold red" if progress.slowest_ms > SLOW_MS else "green")
+    if progress.backlog is not None:
+        text.append(f"   {figures.count(progress.backlog, 'change')} in the change log")
+    return text
 
 
 class PlainDisplay:
-    """Lines for a log: a section begins, a load ends, a section ends."""
+    """Lines for a log: the start of a section, the end of a load, the end of a section."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -123,15 +131,15 @@ class PlainDisplay:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def show(self, progress: Progress) -> None:
-        """Print what is new since the last time."""
+        """Print a line for each event since the last call."""
         for line in self.news(progress):
-            self._console.print(f"{progress.seconds:5.0f} s  {escape(line)}", soft_wrap=True, highlight=False)
+            self._console.print(f"{_elapsed(progress)}  {escape(line)}", soft_wrap=True, highlight=False)
 
     def news(self, progress: Progress) -> list[str]:
-        """Return a line for each event since the last time."""
+        """Return a line for each event since the last call."""
         lines = [line for load in progress.loads.each if (line := self._load_news(load, progress.loads))]
         for section in progress.sections:
             before, self._sections[section.name] = self._sections[section.name], section.state
@@ -145,17 +153,17 @@ class PlainDisplay:
         self._loaded.add(load.partition)
         if not load.rows:
             return ""
-        return f"{load.partition}: {load.rows:,} rows; {_pace(loads)}"
+        return f"{load.partition}: {figures.count(load.rows, 'row')}; in all {_pace(loads)}"
 
 
 def _event(section: Section, progress: Progress) -> str:
     if section.state in (State.RUNNING, State.SKIPPED):
-        return f"{section.name} {'begins' if section.state is State.RUNNING else 'is passed over'}"
-    failed = f", {len(section.failures)} failed: {', '.join(section.failures)}" if section.failures else ""
+        return f"{section.name} {'begins' if section.state is State.RUNNING else 'is skipped'}"
+
+    checks = figures.count(section.checks, "check")
+    if section.failures:
+        checks += f", {figures.number(len(section.failures))} failed: {', '.join(section.failures)}"
     state = "ended" if section.state is State.DONE else "FAILED"
-    writes = f"{progress.writes:,} live writes so far, the slowest of the last seconds {progress.slowest_ms:.1f} ms"
-    return f"{section.name} {state} after {section.seconds:.1f} s: {_count(section.checks)}{failed}; {writes}"
-
-
-def _count(checks: int) -> str:
-    return f"{checks} check{'' if checks == 1 else 's'}"
+    slowest = figures.milliseconds(progress.slowest_ms)
+    writes = f"{figures.count(progress.writes, 'live write')} so far, slowest recent one {slowest}"
+    return f"{section.name} {state} after {figures.seconds(section.seconds)}: {checks}; {writes}"

@@ -1,4 +1,4 @@
-"""What a rehearsal found, and the verdict over it: the run's own and the writers' independent record together."""
+"""The outcome of a rehearsal, and its verdict: from the run, its ledger, and the independent record of the writers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from partition_playbook import figures
 from partition_playbook.database import Row
-from partition_playbook.evidence.record import Evidence
+from partition_playbook.sections.decision.record import RunRecord
 from staging.record import Comparison, Latency
 
 SWAPS = ("cutover", "rollback", "second_cutover")
 KINDS = ("lost", "resurrected", "stale", "doubled")
 AROUND = timedelta(seconds=1)
 NOTHING = Latency(0, 0.0, 0.0, 0.0)
-EARLIER_TRY = timedelta(seconds=3)  # a try that did not get its lock, and the pause after it
+EARLIER_TRY = timedelta(seconds=3)  # a try without success, and the pause after it
 
 
 class Verdict(StrEnum):
-    """What a demo may end with."""
+    """The verdict of a demo."""
 
     GO = "go"
     NO_GO = "no-go"
@@ -28,13 +29,13 @@ class Verdict(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """Return the exit code that stands for it."""
+        """Return the exit code: 0 go, 1 no-go, 2 unknown."""
         return {Verdict.GO: 0, Verdict.NO_GO: 1, Verdict.UNKNOWN: 2}[self]
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How the DAG run ended: its state in Airflow, and why it is unknown where it is."""
+    """The end of the DAG run: its state in Airflow, or the problem that hides it."""
 
     state: str | None = None
     problem: str = ""
@@ -42,7 +43,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Swap:
-    """One swap of the two tables as the ledger has it."""
+    """One swap from the ledger; ``since`` and ``until`` are Unix times around it."""
 
     name: str
     held_ms: float
@@ -54,7 +55,7 @@ class Swap:
 
 @dataclass(frozen=True)
 class Written:
-    """What the live writers did and saw, and what they found in the end."""
+    """The writes of the live writers, their errors and latency, and the comparison with the table."""
 
     writers: int
     writes: int = 0
@@ -67,7 +68,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Places:
-    """Where to look further."""
+    """The addresses of the run, its ledger and its report."""
 
     ui: str | None = None
     login: str | None = None
@@ -77,20 +78,20 @@ class Places:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that a demo found."""
+    """All results of a demo."""
 
     rows: int
     written: Written
     run_id: str | None = None
     ending: Ending = Ending()
-    evidence: Evidence | None = None
+    evidence: RunRecord | None = None
     places: Places = Places()
     seconds: float = 0.0
     run_seconds: float | None = None
 
     @property
     def verdict(self) -> Verdict:
-        """Return go only where the run, its ledger and the writers' record all say so."""
+        """Return go only if Airflow, the ledger and the writers' record agree on it."""
         comparison = self.written.comparison
         if comparison and not comparison.exact:
             return Verdict.NO_GO
@@ -100,57 +101,67 @@ class Outcome:
 
     @property
     def unknown(self) -> list[str]:
-        """Say what could not be found out."""
-        told = self.told
+        """Return the reasons for the verdict unknown."""
+        state, recorded = self.ending.state, self.recorded_verdict
         reasons = [self.ending.problem] if self.ending.problem else []
-        if not reasons and (self.ending.state, told) not in (("success", "go"), ("failed", "no-go")):
-            reasons.append(f"Airflow says {self.ending.state or 'nothing'}, the ledger says {told or 'nothing'}")
+        if not reasons and (state, recorded) not in (("success", "go"), ("failed", "no-go")):
+            reasons.append(f"the DAG run is {state or 'unknown'}, the verdict in the ledger is {recorded or 'missing'}")
         if self.written.writers and not self.written.writes:
-            reasons.append("the writers wrote nothing")
+            reasons.append("the writers committed nothing")
         if self.written.writers and self.written.comparison is None:
-            reasons.append("the writers' record was not compared")
+            reasons.append("the table was not compared with the record of the writers")
         return reasons
 
     @property
     def against(self) -> list[str]:
-        """Say what speaks against a go."""
+        """Return the reasons for a no-go."""
         comparison = self.written.comparison
         found = {kind: len(getattr(comparison, kind)) for kind in KINDS} if comparison else {}
-        reasons = [f"{count} rows {kind} by the writers' record" for kind, count in found.items() if count]
-        reasons += [f"the application saw {count} errors {state}" for state, count in self.written.errors.items()]
-        return reasons + (self._failed_checks or ["the run says no-go"] if self.told == "no-go" else [])
+        reasons = [
+            f"{figures.count(count, 'row')} {kind} according to the record of the writers"
+            for kind, count in found.items()
+            if count
+        ]
+        reasons += [
+            f"the application got {figures.count(count, 'error')}: {state}"
+            for state, count in self.written.errors.items()
+        ]
+        if self.recorded_verdict == "no-go":
+            reasons += self._failed_checks or ["the verdict of the run is no-go"]
+        return reasons
 
     @property
     def _failed_checks(self) -> list[str]:
-        """Name the checks behind a no-go; the decision's own only where no section's says more."""
+        """Return the blocking checks of the sections; those of the decision only if no section has one."""
         sections = self.evidence.checks if self.evidence else {}
         failed = [(name, check) for name, checks in sections.items() for check in checks if check.blocks]
         shown = [(name, check) for name, check in failed if name != "decision"] or failed
         return [f"{name}.{check.name}: {check.actual}" for name, check in shown]
 
     @property
-    def told(self) -> str | None:
-        """Return the verdict that the run wrote into its ledger."""
+    def recorded_verdict(self) -> str | None:
+        """Return the verdict in the ledger; None if there is none."""
         return self.evidence.run.get("verdict") if self.evidence else None
 
     @property
     def speedup(self) -> float | None:
-        """Return the smallest speedup among the queries that are criteria, as it was judged."""
+        """Return the smallest speedup of the queries that are criteria, as the checks judged it."""
         found = [row["speedup"] for row in self.speedups.values() if row["criterion"]]
         return min(found, default=None)
 
     @property
     def speedups(self) -> dict[str, Mapping[str, Any]]:
-        """Return the figures of every query that was timed before and after."""
+        """Return the evidence of each query with a time before and after."""
         checks = self.evidence.checks.get("pruning", ()) if self.evidence else ()
         named = {check.name: check.evidence for check in checks if check.name.startswith("speedup_")}
-        return {name.removeprefix("speedup_"): figures for name, figures in named.items() if "speedup" in figures}
+        return {name.removeprefix("speedup_"): timed for name, timed in named.items() if "speedup" in timed}
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a program wants to know; rows is what was asked for."""
+        """Return the outcome for programs; ``rows`` is the number in the arguments."""
         swapped = {swap.name: swap for swap in swaps(self.evidence)}
         comparison = self.written.comparison
         held = {f"{name}_held_ms": _rounded(swapped[name].held_ms) if name in swapped else None for name in SWAPS}
+
         return {
             "verdict": self.verdict.value,
             "run_id": self.run_id,
@@ -176,8 +187,8 @@ class Outcome:
         }
 
 
-def swaps(evidence: Evidence | None) -> list[Swap]:
-    """Return the swaps that the ledger knows, each with the time around it in which writers may have felt it."""
+def swaps(evidence: RunRecord | None) -> list[Swap]:
+    """Return the swaps in the ledger, each with the time in which it may have delayed writers."""
     taken = evidence.measurements.get("migration", {}) if evidence else {}
     return [
         _swap(name, taken[f"{name}_held_ms"], taken[f"{name}_waited_ms"])
@@ -193,8 +204,8 @@ def _swap(name: str, held: Row, waited: Row) -> Swap:
     return Swap(name, held["value"], waited["value"], tries, since.timestamp(), until.timestamp())
 
 
-def measured(evidence: Evidence | None, stage: str, name: str) -> float | None:
-    """Return a measurement; None where it was not taken."""
+def measured(evidence: RunRecord | None, stage: str, name: str) -> float | None:
+    """Return a measurement; None if there is none."""
     return evidence.measured(stage, name) if evidence else None
 
 

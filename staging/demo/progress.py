@@ -1,4 +1,4 @@
-"""What a run is doing at this moment, read from Airflow and the ledger without standing in anybody's way."""
+"""Read the state of a run from Airflow and the ledger, with short lock timeouts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from functools import partial
 import psycopg
 
 from partition_playbook.database import Database, Limits, Row
-from partition_playbook.evidence.record import SECTIONS
+from partition_playbook.errors import PlaybookError
+from partition_playbook.gates import SECTIONS
 from partition_playbook.ledger import Ledger
 from partition_playbook.names import TableName
 from staging.rest import TaskInstance
@@ -22,7 +23,7 @@ IMPATIENT = Limits(lock_timeout=100, statement_timeout=2_000)
 
 
 class State(StrEnum):
-    """How far a section has come."""
+    """The state of a section."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -33,7 +34,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the run, and what it has found so far."""
+    """A section of the run with its checks so far."""
 
     name: str
     state: State
@@ -44,7 +45,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Load:
-    """A partition being filled; rows are estimated from its size while it is."""
+    """The load of a partition; while it runs, ``rows`` is an estimate from the size."""
 
     partition: str
     state: str
@@ -55,7 +56,7 @@ class Load:
 
     @property
     def done(self) -> bool:
-        """Tell whether its rows are in."""
+        """Return True if all rows are loaded."""
         return self.state in ("loaded", "attached")
 
 
@@ -68,17 +69,17 @@ class Loads:
 
     @property
     def rows(self) -> int:
-        """Count the rows that are in."""
+        """Count the loaded rows."""
         return sum(load.rows for load in self.each)
 
     @property
     def done(self) -> bool:
-        """Tell whether every load has ended."""
+        """Return True if all loads have ended."""
         return bool(self.each) and all(load.done for load in self.each)
 
     @property
     def rows_per_second(self) -> float:
-        """Return what all loads together reached since the first began."""
+        """Return the rows per second of all loads together, since the start of the first."""
         begun = [load.started for load in self.each if load.started]
         if not begun:
             return 0.0
@@ -87,7 +88,7 @@ class Loads:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return how long the rest will take at this pace."""
+        """Return the remaining seconds at this rate; None before the first row."""
         if not self.rows_per_second:
             return None
         return sum(max(load.expected - load.rows, 0) for load in self.each if not load.done) / self.rows_per_second
@@ -95,7 +96,7 @@ class Loads:
 
 @dataclass(frozen=True)
 class Progress:
-    """Everything that is shown of a run under way."""
+    """The state of a run, as the display shows it."""
 
     seconds: float
     sections: tuple[Section, ...] = tuple(Section(name, State.WAITING) for name in ALL_SECTIONS)
@@ -107,7 +108,7 @@ class Progress:
 
 
 def sections(tasks: Sequence[TaskInstance], failures: Mapping[str, tuple[int, tuple[str, ...]]]) -> tuple[Section, ...]:
-    """Return the state of every section; failures are its checks that were made and the names of those that block."""
+    """Return the state of each section; ``failures`` has its number of checks and the names of the blocking ones."""
     groups = {name: [task for task in tasks if task.task_id.startswith(f"{name}.")] for name in ALL_SECTIONS}
     return tuple(
         Section(name, _state(group), _seconds(group), *failures.get(name, (0, ()))) for name, group in groups.items()
@@ -134,13 +135,13 @@ def _seconds(tasks: Sequence[TaskInstance]) -> float:
 
 
 def running(tasks: Sequence[TaskInstance]) -> tuple[str, ...]:
-    """Name the tasks under way, each once: how many of a mapped one have ended, and which will be tried again."""
+    """Return the names of the running tasks, each once, with the done share of mapped tasks and pending retries."""
     busy = {
         "running": "",
         "deferred": "",
-        "awaiting_input": ", asks a person",
-        "up_for_retry": ", will be tried again",
-        "restarting": ", again",
+        "awaiting_input": ", waits for an answer",
+        "up_for_retry": ", up for retry",
+        "restarting": ", restarting",
     }
     return tuple(
         dict.fromkeys(f"{task.task_id}{_share(task, tasks)}{busy[task.state]}" for task in tasks if task.state in busy)
@@ -155,7 +156,7 @@ def _share(task: TaskInstance, tasks: Sequence[TaskInstance]) -> str:
 
 
 class LedgerReader:
-    """Read loads, checks and backlog of a run; what cannot be read at the moment stays as it was."""
+    """Read loads, checks and backlog of a run; if a read fails, the last result stands."""
 
     def __init__(self, conninfo: str, run_id: str) -> None:
         self._database = Database(
@@ -166,19 +167,19 @@ class LedgerReader:
         self._checks: dict[str, tuple[int, tuple[str, ...]]] = {}
 
     def loads(self) -> Loads:
-        """Read how far each load has come."""
+        """Return the loads, with estimates for the running ones."""
         try:
             found = tuple(self._load(row) for row in self._ledger.loads())
-        except psycopg.Error:
+        except (psycopg.Error, PlaybookError):  # the ledger is not there yet
             return self._loads
         self._loads = Loads(found, datetime.now(UTC))
         return self._loads
 
     def checks(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
-        """Count the checks of each section and name those that block."""
+        """Return the number of checks of each section, and the names of the blocking ones."""
         try:
             found = self._ledger.checks()
-        except psycopg.Error:
+        except (psycopg.Error, PlaybookError):
             return self._checks
         self._checks = {
             section: (len(checks), tuple(check.name for check in checks if check.blocks))
@@ -187,11 +188,11 @@ class LedgerReader:
         return self._checks
 
     def backlog(self) -> int | None:
-        """Count the changes that wait to be reconciled; None where there is no capture."""
+        """Return the number of waiting changes; None without a change log."""
         try:
             with self._database.session(IMPATIENT) as session:
-                return int(session.value("migration/count_changes", log=TABLE.change_log.identifier))
-        except psycopg.Error:
+                return int(session.value("engine/count_changes", log=TABLE.change_log.identifier))
+        except (psycopg.Error, PlaybookError):
             return None
 
     def _load(self, row: Row) -> Load:
@@ -209,10 +210,10 @@ class LedgerReader:
         values = {"schema": TABLE.schema, "name": load.partition, "source": TABLE.name}
         try:
             with self._database.session(IMPATIENT) as session:
-                seen = session.row("migration/watch_load", values)
+                seen = session.row("engine/watch_load", values)
         except psycopg.errors.LockNotAvailable:
-            # Its key is being built, and that is done when its rows are in.
+            # ALTER TABLE builds the primary key, after all rows are loaded.
             return replace(load, state="indexing", rows=load.expected)
-        except psycopg.Error:
+        except (psycopg.Error, PlaybookError):
             return load
         return replace(load, rows=min(load.expected, int(seen["bytes"] / max(seen["row_bytes"] or 1, 1))))

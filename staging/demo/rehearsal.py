@@ -1,4 +1,4 @@
-"""Rehearse once: live writers, a run triggered as the UI's button does, and what is known when it has ended."""
+"""Rehearse once: start live writers, trigger a run through the REST API, follow it, and collect the results."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rich.console import Console
 
 from partition_playbook.database import Database
 from partition_playbook.errors import PlaybookError
-from partition_playbook.evidence.record import Evidence
 from partition_playbook.ledger import Ledger
-from partition_playbook.migration.run import Run
+from partition_playbook.run import Run
+from partition_playbook.sections.decision.record import RunRecord
 from partition_playbook.spec import load_spec
 from staging.cluster import bin_dir
 from staging.demo.display import display
@@ -31,13 +31,13 @@ from staging.writers import Writers, WritersError
 DAG = "partition_migration"
 TABLE = "sensor_readings"
 RATE = 25.0  # transactions a second for each writer: an application, not a benchmark
-# The newest rows are the writers', so they arrive in the order that the rehearsal is about.
+# The share of late rows of the writers. Their rows are the newest, so they must arrive in the order of the rehearsal.
 LATE = {"random": 1.0, "time": 0.0}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line asks for."""
+    """The arguments of the command line."""
 
     rows: int
     writers: int
@@ -47,14 +47,14 @@ class Asked:
 
     @property
     def conf(self) -> dict[str, object]:
-        """Return the params of the run, as the trigger form would send them."""
+        """Return the params of the run, as the trigger form sends them."""
         return {
             "table": TABLE,
             "mode": "rehearse",
             "approvals": self.approvals,
             "accept_weaker_uniqueness": True,
             "synthetic_rows": self.rows,
-            "allow_existing_rows": True,  # the writers have begun already
+            "allow_existing_rows": True,  # the writers have started already
             "arrival": self.arrival,
             "load_workers": 2,
             "production_rows": 100 * self.rows,
@@ -63,7 +63,7 @@ class Asked:
 
 
 def rehearse(asked: Asked, staging: Staging, console: Console) -> Outcome:
-    """Run the whole rehearsal and return what it found; an interruption is a finding too."""
+    """Run the rehearsal and return its outcome, also after an interruption."""
     with (
         Writers(staging.database, asked.writers, RATE, late=LATE[asked.arrival]) as writers,
         staging.airflow.client() as client,
@@ -91,7 +91,7 @@ def rehearse(asked: Asked, staging: Staging, console: Console) -> Outcome:
 def _attend(
     asked: Asked, staging: Staging, client: AirflowClient, run: DagRun, writers: Writers, console: Console
 ) -> tuple[Ending, Written]:
-    """Follow the run, then compare; where either is cut short, return what is known."""
+    """Follow the run, then compare; after an interruption return the results so far."""
     began = time.time()
     written = Written(asked.writers)
     try:
@@ -129,11 +129,11 @@ def _read_table(staging: Staging, writers: Writers) -> tuple[Comparison | None, 
         return None, None
 
 
-def read_evidence(conninfo: str, run_id: str) -> Evidence | None:
-    """Read everything that the ledger holds of a run; None where it does not know it or does not answer."""
+def read_evidence(conninfo: str, run_id: str) -> RunRecord | None:
+    """Return the record of a run; None if the ledger has no such run, or the database does not answer."""
     database = Database(partial(psycopg.connect, conninfo, connect_timeout=3), application="partition-playbook demo")
     try:
-        return Evidence.read(Run(load_spec(TABLE), database, Ledger(database, run_id)))
+        return RunRecord.read(Run(load_spec(TABLE), database, Ledger(database, run_id)))
     except (psycopg.Error, PlaybookError):
         return None
 
@@ -142,20 +142,20 @@ def _interrupted(staging: Staging, run: DagRun) -> str:
     evidence = read_evidence(staging.database, run.run_id)
     phase = evidence.run["phase"] if evidence else "not opened yet"
     return (
-        f"interrupted; the writers have stopped, the run goes on in Airflow (phase: {phase}). "
-        "`make demo` ends it and starts afresh, `make down` stops everything"
+        f"interrupted; the writers have stopped, the run continues in Airflow (phase: {phase}). "
+        "`make demo` ends it and starts again from an empty database, `make down` stops the servers"
     )
 
 
 def _failure(client: AirflowClient, run: DagRun) -> str:
-    """Say which task failed and what its log says last of an error."""
+    """Return the names of the failed tasks, each with the last error in its log."""
     try:
         failed = [task for task in client.task_instances(DAG, run.run_id) if task.state == "failed"]
         logs = [client.log(DAG, run.run_id, task).splitlines() for task in failed]
     except (RestError, httpx.HTTPError) as error:
-        return f"the run failed, and Airflow does not say why: {error}"
-    said = [next((line for line in reversed(log) if "rror" in line), "see its log") for log in logs]
-    return "; ".join(f"{task.task_id} failed: {line.strip()}" for task, line in zip(failed, said, strict=True))
+        return f"the run failed, and its tasks could not be read from Airflow: {error}"
+    errors = [next((line for line in reversed(log) if "rror" in line), "see its log") for log in logs]
+    return "; ".join(f"{task.task_id} failed: {line.strip()}" for task, line in zip(failed, errors, strict=True))
 
 
 def _places(staging: Staging, run: DagRun) -> Places:

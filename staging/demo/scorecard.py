@@ -1,8 +1,8 @@
-"""Print what a demo found: every check, what was measured, what the writers saw, the verdict, where to look further."""
+"""Print the outcome of a demo: checks, measurements, the record of the writers, addresses, the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,16 +10,18 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from partition_playbook import figures
 from partition_playbook.checks import Check, Severity
 from partition_playbook.checks import Outcome as Found
-from partition_playbook.evidence.record import SECTIONS
+from partition_playbook.gates import SECTIONS
 from staging.demo.outcome import KINDS, Outcome, Verdict, measured, swaps
+from staging.record import Latency
 
 STYLES = {Verdict.GO: "bold green", Verdict.NO_GO: "bold red", Verdict.UNKNOWN: "bold yellow"}
 
 
 def print_scorecard(console: Console, outcome: Outcome) -> None:
-    """Print all of it, the verdict last."""
+    """Print the outcome, the verdict last."""
     if outcome.evidence:
         _print_checks(console, outcome)
         _print_measurements(console, outcome)
@@ -38,7 +40,7 @@ def _print_checks(console: Console, outcome: Outcome) -> None:
 
 
 def mark(check: Check) -> Text:
-    """Return a check's outcome in one word."""
+    """Return the outcome of a check in one word."""
     if check.outcome is Found.WAIVED:
         return Text("waived", "yellow")
     if check.outcome is not Found.FAILED:
@@ -58,39 +60,46 @@ def _print_measurements(console: Console, outcome: Outcome) -> None:
 
 
 def _print_queries(console: Console, outcome: Outcome) -> None:
-    table = _table("queries", "", "before", "after", "pages before", "pages after", "gain")
-    for name, figures in outcome.speedups.items():
-        then, now = figures["before"], figures["after"]
-        times = (f"{each['total_ms']:.2f} ms" for each in (then, now))
-        pages = (f"{each['buffers']:,}" for each in (then, now))
-        gain = f"{figures['speedup']:.0%}" if figures["criterion"] else f"{figures['speedup']:.0%} (no criterion)"
+    numbers = ("before", "after", "pages before", "pages after")
+    table = _table("queries", "", *numbers, "change", numbers=numbers)
+    for name, timed in outcome.speedups.items():
+        then, now = timed["before"], timed["after"]
+        times = (figures.milliseconds(each["total_ms"]) for each in (then, now))
+        pages = (figures.number(each["buffers"]) for each in (then, now))
+        gain = figures.gain(timed["speedup"]) + ("" if timed["criterion"] else " (not a criterion)")
         table.add_row(escape(name), *times, *pages, gain)
     if table.row_count:
         console.print(table)
 
 
 def _print_gains(console: Console, outcome: Outcome) -> None:
-    table = _table("what the table gains besides", "", "", "")
+    table = _table("other benefits", "", "measured", "", numbers=("measured",))
     for row in outcome.evidence.measurements.get("gains", {}).values() if outcome.evidence else ():
-        table.add_row(
-            row["name"].replace("_", " "), f"{row['value']:,.1f} {row['unit']}", row["detail"].get("note", "")
-        )
+        value = figures.measured(row["value"], row["unit"])
+        table.add_row(row["name"].replace("_", " "), value, row["detail"].get("note", ""))
     if table.row_count:
         console.print(table)
 
 
 def _print_swaps(console: Console, outcome: Outcome) -> None:
-    table = _table("swaps", "", "lock waited", "lock held", "tries", "slowest write around it")
+    numbers = ("lock waited", "lock held", "tries")
+    table = _table("swaps", "", *numbers, "slowest write at that time", numbers=numbers)
     for swap in swaps(outcome.evidence):
+        times = (figures.milliseconds(each) for each in (swap.waited_ms, swap.held_ms))
         latency = outcome.written.around.get(swap.name)
-        slowest = f"{latency.max:.1f} ms of {latency.count} transactions" if latency and latency.count else "-"
-        held = (f"{milliseconds:.1f} ms" for milliseconds in (swap.waited_ms, swap.held_ms))
-        table.add_row(swap.name.replace("_", " "), *held, str(swap.tries), slowest)
+        table.add_row(swap.name.replace("_", " "), *times, figures.number(swap.tries), _slowest(latency))
     if table.row_count:
         console.print(table)
     seconds = measured(outcome.evidence, "rollback", "rollback_seconds")
     if seconds is not None:
-        console.print(f"Rollback  {seconds:.1f} s until the original table was in service and its probes had answered")
+        taken = figures.seconds(seconds)
+        console.print(f"Rollback  {taken} until the original table was live and its probes had answered")
+
+
+def _slowest(latency: Latency | None) -> str:
+    if not latency or not latency.count:
+        return "-"
+    return f"{figures.milliseconds(latency.max)} of {figures.count(latency.count, 'transaction')}"
 
 
 def _print_writers(console: Console, outcome: Outcome) -> None:
@@ -99,20 +108,22 @@ def _print_writers(console: Console, outcome: Outcome) -> None:
 
 
 def _written(outcome: Outcome) -> Iterator[str]:
-    written = outcome.written
-    latency = written.latency
+    written, latency = outcome.written, outcome.written.latency
+    changes = f"{figures.count(written.writes, 'row change')} by {figures.count(written.writers, 'writer')}"
     if written.comparison is None:
-        yield f"Writers   {written.writes:,} row changes by {written.writers} writers, which were not compared"
+        yield f"Writers   {changes}, not compared with the table"
         return
-    yield (
-        f"Writers   {written.writes:,} row changes by {written.writers} writers during the run; "
-        f"{latency.count:,} transactions, "
-        f"median {latency.p50:.1f} ms, p99 {latency.p99:.1f} ms, slowest {latency.max:.1f} ms"
-    )
-    found = ", ".join(f"{len(getattr(written.comparison, kind))} {kind}" for kind in KINDS)
-    yield f"Record    {written.comparison.rows_checked:,} rows compared with what the writers committed: {found}"
-    errors = ", ".join(f"{count} x {state}" for state, count in written.errors.items())
-    yield f"Errors    {errors or 'none'} seen by the application"
+
+    median, p99, slowest = (figures.milliseconds(each) for each in (latency.p50, latency.p99, latency.max))
+    transactions = figures.count(latency.count, "transaction")
+    yield f"Writers   {changes} during the run; {transactions}, median {median}, p99 {p99}, slowest {slowest}"
+
+    counts = ", ".join(f"{figures.number(len(getattr(written.comparison, kind)))} {kind}" for kind in KINDS)
+    compared = figures.count(written.comparison.rows_checked, "row")
+    yield f"Record    {compared} compared with the record of the writers: {counts}"
+
+    errors = ", ".join(f"{figures.number(count)} x {state}" for state, count in written.errors.items())
+    yield f"Errors    {errors or 'none'} in the application"
 
 
 def _print_verdict(console: Console, outcome: Outcome) -> None:
@@ -121,12 +132,12 @@ def _print_verdict(console: Console, outcome: Outcome) -> None:
         if place:
             console.print(f"{name:9} {escape(place)}", soft_wrap=True, highlight=False)
     if places.ui:
-        console.print("          It stays up to click around in; `make down` stops it.")
+        console.print("          Airflow keeps running; `make down` stops it.")
     console.print()
     for reason in (*outcome.unknown, *outcome.against):
         console.print(f"  {escape(reason)}", style="red", soft_wrap=True, highlight=False)
-    words = {Verdict.GO: "GO", Verdict.NO_GO: "NO-GO", Verdict.UNKNOWN: "COULD NOT FIND OUT"}
-    text = f"{words[outcome.verdict]} in {outcome.seconds:.0f} s"
+    words = {Verdict.GO: "GO", Verdict.NO_GO: "NO-GO", Verdict.UNKNOWN: "UNKNOWN"}
+    text = f"{words[outcome.verdict]} in {figures.seconds(outcome.seconds)}"
     console.print(text, style=STYLES[outcome.verdict], highlight=False)
 
 
@@ -134,10 +145,10 @@ def _page(outcome: Outcome) -> str | None:
     return f"{outcome.places.ui} ({outcome.places.login})" if outcome.places.ui else None
 
 
-def _table(title: str, *headers: str) -> Table:
+def _table(title: str, *headers: str, numbers: Collection[str] = ()) -> Table:
     table = Table(
         title=title.replace("_", " "), title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD
     )
     for header in headers:
-        table.add_column(header, overflow="fold")
+        table.add_column(header, overflow="fold", justify="right" if header in numbers else "left")
     return table

@@ -1,4 +1,4 @@
-"""Follow a run to its end, in Airflow and in the ledger, and show it meanwhile."""
+"""Follow a run to its end, in Airflow and in the ledger, and show its progress."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import httpx
 
+from partition_playbook import figures
 from staging.demo.display import Display
 from staging.demo.outcome import Ending
 from staging.demo.progress import LedgerReader, Progress, running, sections
@@ -20,7 +21,7 @@ APPROVE = "Approve"
 
 
 class Watch:
-    """Look at a run once a second until it has ended, or until that can no longer be expected."""
+    """Poll a run once per second, until it has ended or Airflow does not answer any more."""
 
     def __init__(self, client: AirflowClient, run: DagRun, reader: LedgerReader, writers: Writers) -> None:
         self._client = client
@@ -31,7 +32,7 @@ class Watch:
         self._began = self._heard = time.monotonic()
 
     def follow(self, shown: Display, limit: float) -> Ending:
-        """Return how the run ended; a problem where it did not within the limit, or Airflow fell silent."""
+        """Return the end of the run; with a problem if it exceeds ``limit`` seconds, or Airflow does not answer."""
         while True:
             problem = self._look()
             shown.show(self._progress())
@@ -39,9 +40,10 @@ class Watch:
             if self._run.finished:
                 return Ending(self._run.state)
             if now - self._heard > SILENCE_SECONDS:
-                return Ending(None, f"Airflow has not answered for {SILENCE_SECONDS:.0f} s: {problem}")
+                return Ending(None, f"Airflow has not answered for {figures.seconds(SILENCE_SECONDS)}: {problem}")
             if now - self._began > limit:
-                return Ending(self._run.state, f"the run has not ended within {limit:.0f} s; --limit allows more")
+                problem = f"the run has not ended within {figures.seconds(limit)}"
+                return Ending(self._run.state, f"{problem}; `python -m staging.demo --limit SECONDS` allows more")
             time.sleep(LOOK_EVERY)
 
     def _look(self) -> str:
@@ -55,7 +57,7 @@ class Watch:
         return ""
 
     def _answer(self) -> None:
-        """Approve what a person is asked to approve; a program waives no no-go."""
+        """Answer the questions of the run: approve, but never waive a no-go."""
         for task in self._tasks:
             if task.state == "awaiting_input":
                 options = self._client.question(self._run.dag_id, self._run.run_id, task)["options"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,13 +23,21 @@ DAYS = 100
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of specs of the worked table.
 
-    ``sensor_readings`` is the worked one. ``calm`` asks no query to become faster: with so few rows on a busy machine
-    none can be relied on to. ``hurried`` has a probe that nothing can answer in time. ``guarded`` is for jo to approve.
+    ``sensor_readings`` is the worked one with a query that takes as long before as after, whatever the machine does: it
+    misses each gain that is asked for. ``calm`` asks no query to become faster: with so few rows on a busy machine
+    none can be relied on to. ``hurried`` has a probe that partitions answer late. ``guarded`` is for jo to approve.
+    ``watched`` looks at the log of an application.
     """
     folder = tmp_path_factory.mktemp("tables")
-    worked = ROOT / "include" / "tables" / "sensor_readings.yaml"
-    shutil.copy(worked, folder)
-    spec = yaml.safe_load(worked.read_text())
+    spec = yaml.safe_load((ROOT / "include" / "tables" / "sensor_readings.yaml").read_text())
+    spec["queries"] = [
+        {
+            "name": "last_7_days",
+            "sql": "SELECT pg_sleep(0.01)::text FROM {table} WHERE {partition_by} >= now() - interval '7 days' LIMIT 1",
+            "since": "now() - interval '7 days'",
+        }
+    ]
+    (folder / "sensor_readings.yaml").write_text(yaml.safe_dump(spec))
     (folder / "guarded.yaml").write_text(yaml.safe_dump(spec | {"approvers": ["jo"]}))
     spec["queries"] = [
         {
@@ -43,7 +50,11 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     ]
     (folder / "calm.yaml").write_text(yaml.safe_dump(spec))
-    spec["application"]["probes"][0]["max_seconds"] = 1e-6
+    (folder / "application.log").touch()
+    watch = {"every": 0.3, "logs": [{"path": str(folder / "application.log")}]}
+    (folder / "watched.yaml").write_text(yaml.safe_dump(spec | {"watch": watch}))
+    slow = "pg_sleep(CASE WHEN tableoid::regclass::text ~ '_y[0-9]' THEN 1 ELSE 0 END)::text"
+    spec["application"]["probes"][0] |= {"max_seconds": 0.2, "sql": f"SELECT {slow} FROM {{table}} LIMIT 1"}
     (folder / "hurried.yaml").write_text(yaml.safe_dump(spec))
     return folder
 

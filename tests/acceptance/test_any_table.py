@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -24,8 +25,8 @@ table: Plant A.Sensor Readings
 partition_by: Recorded At
 interval: week
 timezone: America/St_Johns
-premake: 2
-retention: 5 weeks
+premake: 9
+retention: {keep: 5 weeks, action: archive, archive_to: "file://ARCHIVE"}
 default_partition: none
 queries:
   - name: last week
@@ -58,6 +59,7 @@ ANALYZE
 TABLE = TableName("Plant A", "Sensor Readings")
 ROWS = 'SELECT t::text FROM "Plant A"."Sensor Readings" t ORDER BY "Device", "user"'
 RUN = "SELECT mode, phase, verdict FROM partition_playbook.runs WHERE mode <> 'maintenance'"
+PROVED = "SELECT outcome, evidence->>'archive' FROM partition_playbook.checks WHERE name = 'retention_proved'"
 SECONDS = 240
 
 
@@ -79,7 +81,7 @@ def template(server_dsn: str) -> str:
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment of an Airflow whose metadata database is there."""
     folder = tmp_path_factory.mktemp("hostile")
-    (folder / "Plant A's readings.yaml").write_text(SPEC)
+    (folder / "Plant A's readings.yaml").write_text(SPEC.replace("ARCHIVE", f"{folder}/archive"))
     environment = os.environ | airflow_settings(tmp_path_factory.mktemp("airflow"), folder)
     done = subprocess.run(words("db", "migrate"), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -146,6 +148,13 @@ def test_a_rehearsal_of_a_hostile_table_goes_well(
     (count, mondays, finite, ahead) = hostile.execute(WEEKS).fetchone()  # type: ignore[misc]
     assert (mondays, finite, ahead) == (True, True, True)
     assert count >= 60 // 7 + 2 + 1, "weeks of rows, those ahead, and the one that maintenance was asked for"
+    assert_retention_is_proved(hostile)
+
+
+def assert_retention_is_proved(hostile: psycopg.Connection) -> None:
+    ((outcome, archive),) = hostile.execute(PROVED)
+    assert outcome == "passed"
+    assert len(gzip.decompress(Path(archive.removeprefix("file://")).read_bytes()).splitlines()) == 1 + 100
 
 
 def test_production_waits_for_a_person_and_can_be_rolled_back_without_one(
@@ -154,7 +163,13 @@ def test_production_waits_for_a_person_and_can_be_rolled_back_without_one(
     """Nobody answers where no scheduler runs: the command waits at the approval, and nothing is cut over."""
     before = rows(hostile), footprint.description(dsn, TABLE)
     log, taken_at = tmp_path / "log", datetime.now(UTC).isoformat()
-    conf = {"mode": "migrate", "backup": "external", "external_backup_at": taken_at, "accept_weaker_uniqueness": True}
+    conf = {
+        "mode": "migrate",
+        "watch_minutes": 0,
+        "backup": "external",
+        "external_backup_at": taken_at,
+        "accept_weaker_uniqueness": True,
+    }
     with dags_test(airflow, dsn, log, "partition_migration", **conf) as process:
         wait_for("Waiting for Human-in-the-loop input for tasks: ['migration.approve_cutover']", log, process)
         assert hostile.execute(RUN).fetchall() == [("migrate", "attached", None)]

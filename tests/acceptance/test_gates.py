@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,6 +16,7 @@ import pytest
 from partition_playbook.catalog import Table
 from partition_playbook.checks import Verdict, check
 from partition_playbook.names import TableName
+from partition_playbook.sections.preflight import after_cutover
 from tests.fixtures import footprint, sabotage
 from tests.fixtures.dag_runs import DagRuns, Finished
 from tests.fixtures.mailbox import CONNECTION, receiving
@@ -40,7 +44,13 @@ CUTOVER = ("migration.cut_over",)
 VALIDATION = ("validation.validate", "go_no_go_validation")
 PRUNING = ("pruning.prove_pruning", "go_no_go_pruning")
 APPLICATION = ("application.probe", "go_no_go_application")
-LIFECYCLE = ("lifecycle.trigger_maintenance", "lifecycle.check_maintenance", "go_no_go_lifecycle")
+LIFECYCLE = (
+    "lifecycle.trigger_maintenance",
+    "lifecycle.prove_retention",
+    "lifecycle.check_maintenance",
+    "go_no_go_lifecycle",
+)
+WATCH = ("watch.observe", "go_no_go_watch")
 BACK = ("rollback.roll_back", "rollback.stay_or_return")
 ABANDON = ("migration.abandon_shadow",)
 RESTORE = ("rollback.restore_original",)
@@ -53,7 +63,7 @@ TO_LIFECYCLE = (*TO_CUTOVER, *VALIDATION, *PRUNING, *APPLICATION, *LIFECYCLE)
 
 @dataclass(frozen=True)
 class Before:
-    """What the table was, and what was in the database beside it."""
+    """The table, and all that was in the database beside it."""
 
     rows: list[str]
     table: Table
@@ -159,10 +169,14 @@ def test_a_statement_of_the_application_that_would_fail_abandons_the_shadow(stag
 
 
 def test_a_no_go_at_validation_rolls_back_and_keeps_what_was_written_since(staged: Staged) -> None:
-    sabotage.at_phase(staged.connection, "live", ONE_ROW.format(FUTURE))
+    invalid = (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = (SELECT inhrelid FROM pg_inherits WHERE inhparent = "
+        "'public.sensor_readings_device'::regclass LIMIT 1)"
+    )
+    sabotage.at_phase(staged.connection, "live", f"{ONE_ROW.format(FUTURE)}; {invalid}")
     before = staged.look()
     run = staged.rehearse()
-    assert_no_go(staged, run, (*TO_CUTOVER, *VALIDATION, *BACK, *RESTORE), "validation", "default_empty")
+    assert_no_go(staged, run, (*TO_CUTOVER, *VALIDATION, *BACK, *RESTORE), "validation", "partition_indexes")
     after = staged.look()
     assert after.rows[:-1] == before.rows
     assert staged.one(f"SELECT max(recorded_at) = '{FUTURE}' FROM sensor_readings")
@@ -213,12 +227,13 @@ def test_go_leaves_the_table_partitioned_with_every_row(staged: Staged) -> None:
     before = staged.look()
     run = staged.rehearse(backup="dump")
     assert run.state == "success"
-    assert_path(run, (*TO_LIFECYCLE, *BACK, *AGAIN, *DECISION), {})
+    assert_path(run, (*TO_LIFECYCLE, *WATCH, *BACK, *AGAIN, *DECISION), {})
     after = staged.look()
     assert after.rows == before.rows
     assert after.table.is_partitioned
     assert staged.one(VERDICT) == "go"
     assert staged.one("SELECT phase FROM partition_playbook.runs WHERE mode = 'rehearse'") == "live"
+    assert staged.one("SELECT outcome FROM partition_playbook.checks WHERE name = 'retention_proved'") == "passed"
     assert_only_these_may_be_waived(staged)
 
 
@@ -229,6 +244,8 @@ def assert_only_these_may_be_waived(staged: Staged) -> None:
     assert len(made) > 80
     assert {f"{each.section}:{each.checks[0].name}" for each in broken if each.waivable} == {
         "preflight:monitoring",
+        "preflight:monitoring_alerts",
+        "preflight:monitoring_dashboard",
         "pruning:pruned_one_interval_count",
         "pruning:speedup_one_interval_count",
         "pruning:regressions",
@@ -241,11 +258,37 @@ def assert_only_these_may_be_waived(staged: Staged) -> None:
     }
 
 
+LOOKS = "SELECT count(*) FROM partition_playbook.events WHERE kind = 'look'"
+
+
+def test_an_error_in_the_log_of_the_application_is_found_and_rolls_a_rehearsal_back(
+    staged: Staged, tables: Path
+) -> None:
+    before = staged.look()
+
+    def fail_later() -> None:
+        with psycopg.connect(staged.dsn, autocommit=True) as connection:
+            while connection.execute(LOOKS).fetchone() < (2,):  # type: ignore[operator]
+                time.sleep(0.1)
+        with (tables / "application.log").open("a") as log:
+            log.write("ERROR: cannot insert into sensor_readings\n")
+
+    with ThreadPoolExecutor(1) as pool:
+        failing = pool.submit(fail_later)
+        run = staged.rehearse(table="watched", watch_minutes=60)
+        failing.result()
+    assert_no_go(staged, run, (*TO_LIFECYCLE, *WATCH, *BACK, *RESTORE), "watch", "watch_logs")
+    assert "ERROR: cannot insert into sensor_readings" in run.log
+    assert staged.one(LOOKS) >= 3
+    assert_restored(staged, before)
+
+
 def test_go_leaves_the_original_where_that_was_asked_for(staged: Staged) -> None:
     before = staged.look()
-    run = staged.rehearse(leave="original")
+    run = staged.rehearse(leave="original", table="watched", watch_minutes=0.03)
     assert run.state == "success"
-    assert_path(run, (*TO_LIFECYCLE, *BACK, *RESTORE, *DECISION), {})
+    assert_path(run, (*TO_LIFECYCLE, *WATCH, *BACK, *RESTORE, *DECISION), {})
+    assert staged.one(LOOKS) > 1
     assert_restored(staged, before)
     assert staged.one(VERDICT) == "go"
 
@@ -262,6 +305,7 @@ def test_a_plan_changes_nothing_and_names_the_lock_of_every_statement(
     locks = [text for text in run.messages if text.startswith("-- lock: ")]
     assert len(purposes) == len(locks) > 50
     assert all(text.removeprefix("-- lock: ").strip() for text in locks)
+    assert f"{after_cutover.TITLES['schema_tools']}, not seen: " in "\n".join(run.messages)
     assert sum("ATTACH PARTITION" in text for text in run.messages) == sum("LIKE" in text for text in run.messages) - 1
 
 
@@ -275,5 +319,6 @@ def test_a_plan_of_a_refused_table_fails_and_lists_every_refusal(
     assert run.state == "failed"
     assert_path(run, ("choose_mode",), {"plan": "failed"})
     refused = {text.split(":")[0] for text in run.messages if text.startswith("FAIL ")}
-    assert refused == {"FAIL partition_values", "FAIL inbound_keys"}
+    # The probe of the newest row reads the infinite moment, which no Python application can.
+    assert refused == {"FAIL partition_values", "FAIL inbound_keys", "FAIL probes"}
     assert footprint.catalog_rows(connection) == before

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psycopg
@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests.fixtures.dag_runs import DagRuns
+from tests.fixtures.web import Quiet, served
 
 TEMPLATE = "{{ 7 * 191 }}{% raw %}"
 RENDERED = "1337"
@@ -22,12 +23,13 @@ PASSWORD, TOKEN = "geheim-und-lang", "zeichen-der-probe"
 LEDGER = ("runs", "loads", "statistics", "measurements", "checks", "events")
 
 
-class _Application(BaseHTTPRequestHandler):
+class _Application(Quiet):
     """Answer every request, and tell nobody."""
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(b'{"result": {}}')
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -36,12 +38,8 @@ class _Application(BaseHTTPRequestHandler):
 @pytest.fixture
 def address() -> Iterator[str]:
     """Return the address of an application that answers."""
-    with HTTPServer(("127.0.0.1", 0), _Application) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served(_Application) as url:
+        yield url
 
 
 @pytest.fixture
@@ -50,6 +48,10 @@ def spec_name(tables: Path, address: str) -> Iterator[str]:
     spec = yaml.safe_load((tables / "calm.yaml").read_text()) | {"table": TEMPLATE}
     spec["application"] |= {"base_url": address}
     spec["application"]["http_probes"] = [{"name": TEMPLATE, "path": f"/units?token={TOKEN}"}]
+    spec["application"]["procedures"] = [{"name": TEMPLATE, "path": f"/rows?token={TOKEN}", "input": {"key": TOKEN}}]
+    printing = "import os; print(dict(os.environ))"
+    spec["application"]["commands"] = [{"name": TEMPLATE, "command": [sys.executable, "-c", printing]}]
+    spec["watch"] = {"every": 0.3}
     path = tables / f"{TEMPLATE}.yaml"
     path.write_text(yaml.safe_dump(spec))
     yield path.stem
@@ -85,9 +87,19 @@ def test_no_template_is_evaluated_and_no_secret_is_told(
     commands: set[bytes] = set()
     with watched_processes(commands):
         conf = {"table": spec_name, "mode": "rehearse", "accept_weaker_uniqueness": True, "min_speedup": 0}
+        conf |= {"watch_minutes": 0.01}
         done = dag_runs.run("partition_migration", make_conninfo(dsn, password=PASSWORD), conf)
     assert done.state == "success", done.log[-5000:]
     assert TEMPLATE in done.log
+    made = connection.execute("SELECT section, name FROM partition_playbook.checks").fetchall()
+    assert {("preflight", "procedures"), ("preflight", f"command_{TEMPLATE}")} <= {*made}
+    assert {("application", f"procedure_{TEMPLATE}"), ("application", f"command_{TEMPLATE}")} <= {*made}
+    assert ("watch", f"procedure_{TEMPLATE}_after_watch") in made
+    stages = connection.execute(
+        "SELECT stage FROM partition_playbook.measurements WHERE stage LIKE 'procedures%' ORDER BY taken_at"
+    )
+    moments = ("before", "during", "after", "after_watch")
+    assert [stage for (stage,) in stages] == [f"procedures_{each}" for each in moments]
     told = {"the logs": done.log.encode(), "the process list": b"\n".join(commands)}
     for table in LEDGER:
         rows = connection.execute(f"SELECT t::text FROM partition_playbook.{table} t").fetchall()

@@ -1,4 +1,4 @@
-"""What Airflow does with names that others chose: in paths it keeps runs apart, in templates it evaluates nothing."""
+"""Airflow and names that others chose: in paths it keeps runs apart, in templates it evaluates nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_run_has_a_folder_of_its_own_below_the_root(root: Path) -> None:
-    from partition_playbook.operators import artifacts_folder
+    from partition_playbook.artifacts import artifacts_folder
 
     folders = [artifacts_folder(run_id) for run_id in RUN_IDS]
     assert {folder.resolve().parent for folder in folders} == {root.resolve()}
@@ -30,7 +30,7 @@ def test_every_run_has_a_folder_of_its_own_below_the_root(root: Path) -> None:
 
 
 def test_nobody_else_looks_into_the_folder(root: Path) -> None:
-    from partition_playbook.operators import artifacts_folder
+    from partition_playbook.artifacts import artifacts_folder
 
     open_to_all = os.umask(0)
     try:
@@ -43,13 +43,13 @@ def test_nobody_else_looks_into_the_folder(root: Path) -> None:
 
 
 def test_a_link_in_the_way_is_not_followed(root: Path, tmp_path: Path) -> None:
+    from partition_playbook.artifacts import artifacts_folder
     from partition_playbook.errors import PreconditionFailed
-    from partition_playbook.operators import artifacts_folder
 
     folder = artifacts_folder("run")
     folder.rmdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     folder.symlink_to(elsewhere)
-    with pytest.raises(PreconditionFailed, match="somebody else"):
+    with pytest.raises(PreconditionFailed, match="symbolic link or belongs to another user"):
         artifacts_folder("run")

@@ -6,11 +6,13 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -18,10 +20,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from partition_playbook.checks import check
+from partition_playbook.engine import reconcile, throttle, way_back
 from partition_playbook.ledger import Ledger
-from partition_playbook.migration import reconcile, throttle
-from partition_playbook.migration.run import Run
+from partition_playbook.run import Run
 from tests.fixtures.dag_runs import CONNECTION
+from tests.fixtures.earlier import MAINTENANCE_RUN_ID, RENAMED, restore_first_build
 
 Connection = psycopg.Connection[Any]
 PREFIX = "/partition_playbook"
@@ -98,9 +101,16 @@ def viewer(client: Any) -> Any:
 
 
 @pytest.fixture
+def earlier(connection: Connection) -> None:
+    """Put the database of the first build in the place of this one."""
+    connection.execute("DROP SCHEMA public, partition_playbook CASCADE; CREATE SCHEMA public")
+    restore_first_build(connection)
+
+
+@pytest.fixture
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the report of the run, in a folder of artifacts of this test's own."""
-    from partition_playbook.operators import ARTIFACTS_VARIABLE, artifacts_folder
+    from partition_playbook.artifacts import ARTIFACTS_VARIABLE, artifacts_folder
 
     monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path))
     path = artifacts_folder("test-run") / "report.html"
@@ -130,7 +140,7 @@ def test_report_is_served_as_it_was_written_and_nothing_in_it_runs(viewer: Any, 
 
 @pytest.mark.parametrize("run_id", ["another-run", "test-ru", "../test-run", "/etc/passwd", "test-run/../test-run", ""])
 def test_report_of_a_run_that_no_ledger_knows_is_not_there(viewer: Any, report: Path, run_id: str) -> None:
-    from partition_playbook.operators import artifacts_folder
+    from partition_playbook.artifacts import artifacts_folder
 
     (artifacts_folder(run_id) / "report.html").write_text("a secret")
     answer = viewer.get(REPORT, params={"run_id": run_id})
@@ -146,20 +156,20 @@ def test_run_without_a_report_has_no_folder_made_for_it(viewer: Any, report: Pat
 
 
 def test_last_task_links_to_the_report_that_the_console_serves(viewer: Any, report: Path) -> None:
-    from partition_playbook.operators import ReportLink
+    from partition_playbook.airflow.links import ReportLink
 
     link = urlsplit(ReportLink().get_link(None, ti_key=SimpleNamespace(run_id="test-run")))
     assert viewer.get(f"{link.path}?{link.query}").text == report.read_text()
 
 
 def test_a_load_links_to_its_bar(viewer: Any) -> None:
-    from partition_playbook.operators import PartitionLink
+    from partition_playbook.airflow.links import PartitionLink
 
-    load = SimpleNamespace(op_kwargs={"partition": "sensor_readings_y2026m11"})
+    load = SimpleNamespace(partition="sensor_readings_y2026m11")
     key = SimpleNamespace(dag_id="partition_migration", run_id="manual__2026-11-24T00:00:00+00:00")
     link = urlsplit(PartitionLink().get_link(load, ti_key=key))
     assert viewer.get(f"{link.path}?{link.query}").text == viewer.get(f"{PREFIX}/").text
-    assert dict(parse_qsl(link.query)) == vars(key) | load.op_kwargs
+    assert dict(parse_qsl(link.query)) == vars(key) | vars(load)
 
 
 # ---- Who may look
@@ -167,7 +177,7 @@ def test_a_load_links_to_its_bar(viewer: Any) -> None:
 
 def test_every_route_is_in_the_list(api: Any) -> None:
     (mounted,) = (route.app for route in api.routes if getattr(route, "path", "") == PREFIX)
-    paths = {route.path for route in mounted.routes}
+    paths = {route.path for route in mounted.routes} - {"/metrics"}  # it has a token of its own: see below
     listed = {path.removeprefix(PREFIX).replace("sensor_readings", "{table}") for path in PATHS}
     assert paths == {path.replace("console.js", "{name}") for path in listed}
 
@@ -259,6 +269,61 @@ def test_a_run_with_its_loads(viewer: Any, connection: Connection) -> None:
     assert {"cutover_held_ms", "cutover_waited_ms"} <= {each["name"] for each in ask(viewer, "measurements")}
 
 
+def test_a_run_with_a_retired_table_says_what_a_rollback_would_take(viewer: Any, run: Run) -> None:
+    assert ask(viewer, "progress")["way_back"] is None
+    way_back.keep_open(run)
+    shown = ask(viewer, "progress")["way_back"]
+    assert (shown["state"], shown["seconds"]) == ("in step", pytest.approx(5, abs=1))
+    assert shown["sentences"][0].startswith("A rollback now takes about ")
+
+
+@pytest.fixture
+def airflow_knows(api: Any) -> Iterator[Callable[..., None]]:
+    """Return a function that makes Airflow know a run of the migration, with one task of some state."""
+    from airflow.models import DagRun, TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, insert, text
+
+    dag_id, now = "partition_migration", datetime.now(UTC)
+    key = {"dag_id": dag_id, "run_id": "test-run"}
+
+    def know(state: str, task_id: str, task_state: str) -> None:
+        run = key | {"run_type": "manual", "state": state, "run_after": now, "start_date": now, "end_date": now}
+        task = key | {"task_id": task_id, "state": task_state, "start_date": now, "end_date": now, "map_index": -1}
+        task |= {"pool": "default_pool", "pool_slots": 1, "id": uuid4(), "try_number": 1, "max_tries": 3}
+        with create_session() as session:
+            session.execute(text("PRAGMA foreign_keys = OFF"))  # the DAG itself was not parsed here
+            session.execute(insert(DagRun).values(run))
+            session.execute(insert(TaskInstance).values(task))
+
+    yield know
+    with create_session() as session:
+        session.execute(delete(TaskInstance).where(TaskInstance.run_id == "test-run"))
+        session.execute(delete(DagRun).where(DagRun.run_id == "test-run"))
+
+
+def test_a_failed_run_says_where_since_when_why_and_what_to_do(
+    viewer: Any, run: Run, airflow_knows: Callable[..., None]
+) -> None:
+    lost = ask(viewer, "progress")["run"]
+    assert (lost["state"], lost["next_step"][:36]) == ("lost", "Airflow no longer knows this run. Tr")
+
+    airflow_knows("failed", "validation.validate", "failed")
+    ledger = Ledger(run.database, "test-run", "validation")
+    ledger.add_note("validation.validate failed: the disk is full", failed="validation.validate")
+    shown = ask(viewer, "progress")
+    assert (shown["run"]["state"], shown["run"]["state_in"]) == ("failed", "validation.validate")
+    assert shown["run"]["state_since"]
+    assert shown["failure"] == "validation.validate failed: the disk is full"
+    assert "clear the task: the run resumes there. Or trigger partition_rollback" in shown["run"]["next_step"]
+    listed = next(each for each in viewer.get(f"{PREFIX}/api/tables").json() if each["spec"] == "sensor_readings")
+    assert listed["last_run"]["state"] == ask(viewer, "runs")[0]["state"] == "failed"
+
+    ledger.close("rolled back")
+    ended = ask(viewer, "progress")
+    assert (ended["run"]["state"], ended["run"]["next_step"], ended["failure"]) == ("rolled back", "", None)
+
+
 def test_a_load_that_is_under_way(viewer: Any, connection: Connection, dsn: str) -> None:
     connection.execute("UPDATE partition_playbook.loads SET state = 'loading', rows = NULL WHERE rows > 1000")
     loading = [each for each in ask(viewer, "progress")["loads"] if each["state"] == "loading"]
@@ -286,7 +351,7 @@ def test_what_is_not_begun_says_why(viewer: Any, run: Run, monkeypatch: pytest.M
     seen: list[Any] = []
 
     def paused() -> bool:
-        run.ledger.tell("another task goes on")
+        run.ledger.add_note("another task goes on")
         seen.append(ask(viewer, "progress")["waits"])
         return len(seen) < 3
 
@@ -295,7 +360,8 @@ def test_what_is_not_begun_says_why(viewer: Any, run: Run, monkeypatch: pytest.M
     load = replace(run, ledger=Ledger(run.database, "test-run", "migration", origin), paused=paused)
     throttle.wait_until_calm(load, "sensor_readings_y2026m11")
     before, *during = seen
-    asked = ("migration.load_partition", "sensor_readings_y2026m11", "a person has paused it")
+    why = "paused by the Airflow Variable partition_playbook_pause"
+    asked = ("migration.load_partition", "sensor_readings_y2026m11", why)
     assert before == ask(viewer, "progress")["waits"] == []
     assert [[(each["task"], each["partition"], each["why"]) for each in waits] for waits in during] == [[asked]] * 2
 
@@ -304,7 +370,8 @@ def test_who_waits_for_a_lock_is_named(viewer: Any, dsn: str, waits: Callable[[i
     with psycopg.connect(dsn) as holder, psycopg.connect(dsn, autocommit=True) as waiter:
         holder.execute("LOCK TABLE sensor_readings IN SHARE MODE")
         waiter.execute("SET application_name = 'the application'")
-        blocked = threading.Thread(target=waiter.execute, args=("UPDATE sensor_readings SET battery = 1 WHERE id = 1",))
+        secret = "UPDATE sensor_readings SET battery = 4711 WHERE id = 1 AND source = 'a secret'"
+        blocked = threading.Thread(target=waiter.execute, args=(secret,))
         blocked.start()
         waits(waiter.info.backend_pid)
         found = ask(viewer, "progress")["lock_waits"]
@@ -312,6 +379,8 @@ def test_who_waits_for_a_lock_is_named(viewer: Any, dsn: str, waits: Callable[[i
         holder.rollback()
         blocked.join()
     assert [(each["application"], each["table"], each["blocked_by"]) for each in found] == asked
+    shown = "UPDATE sensor_readings SET battery = ? WHERE id = ? AND source = ..."
+    assert [each["query"] for each in found] == [shown]
 
 
 @pytest.fixture
@@ -328,19 +397,31 @@ def waits(connection: Connection) -> Callable[[int], None]:
 
 def test_the_gates_show_the_last_outcome_of_every_check(viewer: Any, run: Run) -> None:
     ledger = Ledger(run.database, "test-run", "preflight")
-    ledger.record([check("disk", False, expected="room", actual="none", remedy="Make room", evidence={"free": 1})])
+    ledger.record_checks(
+        [check("disk", False, expected="room", actual="none", remedy="Make room", evidence={"free": 1})]
+    )
     (gate,) = (each for each in ask(viewer, "gates") if each["section"] == "preflight")
     assert not gate["go"]
     assert gate["checks"][0] | {"remedy": "Make room", "evidence": {"free": 1}} == gate["checks"][0]
-    ledger.record([check("disk", True, expected="room", actual="some")])
+    ledger.record_checks([check("disk", True, expected="room", actual="some")])
     (gate,) = (each for each in ask(viewer, "gates") if each["section"] == "preflight")
     assert gate["go"]
 
 
+def test_a_waived_check_stands_beside_every_verdict_of_its_run(viewer: Any, run: Run) -> None:
+    waived = check("regressions", False, expected="x", actual="y").waived("jo", "noon", "known")
+    replace(run.ledger, section="pruning").record_checks([waived])
+    run.ledger.close("go")
+    assert ask(viewer, "progress")["waived"] == ["regressions waived by jo: known"]
+    (gate,) = [each for each in ask(viewer, "gates") if each["section"] == "pruning"]
+    assert gate["go"]
+    assert [(each["outcome"], each["actual"]) for each in gate["checks"]] == [("waived", "y; waived by jo: known")]
+
+
 def test_plans_stand_side_by_side(viewer: Any, run: Run) -> None:
     detail = {"planning_ms": 0.1, "execution_ms": 1.0, "buffers": 3, "plan": {"Node Type": "Seq Scan"}, "runs": [1.1]}
-    run.ledger.measure("before", "count", 1.1, "ms", **detail)
-    run.ledger.measure("after", "count", 0.5, "ms", **detail)
+    run.ledger.record_measurement("before", "count", 1.1, "ms", **detail)
+    run.ledger.record_measurement("after", "count", 0.5, "ms", **detail)
     assert [(each["query"], each["before"]["ms"], each["after"]["ms"]) for each in ask(viewer, "plans")] == [
         ("count", 1.1, 0.5)
     ]
@@ -386,7 +467,7 @@ def test_a_dag_run_leads_to_the_run_that_it_ended(viewer: Any, run: Run, dag_id:
 
     origin = {"dag_id": dag_id, "run_id": "manual__1"}
     assert found() == []
-    Ledger(run.database, "test-run", section, origin).tell("the run was triggered")
+    Ledger(run.database, "test-run", section, origin).add_note("the run was triggered")
     assert found() == [{"spec": "sensor_readings", "run_id": "test-run", "section": section}]
     assert found(run_id="manual__2") == found(dag_id="partition_migration") == []
 
@@ -396,7 +477,7 @@ def test_a_run_of_another_table_is_none_of_this_one(viewer: Any, connection: Con
     for path in ANSWERS[2:]:
         answer = viewer.get(f"{TABLE}/{path}", params=RUN)
         assert answer.status_code == 404
-        assert "does not know this run" in answer.json()["problem"]
+        assert "no such run of this table" in answer.json()["problem"]
 
 
 # ---- What is not there
@@ -414,6 +495,14 @@ def test_a_database_that_does_not_answer(viewer: Any, monkeypatch: pytest.Monkey
     assert "secret" not in answer.text + str(listed)
 
 
+def test_a_connection_that_was_changed_needs_no_restart(viewer: Any, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = urlsplit(_uri(dsn))
+    monkeypatch.setenv(CONNECTION, parts._replace(netloc=f"postgres@127.0.0.1:{1}").geturl())
+    assert viewer.get(f"{TABLE}/partitions").status_code != 200
+    monkeypatch.setenv(CONNECTION, _uri(dsn))
+    assert ask(viewer, "partitions")["partitions"]
+
+
 def test_a_connection_that_airflow_does_not_have(viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CONNECTION)
     answer = viewer.get(f"{TABLE}/partitions")
@@ -428,7 +517,7 @@ def test_a_database_without_a_ledger(viewer: Any, connection: Connection) -> Non
     assert len(ask(viewer, "partitions")["partitions"]) > 10
     answer = viewer.get(f"{TABLE}/gates", params=RUN)
     assert answer.status_code == 404
-    assert answer.json()["problem"].startswith("The database has no ledger yet")
+    assert "the ledger is missing" in answer.json()["problem"]
 
 
 def test_a_table_that_no_spec_names(viewer: Any) -> None:
@@ -473,8 +562,166 @@ def test_a_big_table_takes_few_statements_and_pages(viewer: Any, big: Connection
         ask(viewer, path)
         cost[path] = big.execute(f"SELECT sum(calls), sum(shared_blks_hit + shared_blks_read) {COUNTED}").fetchall()[0]
     (whole,) = big.execute("SELECT pg_relation_size('partition_playbook.events') / 8192").fetchall()[0]
-    assert max(calls for calls, _ in cost.values()) <= 12
+    assert max(calls for calls, _ in cost.values()) <= 14
     # What filters looks at every event once, what draws partitions at each of them; the rest at neither.
     assert cost.pop("backlog")[1] < 1.2 * whole
     assert cost.pop("partitions")[1] < whole + 10 * 1_000
     assert max(pages for _, pages in cost.values()) < 100
+
+
+@pytest.mark.usefixtures("earlier")
+def test_a_ledger_of_an_earlier_version_is_shown_under_its_own_names(viewer: Any) -> None:
+    shown = set[str]()
+    for run_id in ("test-run", MAINTENANCE_RUN_ID):
+        for gate in viewer.get(f"{TABLE}/gates", params={"run_id": run_id}).json():
+            shown |= {each["name"] for each in gate["checks"]}
+    assert shown >= set(RENAMED.values())
+    for each in ANSWERS:
+        assert viewer.get(f"{TABLE}/{each}", params={"run_id": MAINTENANCE_RUN_ID}).status_code == 200, each
+
+
+# ---- Metrics
+
+
+TOKEN = {"Authorization": "Bearer a secret of Prometheus"}
+
+
+@pytest.fixture
+def scraped(client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Return a function that scrapes with the right token, and the answer as samples by name."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    from partition_playbook.console import scrape
+
+    scrape._database.cache_clear()
+    monkeypatch.setenv("PARTITION_PLAYBOOK_METRICS_TOKEN", "a secret of Prometheus")
+
+    def ask() -> dict[str, list[Any]]:
+        answer = client.get(f"{PREFIX}/metrics", headers=TOKEN)
+        assert (answer.status_code, answer.headers["content-type"][:10]) == (200, "text/plain")
+        found: dict[str, list[Any]] = {}
+        for family in text_string_to_metric_families(answer.text):
+            assert family.documentation
+            for sample in family.samples:
+                found.setdefault(sample.name, []).append(sample)
+        return found
+
+    yield ask
+    scrape._database.cache_clear()
+
+
+def test_metrics_are_off_without_a_token(client: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PARTITION_PLAYBOOK_METRICS_TOKEN", raising=False)
+    for headers in ({}, TOKEN, {"Authorization": "Bearer "}):
+        assert client.get(f"{PREFIX}/metrics", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "given", [None, "", "Bearer", "Bearer ", "Bearer a secret", "Basic a secret of Prometheus", "\xe4"]
+)
+def test_metrics_need_their_own_token_and_a_session_of_airflow_does_not_help(
+    viewer: Any, scraped: Callable[..., Any], given: str | None
+) -> None:
+    answer = viewer.get(
+        f"{PREFIX}/metrics", headers={"Authorization": given.encode("latin1")} if given is not None else {}
+    )
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert "sensor" not in answer.text
+
+
+def test_the_token_may_be_an_airflow_variable(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.models.variable import Variable  # the row, not the reader of the SDK
+    from airflow.utils.session import create_session
+
+    monkeypatch.delenv("PARTITION_PLAYBOOK_METRICS_TOKEN", raising=False)
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as in the API server
+    with create_session() as session:
+        session.add(Variable(key="partition_playbook_metrics_token", val="a secret of Prometheus"))
+    try:
+        assert client.get(f"{PREFIX}/metrics", headers=TOKEN).status_code == 200
+        assert client.get(f"{PREFIX}/metrics").status_code == 401
+    finally:
+        with create_session() as session:
+            session.query(Variable).delete()
+
+
+def test_metrics_tell_of_a_migrated_table(scraped: Callable[..., Any], run: Run) -> None:
+    from partition_playbook import metrics
+
+    run.ledger.record_checks([check("disk", True, expected="room", actual="room")])
+    found = scraped()
+    assert found.keys() == {"partition_playbook_up", "partition_playbook_invalid_specs"} | {
+        each.name for group in metrics.GROUPS for each in group.metrics
+    }
+    table = {"connection": "partition_playbook_db", "table": "public.sensor_readings"}
+    assert all(
+        sample.labels.items() >= table.items() for each in found for sample in found[each] if "table" in sample.labels
+    )
+    (phase,) = found["partition_playbook_run_phase"]
+    assert phase.labels == table | {"run": "test-run", "phase": "live"}
+    (rows,) = found["partition_playbook_rows_loaded_total"]
+    assert rows.value == 20_000
+    (up,) = found["partition_playbook_up"]
+    assert (up.labels, up.value) == ({"connection": "partition_playbook_db"}, 1)
+
+
+def test_a_table_without_a_ledger_has_zeros(scraped: Callable[..., Any], connection: Connection) -> None:
+    connection.execute("DROP SCHEMA partition_playbook CASCADE")
+    found = scraped()
+    (info,) = found["partition_playbook_info"]
+    assert (info.labels["table"], info.labels["spec"], info.value) == ("public.sensor_readings", "sensor_readings", 1)
+    (ahead,) = found["partition_playbook_partitions_ahead"]
+    (phase,) = found["partition_playbook_run_phase"]
+    assert (ahead.value, phase.labels["phase"]) == (0, "none")
+
+
+@pytest.mark.usefixtures("earlier")
+def test_metrics_of_the_first_build(scraped: Callable[..., Any]) -> None:
+    (phase,) = scraped()["partition_playbook_run_phase"]
+    assert phase.labels["phase"] == "live"
+
+
+@pytest.fixture
+def other_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add a second table spec, in a database of its own."""
+    from partition_playbook.spec import DEFAULT_TABLES, TABLES_VARIABLE
+
+    monkeypatch.setenv(TABLES_VARIABLE, str(tmp_path))
+    worked = (DEFAULT_TABLES / "sensor_readings.yaml").read_text()
+    (tmp_path / "sensor_readings.yaml").write_text(worked)
+    (tmp_path / "events.yaml").write_text("table: events\npartition_by: at\nconnection: elsewhere\n")
+    (tmp_path / "wrong.yaml").write_text("table: 3\n")
+
+
+@pytest.mark.usefixtures("other_database")
+def test_an_unreachable_database_costs_only_its_own_tables(
+    scraped: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", "postgresql://nobody@127.0.0.1:1/nothing")
+    found = scraped()
+    up = {sample.labels["connection"]: sample.value for sample in found["partition_playbook_up"]}
+    assert up == {"partition_playbook_db": 1, "elsewhere": 0}
+    assert [sample.labels["table"] for sample in found["partition_playbook_info"]] == ["public.sensor_readings"]
+    assert found["partition_playbook_invalid_specs"][0].value == 1
+
+
+@pytest.mark.usefixtures("other_database")
+def test_a_database_that_hangs_costs_one_thread_and_no_scrape_its_answer(
+    scraped: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    from partition_playbook.console import scrape
+
+    monkeypatch.setattr(scrape, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(scrape.read_all, "__defaults__", (0.5,))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing")
+        for _ in range(2):
+            up = {sample.labels["connection"]: sample.value for sample in scraped()["partition_playbook_up"]}
+            assert up == {"partition_playbook_db": 1, "elsewhere": 0}
+        hung = [each for each in threading.enumerate() if each.name == "metrics of elsewhere"]
+        assert len(hung) == 1
+        silent.accept()[0].close()
+    hung[0].join(10)
+    assert not hung[0].is_alive()

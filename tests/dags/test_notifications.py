@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
 from partition_playbook.checks import check
-from partition_playbook.errors import LockNotGranted, PreconditionFailed
-from partition_playbook.migration.run import Run
+from partition_playbook.engine import way_back
+from partition_playbook.errors import CaptureLost, LockNotGranted, PreconditionFailed
+from partition_playbook.people import ANSWERED, STAY, Answer, Question
+from partition_playbook.run import Run
 from tests.fixtures.mailbox import CONNECTION, Mailbox, receiving, smtp
+from tests.fixtures.web import Quiet, served
 
 RUN = "http://airflow.example/dags/partition_migration/runs/r"
 PARAMS = {"table": "sensor_readings", "mode": "rehearse", "approvals": "required"}
@@ -77,19 +79,30 @@ class Told:
 
 @pytest.fixture
 def told(dags: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> Told:
-    from partition_playbook import notifications
+    from partition_playbook.airflow import approvals, notifications
 
     told = Told(dags, run)
     monkeypatch.setattr(notifications, "current_run", told.current)
+    monkeypatch.setattr(approvals, "current_run", told.current)
+    monkeypatch.setattr(notifications, "standing_run", lambda context: told.run)
     return told
 
 
 def record(run: Run, section: str, name: str, passed: bool) -> None:
-    replace(run.ledger, section=section).record([check(name, passed, expected="x", actual=EVIL, remedy="mend it")])
+    replace(run.ledger, section=section).record_checks(
+        [check(name, passed, expected="x", actual=EVIL, remedy="mend it")]
+    )
 
 
 def gate(told: Told, passed: bool = True) -> None:
     record(told.run, "pruning", "regressions", passed)
+    told.ends("go_no_go_pruning", "success")
+
+
+def stay(told: Told) -> None:
+    record(told.run, "pruning", "speedup_week", False)
+    answer = Answer(Question.WAIVER, "pruning", STAY, False, None, "noon")
+    replace(told.run.ledger, section="pruning").add_note(ANSWERED, **asdict(answer))
     told.ends("go_no_go_pruning", "success")
 
 
@@ -98,17 +111,34 @@ def ask(told: Told) -> None:
     told.ends("migration.approve_cutover", "asks")
 
 
+def lose_way_back(told: Told) -> None:
+    with told.run.database.session() as session:
+        session.connection.execute("DROP TABLE IF EXISTS partition_playbook.public_sensor_readings_changes CASCADE")
+    with pytest.raises(CaptureLost) as lost:
+        way_back.keep_open(told.run)
+    told.ends("standby.keep_open", "failure", lost.value, "partition_standby", maintained_table="sensor_readings")
+
+
 EVENTS: dict[str, tuple[Callable[[Told], None], str, str]] = {
     "start": (lambda told: told.ends("preflight.open_run", "success"), "started", "triggered by ada"),
-    "gate": (gate, "GO after pruning", "the run goes on"),
+    "gate": (gate, "GO after pruning", "the run continues"),
     "no-go": (lambda told: gate(told, passed=False), "NO-GO after pruning", "FAIL regressions: expected x"),
-    "approval": (ask, "a person is asked: cut over?", "answer Approve or Reject within 1 week, else it is Reject: "),
+    "stay": (
+        stay,
+        "NO-GO after pruning: the partitioned table stays live",
+        "Nobody answered in time after the no-go of",
+    ),
+    "approval": (ask, "a person is asked: cut over?", "answer Approve or Reject within 7 days, else it is Reject: "),
     "failure": (
         lambda told: told.ends("migration.cut_over", "failure", LockNotGranted("t", 9.0, 3, ["pid 7"])),
         "migration.cut_over failed",
         "held by: pid 7",
     ),
-    "done": (lambda told: told.ends("decision.say_verdict", "success"), "done: GO", "partition_rollback leads back"),
+    "done": (
+        lambda told: told.ends("decision.say_verdict", "success"),
+        "done: GO",
+        "partition_rollback undoes the migration",
+    ),
     "red": (
         lambda told: told.ends(
             "maintenance.maintain_one",
@@ -120,10 +150,11 @@ EVENTS: dict[str, tuple[Callable[[Told], None], str, str]] = {
         "maintenance is red",
         "partition_playbook.health has the figures",
     ),
+    "way back lost": (lose_way_back, "the way back is lost", "only the backup leads back"),
     "rolled back": (
         lambda told: told.ends("roll_back_standing_run", "success", dag_id="partition_rollback"),
         "done",
-        "partition_rollback ended well",
+        "partition_rollback succeeded",
     ),
 }
 
@@ -171,10 +202,10 @@ def test_dead_mail_server_is_logged_and_the_webhook_still_told(
 ) -> None:
     monkeypatch.setenv(CONNECTION, smtp(1))
     gate(told)
-    assert "partition_playbook_smtp: nobody was told" in caplog.text
+    assert "partition_playbook_smtp: could not send" in caplog.text
     (sent,) = webhook
     assert sent["title"].endswith("GO after pruning")
-    assert "the run goes on" in sent["message"]
+    assert "the run continues" in sent["message"]
 
 
 def test_dead_ledger_does_not_keep_a_failure_quiet(
@@ -183,9 +214,15 @@ def test_dead_ledger_does_not_keep_a_failure_quiet(
     def dead(*_: object) -> bool:
         raise OSError("no connection")
 
-    monkeypatch.setattr("partition_playbook.ledger.Ledger.announce", dead)
+    monkeypatch.setattr("partition_playbook.ledger.Ledger.announce_once", dead)
     told.ends("migration.cut_over", "failure", OSError("no connection"))
     assert len(mailbox.mails) == 1
+
+
+def test_database_that_is_down_is_not_told_every_five_minutes(told: Told, mailbox: Mailbox) -> None:
+    down = psycopg.OperationalError("no connection")
+    told.ends("standby.keep_open", "failure", down, "partition_standby", maintained_table="sensor_readings")
+    assert mailbox.mails == []
 
 
 async def _ending(trigger: Any) -> None:
@@ -206,30 +243,27 @@ def test_rollback_that_is_late_is_told_by_the_deadline_of_its_dag(dags: Any, mai
 
 
 def test_every_task_tells_its_failure(dags: Any) -> None:
-    from partition_playbook.notifications import Announce
+    from partition_playbook.airflow.notifications import Announce, AnnounceFailure
 
     for dag in dags.dags.values():
         for task in dag.tasks:
-            assert [type(each) for each in callbacks(task, "failure")] == [Announce], task.task_id
+            # A pass that fails every five minutes leaves no note each time.
+            kind = Announce if task.task_id == "standby.keep_open" else AnnounceFailure
+            assert [type(each) for each in callbacks(task, "failure")] == [kind], task.task_id
 
 
 @pytest.fixture
 def webhook(airflow_home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     sent: list[Any] = []
 
-    class Hook(BaseHTTPRequestHandler):
+    class Hook(Quiet):
         def do_POST(self) -> None:
             sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Hook) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        extra = {"config": {"path": f"json://127.0.0.1:{server.server_port}/", "tag": "dba"}}
+    with served(Hook) as address:
+        extra = {"config": {"path": f"{address.replace('http', 'json')}/", "tag": "dba"}}
         connection = json.dumps({"conn_type": "apprise", "extra": extra})
         monkeypatch.setenv("AIRFLOW_CONN_PARTITION_PLAYBOOK_APPRISE", connection)
         yield sent
-        server.shutdown()

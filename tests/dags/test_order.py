@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from partition_playbook import gates
+from partition_playbook.gates import EVIDENCE
+from partition_playbook.people import ASKED_BY, Question
 
 
 @pytest.fixture
@@ -27,7 +33,13 @@ def ancestors(dag: Any, task_id: str) -> set[str]:
         ("pruning.prove_pruning", {"go_no_go_validation"}),
         ("application.probe", {"go_no_go_pruning"}),
         ("lifecycle.trigger_maintenance", {"go_no_go_application"}),
-        ("rollback.migrate_again", {"rollback.roll_back", "rollback.stay_or_return"}),
+        ("lifecycle.prove_retention", {"lifecycle.trigger_maintenance", "go_no_go_application"}),
+        ("lifecycle.check_maintenance", {"lifecycle.prove_retention"}),
+        ("watch.observe", {"lifecycle.check_maintenance", "go_no_go_lifecycle"}),
+        (
+            "rollback.migrate_again",
+            {"rollback.roll_back", "rollback.stay_or_return", "rollback.approve_second_cutover"},
+        ),
         (
             "decision.say_verdict",
             {"decision.sign_off", "decision.decide", "rollback.restore_original", "rollback.migrate_again"},
@@ -38,7 +50,7 @@ def test_nothing_runs_before_what_protects_it(migration: Any, task: str, needs: 
     assert needs <= ancestors(migration, task)
 
 
-@pytest.mark.parametrize("section", ["validation", "pruning", "application", "lifecycle"])
+@pytest.mark.parametrize("section", ["validation", "pruning", "application", "lifecycle", "watch"])
 def test_every_gate_after_cutover_leads_to_the_rollback(migration: Any, section: str) -> None:
     assert "rollback.roll_back" in migration.get_task(f"go_no_go_{section}").downstream_task_ids
 
@@ -50,7 +62,7 @@ def test_a_no_go_before_cutover_drops_the_shadow(migration: Any) -> None:
 
 
 def test_a_migration_that_goes_well_drops_nothing(migration: Any) -> None:
-    """Whatever abandons the shadow follows a branch that chose it, and nothing else."""
+    """Each task that abandons the shadow follows a branch that chose it, and nothing else."""
     for task, branch in {
         "migration.abandon_shadow": "migration.go_no_go_cutover",
         "rollback.restore_original": "rollback.stay_or_return",
@@ -62,17 +74,38 @@ def test_the_plan_leads_nowhere(migration: Any) -> None:
     assert migration.get_task("plan").downstream_task_ids == set()
 
 
-def test_the_approval_fails_on_reject(migration: Any) -> None:
-    approval = migration.get_task("migration.approve_cutover")
-    assert approval.fail_on_reject
+@pytest.mark.parametrize("task", ["migration.approve_cutover", "rollback.approve_second_cutover"])
+def test_the_approval_fails_on_reject(migration: Any, task: str) -> None:
+    assert migration.get_task(task).fail_on_reject
+
+
+def test_finalize_asks_before_it_drops(dags: Any) -> None:
+    finalize = dags.dags["partition_finalize"]
+    assert finalize.get_task("finalize.drop_retired").upstream_task_ids == {"finalize.approve_finalize"}
+    asking = finalize.get_task("finalize.approve_finalize")
+    assert asking.fail_on_reject
+    assert (asking.defaults, asking.options) == (["Reject"], ["Approve", "Reject"])
+
+
+def test_every_gate_names_tasks_that_exist(dags: Any) -> None:
+    """An error of a gate tells people to clear these tasks."""
+    known = {task.task_id for name in ("partition_migration", "partition_finalize") for task in dags.dags[name].tasks}
+    assert {*EVIDENCE.values(), *ASKED_BY.values()} <= known
+    remedies = Path(gates.__file__).read_text()
+    assert set(re.findall(r"Clear the task ([\w.]+) ", remedies)) <= known
+    assert set(ASKED_BY) == set(Question) - {Question.WAIVER}
 
 
 def test_whoever_says_nothing_says_no(migration: Any) -> None:
     asked = {task.task_id: task for task in migration.tasks if task.operator_name in ("Ask", "Gate")}
-    assert {"migration.approve_cutover", "decision.sign_off", "go_no_go_pruning"} < asked.keys()
+    approvals = {"migration.approve_cutover", "rollback.approve_second_cutover", "decision.sign_off"}
+    assert approvals | {"go_no_go_pruning"} < asked.keys()
+    after = ("validation", "pruning", "application", "lifecycle", "watch")
     for task in asked.values():
-        assert task.response_timeout
-        assert task.defaults == task.options[-1:] == [{"Ask": "Reject", "Gate": "Stop"}[task.operator_name]]
+        assert task.response_timeout or task.operator_name == "Gate", "a gate reads its time from the spec"
+        after_cutover = task.task_id.removeprefix("go_no_go_") in after
+        safe = {"Ask": "Reject", "Gate": "Stay" if after_cutover else "Stop"}[task.operator_name]
+        assert task.defaults == task.options[-1:] == [safe]
 
 
 def test_the_last_task_links_to_the_report(migration: Any) -> None:

@@ -25,7 +25,7 @@ SPEC = TableSpec(table="telemetry.events", partition_by="at")
 def test_the_variable_names_what_is_paused(
     airflow_home: Path, monkeypatch: pytest.MonkeyPatch, written: str, paused: bool
 ) -> None:
-    from partition_playbook.operators import is_paused
+    from partition_playbook.airflow.runs import is_paused
 
     monkeypatch.setenv("AIRFLOW_VAR_PARTITION_PLAYBOOK_PAUSE", written)
     assert is_paused(SPEC) is paused

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
 import psycopg
 
-from partition_playbook.errors import PlaybookError
+from partition_playbook.errors import LockNotGranted, PlaybookError, SourceChanged
 from partition_playbook.ledger import Phase
+from partition_playbook.run import Run
 from staging.record import Comparison
 from staging.writers import Writers
+from tests.faults.odd_writers import Judged, Odd, OddWriters, judge
 from tests.fixtures import footprint
 from tests.fixtures.proxy import Deed, Proxy, Strike
 from tests.fixtures.scenario_writer import wait_until
@@ -28,12 +33,16 @@ SELECT FROM pg_stat_activity WHERE {OURS} AND state <> 'idle'
 SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory' AND datname = current_database()
 """
 LOCKING = "SELECT FROM pg_locks WHERE relation = 'partition_playbook.events'::regclass AND mode = 'ExclusiveLock'"
+# What a step may raise because another session changes the table meanwhile.
+CHANGED = (SourceChanged, LockNotGranted)
+MOST_AGAIN = 50
+NOTHING_ODD = Judged((), (), ())
 # What the server does when one of its processes dies: it ends all others at once and recovers from its log.
 CRASH = "COPY (SELECT WHERE false) TO PROGRAM 'kill -KILL {}'"
 
 
 class Fault(StrEnum):
-    """What strikes."""
+    """The kinds of faults."""
 
     UNHEARD = Strike.UNHEARD.value
     UNTOLD = Strike.UNTOLD.value
@@ -101,39 +110,108 @@ def answers(dsn: str) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Stroke:
+    """A fault at the numbered request of a step, then the step again, or back."""
+
+    step: str
+    fault: Fault
+    at: int
+    back: bool
+
+    def __str__(self) -> str:
+        return f"{self.step}, {self.fault}, request {self.at}, back {self.back}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The outcome of a stroke: the rows, the odd writers' labels, and how often a step was begun again."""
+
+    rows: Comparison
+    labels: Judged = NOTHING_ODD
+    odd: dict[str, Odd] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+    again: int = 0
+
+
 def strike(stages: Stages, name: str, fault: Fault, at: int, *, back: bool, writers: int = 1) -> Comparison:
     """Strike a step at a request, go on or back, look at the objects; return what the writers say of the rows."""
     with stages.copy(name) as dsn, Writers(dsn, writers, rate=100, seed=at, late=0) as application:
         # A sequence that was copied with its database would give its numbers again after a crash: its log is elsewhere.
         execute(dsn, "CHECKPOINT")
         let_write(application)
-        over = threading.Event()
-        with Proxy(dsn) as proxy, ThreadPoolExecutor(1) as aside:
-            proxy.arm(at, deed(fault, dsn, aside, over))
-            try:
-                STEPS[name](take_over(proxy.conninfo))
-            except (psycopg.Error, PlaybookError):
-                if not proxy.has_struck:
-                    raise
-            finally:
-                over.set()
-            assert proxy.has_struck
+        assert struck(dsn, Stroke(name, fault, at, back))
         let_write(application)
         run = take_over(dsn)
         (go_back if back else STEPS[name])(run)
         let_write(application)
         application.pause()
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            found, wanted = footprint.objects(connection), stages.objects["" if back else name]
-            if name == "build_shadow" and not back:  # rows that moved before it need partitions of their own
-                found, wanted = ({each for each in some if PARTITION not in each[1]} for some in (found, wanted))
-            assert found == wanted, f"left: {found - wanted}, missing: {wanted - found}"
-            if Phase(run.ledger.run()["phase"]) in COMPARABLE:
-                verify_online(run)
-            wait_until(lambda: not connection.execute(LEFT).fetchall(), "no session of the playbook is left")
+        look(stages, dsn, run, name, back=back)
         if fault is not Fault.CRASHED:
             assert application.errors == ()
         return application.compare()
+
+
+def strike_among_odd_writers(stages: Stages, stroke: Stroke, writers: int) -> Found:
+    """Strike like ``strike`` while others write by habits of their own; a step that names a change is begun again."""
+    with stages.copy(stroke.step) as dsn, Writers(dsn, writers, rate=100, seed=stroke.at, late=0) as application:
+        execute(dsn, "CHECKPOINT")
+        with OddWriters(dsn, stroke.at) as odd:
+            let_write(application)
+            struck(dsn, stroke)
+            let_write(application)
+            run = take_over(dsn)
+            again = until_done(partial(go_back if stroke.back else STEPS[stroke.step], run))
+            let_write(application)
+            done = odd.stop()
+        application.pause()
+        look(stages, dsn, run, stroke.step, back=stroke.back)
+        refused = Counter({} if stroke.fault is Fault.CRASHED else application.errors_by_sqlstate())
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            labels = judge(connection, done.values(), application.known_ids)
+        taken = {key for each in done.values() for ids in each.committed.values() for key in ids}
+        return Found(application.compare(taken=taken), labels, done, refused, again)
+
+
+def struck(dsn: str, stroke: Stroke) -> bool:
+    """Begin a step and strike; tell whether the step asked often enough for it."""
+    over = threading.Event()
+    with Proxy(dsn) as proxy, ThreadPoolExecutor(1) as aside:
+        proxy.arm(stroke.at, deed(stroke.fault, dsn, aside, over))
+        try:
+            STEPS[stroke.step](take_over(proxy.conninfo))
+        except (psycopg.Error, PlaybookError) as error:
+            # A change of the table may have stopped it before.
+            if not proxy.has_struck and not isinstance(error, CHANGED):
+                raise
+        finally:
+            over.set()
+        return proxy.has_struck
+
+
+def until_done(step: Callable[[], object]) -> int:
+    """Do a step, again where it says so; return how often it was begun again."""
+    for again in range(MOST_AGAIN):
+        try:
+            step()
+        except CHANGED as error:
+            if "lear this task" not in error.remedy:
+                raise
+        else:
+            return again
+    raise AssertionError(f"not done after {MOST_AGAIN} tries")
+
+
+def look(stages: Stages, dsn: str, run: Run, name: str, *, back: bool) -> None:
+    """Compare the objects with those after an undisturbed step, and both sides with each other."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        found, wanted = footprint.objects(connection), stages.objects["" if back else name]
+        if name == "build_shadow" and not back:  # rows that moved before it need partitions of their own
+            found, wanted = ({each for each in some if PARTITION not in each[1]} for some in (found, wanted))
+        assert found == wanted, f"left: {found - wanted}, missing: {wanted - found}"
+        if Phase(run.ledger.run()["phase"]) in COMPARABLE:
+            verify_online(run)
+        wait_until(lambda: not connection.execute(LEFT).fetchall(), "no session of the playbook is left")
 
 
 def let_write(application: Writers) -> None:

@@ -17,15 +17,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from partition_playbook import catalog, database
-from partition_playbook.database import LockRetry
+from partition_playbook import catalog, lock_retry
+from partition_playbook.engine import attach, cutover, reconcile
 from partition_playbook.errors import LockNotGranted
 from partition_playbook.intervals import bounds_at
+from partition_playbook.lock_retry import LockRetry
 from partition_playbook.maintenance import create, locks, retire
 from partition_playbook.maintenance.actions import Create, Detach
-from partition_playbook.migration import cutover, reconcile, shadow
-from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
+from partition_playbook.run import Run
 from staging import cluster
 from tests.faults.test_two_of_everything import writing
 from tests.fixtures.scenario_writer import read_rows, unlike, wait_until
@@ -155,10 +155,10 @@ class Held:
 
 HELD = {
     "build_shadow": Held("build_shadow", STEPS["build_shadow"], TABLE, TABLE, ("a long report", "a dump")),
-    "attach": Held("attach_partitions", shadow.attach, PREVIOUS, PREVIOUS),
+    "attach": Held("attach_partitions", attach.attach_partitions, PREVIOUS, PREVIOUS),
     "cut_over": Held("cut_over", STEPS["cut_over"], TABLE, TABLE),
     "roll_back": Held("roll_back", STEPS["roll_back"], TABLE, TABLE.retired),
-    "create": Held("finalize", lambda run: create.create(run, partition(-2)), TABLE, TABLE.default),
+    "create": Held("finalize", lambda run: create.create(run, partition(-3)), TABLE, TABLE.default),
     "detach": Held("finalize", detach_previous, TABLE, PREVIOUS),
 }
 
@@ -166,8 +166,8 @@ HELD = {
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every step give up after two tries."""
-    monkeypatch.setattr(database, "LockRetry", lambda: FEW)
-    monkeypatch.setattr(shadow, "PATIENCE", FEW)
+    monkeypatch.setattr(lock_retry, "LockRetry", lambda: FEW)
+    monkeypatch.setattr(attach, "PATIENCE", FEW)
     monkeypatch.setattr(cutover, "PATIENCE", "300ms")
     monkeypatch.setattr(locks, "PATIENCE_MS", 300)
 
@@ -197,7 +197,7 @@ def test_a_step_gives_up_names_who_holds_the_table_and_works_once_he_is_gone(sta
                 told = str(raised.value)
                 assert raised.value.tries == FEW.tries
                 assert re.search(rf"pid {pid} user \S+ application '.*?' .*? for [\d:.]+: \S", told), (who, told)
-                assert "then clear this task to go on" in told
+                assert "then clear this task to resume" in told
             assert writer.slowest < SLOWEST * LOCK_SECONDS
             with ExitStack() as open_still:
                 for who in held.harmless:

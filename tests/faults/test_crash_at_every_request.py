@@ -13,7 +13,7 @@ import pytest
 
 from partition_playbook.errors import PlaybookError
 from partition_playbook.ledger import Phase
-from partition_playbook.migration.run import Run
+from partition_playbook.run import Run
 from tests.fixtures import footprint
 from tests.fixtures.proxy import Proxy, Strike
 from tests.fixtures.scenario_writer import Writer, read_rows, unlike

@@ -23,18 +23,19 @@ from psycopg.conninfo import make_conninfo
 from pydantic import ByteSize
 
 from partition_playbook.database import Database
+from partition_playbook.engine import capture, cutover
+from partition_playbook.engine.sides import sides
 from partition_playbook.errors import CaptureLost, OutOfResources
 from partition_playbook.ledger import Ledger
 from partition_playbook.maintenance import split
-from partition_playbook.maintenance.upkeep import maintain
-from partition_playbook.migration import capture, cutover
-from partition_playbook.migration.run import Run, sides
+from partition_playbook.maintenance.maintain import maintain
+from partition_playbook.run import Run
 from staging.cluster import ACCOUNT
 from tests.fixtures import footprint, sabotage
 from tests.fixtures.scenario_writer import Writer, read_rows, unlike
 from tests.fixtures.stages import KEY, RUN_ID, SPEC, STATEMENTS, STEPS, WRITTEN_DAYS, Stages, go_back, take_over
-from tests.sql.test_maintenance import contents, mixed_run
-from tests.sql.test_maintenance_split import FEW, failures, leftovers, make_waiting
+from tests.integration.test_maintenance import contents, mixed_run
+from tests.integration.test_maintenance_split import FEW, failures, leftovers, make_waiting
 
 LOG = SPEC.name.change_log
 FULL = "No space left on device|wrote only"  # PostgreSQL 15 and older write a part of a page
@@ -245,7 +246,7 @@ def test_a_change_log_that_reaches_its_limit(stages: Stages) -> None:
         STEPS["build_shadow"](replace(found.run, spec=spec))
         found.writer.let_write(5)
         assert not capture_is_lost(found.run)
-        for _ in range(3):
+        for _ in range(5):
             found.touch_all()
         assert capture_is_lost(found.run)
         full = found.log_bytes()
@@ -257,22 +258,22 @@ def test_a_change_log_that_reaches_its_limit(stages: Stages) -> None:
 
 def test_a_loss_just_before_the_lock_is_seen_under_it(stages: Stages) -> None:
     with scene(stages, "cut_over") as found, found.run.database.transaction() as session:
-        now, expected = sides(session, found.run), cutover.fingerprint(found.run)
+        now, expected = sides(session, found.run), cutover.table_fingerprint(found.run)
         found.connection.execute("SELECT nextval(%s::regclass)", [SPEC.name.capture_loss.quoted])
         with pytest.raises(CaptureLost):
-            cutover.finish(found.run, session, now, expected)
+            cutover.drain_change_log(found.run, session, now, expected)
 
 
 def capture_is_lost(run: Run) -> bool:
     with run.database.session() as session:
-        return "the capture gave up" in capture.loss(session, run)
+        return "change capture stopped" in capture.loss(session, run)
 
 
 def refuse_and_leave(found: Scene, stages: Stages, step: str) -> None:
     """See every step refuse that needs the change log, then take the one way that is left."""
     needing = FORWARD[:1] + FORWARD[2:] if step == "load_partition" else ("roll_back",)
     for each in needing:
-        with pytest.raises(CaptureLost, match="the capture gave up"):
+        with pytest.raises(CaptureLost, match="change capture stopped"):
             STEPS[each](found.run)
     left = "" if step == "load_partition" else "finalize"
     (STEPS["finalize"] if left else go_back)(found.run)
@@ -304,7 +305,7 @@ def test_a_change_log_that_is_full_while_a_default_partition_is_split(
     with monkeypatch.context() as patch:
         patch.setattr(split, "_copy", fill)
         failed, *_ = failures(maintain(run, FEW))
-    assert "the capture gave up" in failed
+    assert "change capture stopped" in failed
     assert "Nothing was replaced" in failed
     assert leftovers(connection) == []
     assert failures(maintain(run, FEW)) == []

@@ -14,23 +14,23 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from partition_playbook.benchmark import measure, ranges
 from partition_playbook.checks import Severity
-from partition_playbook.database import Limits, lock_holders
+from partition_playbook.database import Limits
+from partition_playbook.engine import rollback
+from partition_playbook.engine.sides import sides
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.evidence import (
-    application,
-    benchmark,
-    data_preparation,
-    preflight,
-    pruning,
-    surroundings,
-    validation,
-)
+from partition_playbook.lock_retry import lock_holders
+from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
-from partition_playbook.maintenance.upkeep import maintain
-from partition_playbook.migration import rollback
-from partition_playbook.migration.run import Run, sides
 from partition_playbook.names import MAX_BYTES
+from partition_playbook.run import Run
+from partition_playbook.sections.application import probes
+from partition_playbook.sections.data_preparation.rows import generate, slices
+from partition_playbook.sections.preflight import environment
+from partition_playbook.sections.preflight.checklist import preflight_checks
+from partition_playbook.sections.pruning.checks import pruning_checks
+from partition_playbook.sections.validation.checks import validation_checks
 from partition_playbook.spec import Probe, Query, RunParams, Synthetic, TableSpec
 from tests.fixtures import footprint
 from tests.fixtures.migration import migrate
@@ -148,14 +148,14 @@ def test_nothing_on_the_search_path_is_called(
     connection: Connection, run: Run, readings: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings(200)
-    monkeypatch.setattr(benchmark, "RUNS", 3)
+    monkeypatch.setattr(measure, "RUNS", 3)
     connection.execute(SHADOWS.replace("{type}", "timestamptz"))  # type: ignore[call-overload]
     name = sql.Identifier(connection.info.dbname)
     connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = public, pg_catalog").format(name))
-    assert [each for each in preflight.checks(run, RunParams()) if "taken" in str(each)] == []
-    benchmark.benchmark(run, "before")
+    assert [each for each in preflight_checks(run, RunParams()) if "taken" in str(each)] == []
+    measure.benchmark(run, "before")
     migrate(run)
-    found = [*validation.checks(run), *pruning.checks(run, 0), *application.checks(run)]
+    found = [*validation_checks(run), *pruning_checks(run, 0), *probes.probe_checks(run)]
     assert [str(each) for each in found if each.blocks and not each.name.startswith("speedup")] == []
     rollback.roll_back(run)
 
@@ -180,7 +180,7 @@ def small(connection: Connection, run: Run, readings: Callable[[int], None]) -> 
 def test_the_sql_of_a_spec_cannot_write(connection: Connection, small: Run, attempt: str) -> None:
     before, rows = footprint.objects(connection), footprint.rows(connection)
     with pytest.raises(psycopg.Error):
-        benchmark.measure(small, benchmark.compose(small, attempt))
+        measure.measure(small, measure.compose(small, attempt))
     with pytest.raises(psycopg.Error):
         ask_since(small, f"({attempt})" if ";" not in attempt else attempt[6:])
     assert answer(small, attempt).problem
@@ -192,7 +192,7 @@ def test_a_large_object_that_the_sql_of_a_spec_makes_is_gone_again(connection: C
     refused = connection.info.server_version >= 160_000
     attempt = "SELECT lo_create(0)"
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) if refused else nullcontext():
-        benchmark.measure(small, benchmark.compose(small, attempt))
+        measure.measure(small, measure.compose(small, attempt))
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction if refused else InvalidSpec):
         ask_since(small, f"({attempt})")
     assert bool(answer(small, attempt).problem) is refused
@@ -201,17 +201,17 @@ def test_a_large_object_that_the_sql_of_a_spec_makes_is_gone_again(connection: C
 
 def ask_since(run: Run, expression: str) -> None:
     query = Query(name="q", sql="SELECT", since=expression)
-    pruning.asked(Run(run.spec.model_copy(update={"queries": (query,)}), run.database, run.ledger))
+    ranges.query_spans(Run(run.spec.model_copy(update={"queries": (query,)}), run.database, run.ledger))
 
 
-def answer(run: Run, text: str) -> application.Answer:
+def answer(run: Run, text: str) -> probes.Answer:
     with run.database.session() as session, run.database.block(session):
-        return application._ask(session, sides(session, run).live, Probe(name="probe", sql=text), 1)
+        return probes._ask(session, sides(session, run).live, Probe(name="probe", sql=text), 1)
 
 
 def test_the_sql_of_a_spec_leaves_no_setting_behind(small: Run) -> None:
     text = "SELECT set_config('session_replication_role', 'replica', false), set_config('role', 'pg_monitor', false)"
-    benchmark.measure(small, benchmark.compose(small, text))
+    measure.measure(small, measure.compose(small, text))
     assert answer(small, text).problem == ""
     with small.database.session() as session:
         left = session.connection.execute("SELECT current_setting('session_replication_role') AS a, current_user AS b")
@@ -219,9 +219,9 @@ def test_the_sql_of_a_spec_leaves_no_setting_behind(small: Run) -> None:
 
 
 def test_the_sql_of_a_spec_ends_in_time(small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "LIMITS", Limits(statement_timeout=50))
+    monkeypatch.setattr(measure, "LIMITS", Limits(statement_timeout=50))
     with pytest.raises(psycopg.errors.QueryCanceled):
-        benchmark.measure(small, benchmark.compose(small, "SELECT pg_sleep(20)"))
+        measure.measure(small, measure.compose(small, "SELECT pg_sleep(20)"))
     assert "57014" in answer(small, "SELECT pg_sleep(20)").problem
 
 
@@ -231,17 +231,17 @@ def test_generated_values_are_one_statement(small: Run) -> None:
     params = RunParams(mode="rehearse", synthetic_rows=10)
     run = Run(spec, small.database, small.ledger)
     with pytest.raises(psycopg.errors.SyntaxError, match="multiple commands"):
-        data_preparation.generate(run, params, data_preparation.slices(run, params)[0])
+        generate(run, params, slices(run, params)[0])
 
 
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
-        ("SELECT 'geheim' FROM sensor_readings", "SELECT …"),
+        ("SELECT 'geheim' FROM sensor_readings", "SELECT ..."),
         ("SELECT 4711 AS y2026 FROM sensor_readings", "SELECT ? AS y2026 FROM sensor_readings"),
-        (r"SELECT E'it\'s geheim' FROM sensor_readings", "SELECT E…"),
-        ("SELECT $$geheim$$ FROM sensor_readings", "SELECT …"),
-        (f"SELECT '{'x' * 900}', 'geheim' FROM sensor_readings", "SELECT …"),
+        (r"SELECT E'it\'s geheim' FROM sensor_readings", "SELECT E..."),
+        ("SELECT $$geheim$$ FROM sensor_readings", "SELECT ..."),
+        (f"SELECT '{'x' * 900}', 'geheim' FROM sensor_readings", "SELECT ..."),
     ],
 )
 def test_who_is_in_the_way_is_named_without_values(
@@ -251,11 +251,11 @@ def test_who_is_in_the_way_is_named_without_values(
     statement: LiteralString,
     told: str,
 ) -> None:
-    monkeypatch.setattr(surroundings, "LONG_SECONDS", -1)
+    monkeypatch.setattr(environment, "LONG_SECONDS", -1)
     with connect() as other:
         other.execute(statement)
         (holder,) = lock_holders(small.database, [small.table])
-        checked = {each.name: each for each in preflight.checks(small, RunParams())}["long_transactions"]
+        checked = {each.name: each for each in preflight_checks(small, RunParams())}["long_transactions"]
     assert holder.endswith(f": {told}")
     assert checked.actual.endswith(told)
     assert "geheim" not in f"{holder} {checked} {checked.evidence}"
@@ -292,7 +292,7 @@ def mallory(connection: Connection, run: Run, readings: Callable[[int], None]) -
 
 
 def test_triggers_and_views_of_others_are_lent_no_right(connection: Connection, mallory: Run) -> None:
-    lent = {each.name: each for each in preflight.checks(mallory, RunParams())}["lent_rights"]
+    lent = {each.name: each for each in preflight_checks(mallory, RunParams())}["foreign_function_rights"]
     assert lent.severity is Severity.WARNING
     assert lent.actual == "public.note() of mallory; public.plausible(numeric) of mallory"
     migrate(mallory)

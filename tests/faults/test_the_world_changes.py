@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from partition_playbook import catalog, parity
+from partition_playbook.engine import dependents
 from partition_playbook.errors import PlaybookError
-from partition_playbook.migration import dependents
-from partition_playbook.migration.run import Run
+from partition_playbook.run import Run
 from tests.fixtures.scenario_writer import Key, read_rows
 from tests.fixtures.stages import KEY, SPEC, STEPS, Stages, go_back, take_over
 
@@ -21,7 +21,7 @@ FORWARD = ("build_shadow", "load_partition", "attach_partitions", "verify_online
 
 @dataclass(frozen=True)
 class Change:
-    """What somebody does; where the engine can't follow, its message holds ``named``."""
+    """A change by somebody else; where the engine can't follow, its message holds ``named``."""
 
     statement: str
     named: str
@@ -70,7 +70,7 @@ def surface(run: Run) -> tuple[bool, parity.Facts]:
     """Return whether the live table is partitioned, and all that an application could notice of it."""
     with run.database.session() as session:
         live = catalog.require(session, TABLE)
-        return live.is_partitioned, dependents.surface_of(session, TABLE, SPEC.partition_by)
+        return live.is_partitioned, dependents.parity_facts(session, TABLE, SPEC.partition_by)
 
 
 def rows(connection: psycopg.Connection) -> dict[Key, str]:

@@ -21,15 +21,15 @@ import psycopg
 import pytest
 
 from partition_playbook.database import Session
+from partition_playbook.engine import advisory_locks, capture, load, rollback
 from partition_playbook.errors import LockNotGranted, PlaybookError
 from partition_playbook.ledger import Phase
-from partition_playbook.maintenance import upkeep
+from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
-from partition_playbook.migration import capture, load, rollback
-from partition_playbook.migration import turn as turns
-from partition_playbook.migration.run import Run
 from partition_playbook.names import TableName
+from partition_playbook.run import Run
 from tests.fixtures import footprint
+from tests.fixtures.migration import finalize_anyway
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.scenario_writer import PATIENCE_SECONDS, Writer, read_rows, unlike, wait_until
 from tests.fixtures.stages import KEY, RUN_ID, SPEC, STATEMENTS, STEPS, WRITTEN_DAYS, Stages, go_back, take_over
@@ -63,7 +63,7 @@ def keep_in_order(run: Run) -> None:
     spec = SPEC.model_copy(update={"premake": 3})
     ledger = replace(run.ledger, run_id=f"upkeep {next(numbers)}")
     ledger.open(spec.name, "maintenance", spec.model_dump(mode="json"), {})
-    done = upkeep.maintain(replace(run, spec=spec, ledger=ledger), MaintenanceParams())
+    done = maintain(replace(run, spec=spec, ledger=ledger), MaintenanceParams())
     if failed := [str(each) for each in done.checks if each.blocks]:
         raise PlaybookError("; ".join(failed), where=spec.table)
 
@@ -73,8 +73,8 @@ OPPOSITES: dict[str, tuple[str, Step, Step]] = {
     "attach, and a rollback": ("attach_partitions", STEPS["attach_partitions"], go_back),
     "cutover, and a rollback": ("cut_over", STEPS["cut_over"], go_back),
     "a rollback, and cutover": ("cut_over", go_back, STEPS["cut_over"]),
-    "finalize, and a rollback": ("finalize", rollback.finalize, go_back),
-    "a rollback, and finalize": ("finalize", go_back, rollback.finalize),
+    "finalize, and a rollback": ("finalize", finalize_anyway, go_back),
+    "a rollback, and finalize": ("finalize", go_back, finalize_anyway),
     "maintenance, and cutover": ("cut_over", keep_in_order, STEPS["cut_over"]),
     "cutover, and maintenance": ("cut_over", STEPS["cut_over"], keep_in_order),
     "maintenance, and a rollback": ("finalize", keep_in_order, go_back),
@@ -97,8 +97,8 @@ def writing(dsn: str, seed: int) -> Iterator[tuple[psycopg.Connection, Writer]]:
 
 MAINTAINING: dict[str, tuple[Step, Step]] = {
     "maintenance, and maintenance": (keep_in_order, keep_in_order),
-    "maintenance, and finalize": (keep_in_order, rollback.finalize),
-    "finalize, and maintenance": (rollback.finalize, keep_in_order),
+    "maintenance, and finalize": (keep_in_order, finalize_anyway),
+    "finalize, and maintenance": (finalize_anyway, keep_in_order),
 }
 
 
@@ -192,7 +192,7 @@ def test_what_two_processes_undo_and_do_ends_as_one_of_both(stages: Stages, name
 def test_two_who_maintain_or_finalize_the_table_at_once(stages: Stages, name: str) -> None:
     first, second = MAINTAINING[name]
     with stages.copy("finalize") as dsn, psycopg.connect(dsn, autocommit=True) as connection:
-        for step in (keep_in_order, rollback.finalize):
+        for step in (keep_in_order, finalize_anyway):
             step(take_over(dsn))
         objects = footprint.objects(connection)
     for at in moments(requests_of(stages, "finalize", first), name):
@@ -200,7 +200,7 @@ def test_two_who_maintain_or_finalize_the_table_at_once(stages: Stages, name: st
             endings = duel(dsn, first, second, at)
             assert None in endings, endings
             assert all(str(each) for each in endings if each), endings
-            for step in (keep_in_order, rollback.finalize):
+            for step in (keep_in_order, finalize_anyway):
                 step(take_over(dsn))
             look(connection, writer, objects)
 
@@ -217,13 +217,13 @@ def test_a_partition_that_is_captured_while_the_capture_ends_takes_inserts(stage
         like = TableName("public", run.ledger.loads()[0]["partition_name"])
         with run.database.session() as session, session.connection.transaction():
             watcher.execute(f"CREATE TABLE {partition} (LIKE {like} INCLUDING ALL)")  # type: ignore[call-overload]
-            capture.follow(run, session, like, partition)
-            ending = pool.submit(rollback.finalize, take_over(dsn))
+            capture.capture_new_partition(run, session, like, partition)
+            ending = pool.submit(finalize_anyway, take_over(dsn))
             wait_until(lambda: ending.done() or bool(watcher.execute(WAITS).fetchall()), "finalize waits")
             assert not ending.done()
         ending.result(PATIENCE_SECONDS)
         with run.database.session() as session:
-            assert not capture.is_on(session, partition)
+            assert not capture.is_on(run, session, partition)
         watcher.execute(f"INSERT INTO {partition} TABLE {run.table} LIMIT 1")  # type: ignore[call-overload]
 
 
@@ -264,8 +264,10 @@ def test_whoever_has_the_turn_is_named(
     run: Run, readings: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings(10)
-    monkeypatch.setattr(turns, "PATIENCE_MS", 50)
-    with turns.turn(run, turns.Turn.STEP) as session:
+    monkeypatch.setattr(advisory_locks, "PATIENCE_MS", 50)
+    with advisory_locks.exclusive_session(run, advisory_locks.Exclusive.STEP) as session:
         pid = session.connection.info.backend_pid
-        with pytest.raises(LockNotGranted, match=rf"pid {pid} user \S+ application 'partition_playbook' its turn for"):
+        with pytest.raises(
+            LockNotGranted, match=rf"pid {pid} user \S+ application 'partition_playbook' advisory lock for"
+        ):
             rollback.abandon(run)

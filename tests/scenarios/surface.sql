@@ -81,7 +81,7 @@ SELECT 'column', format('%%s.%%s', called, attname), format('%%s: %%s', position
 UNION ALL
 SELECT DISTINCT 'column storage', h.called || a.attname,
        format('%%s, compression %%s, statistics %%s, options %%s', a.attstorage, a.attcompression,
-              coalesce(a.attstattarget, -1), a.attoptions)
+              coalesce(a.attstattarget, -1), (SELECT array_agg(o) FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct'))
   FROM (SELECT oid, '' AS called FROM heaps UNION SELECT oid, '' FROM live
         UNION SELECT oid, called || '.' FROM relations WHERE relkind = 'm') h
   JOIN pg_attribute a ON a.attrelid = h.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -113,8 +113,8 @@ SELECT DISTINCT 'index storage', p.name,
   FROM index_parts p JOIN pg_class c USING (oid)
 UNION ALL
 SELECT DISTINCT 'index column', name, format('statistics %%s, options %%s', target, options)
-  FROM (SELECT format('%%s.%%s', p.name, a.attnum) AS name, coalesce(a.attstattarget, -1) AS target, a.attoptions AS options,
-               bool_or(a.attstattarget >= 0 OR a.attoptions IS NOT NULL) OVER (PARTITION BY p.name, a.attnum) AS tuned
+  FROM (SELECT format('%%s.%%s', p.name, a.attnum) AS name, coalesce(a.attstattarget, -1) AS target, (SELECT array_agg(o) FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct') AS options,
+               bool_or(a.attstattarget >= 0 OR (SELECT array_agg(o) FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct') IS NOT NULL) OVER (PARTITION BY p.name, a.attnum) AS tuned
           FROM index_parts p JOIN pg_attribute a ON a.attrelid = p.oid) c
  WHERE tuned
 UNION ALL
@@ -124,6 +124,12 @@ SELECT 'trigger', format('%%s.%%s', r.called, g.tgname),
                  'comment ' || quote_literal(obj_description(g.oid, 'pg_trigger')))
   FROM relations r JOIN pg_trigger g ON g.tgrelid = r.oid
  WHERE NOT g.tgisinternal AND g.tgname NOT LIKE 'partition\_playbook\_%%'
+UNION ALL
+SELECT 'depends on extension', pg_describe_object(x.classid, x.objid, 0), e.extname::text
+  FROM pg_depend x JOIN pg_extension e ON e.oid = x.refobjid
+ WHERE x.deptype = 'x' AND x.refclassid = 'pg_extension'::regclass
+   AND (x.classid = 'pg_class'::regclass AND x.objid IN (SELECT indexrelid FROM indexes)
+        OR x.classid = 'pg_trigger'::regclass AND x.objid IN (SELECT g.oid FROM relations r JOIN pg_trigger g ON g.tgrelid = r.oid))
 UNION ALL
 SELECT 'rule', format('%%s.%%s', w.ev_class::regclass, w.rulename), format('%%s enabled %%s', pg_get_ruledef(w.oid), w.ev_enabled)
   FROM pg_rewrite w

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from partition_playbook.migration.rollback import roll_back, verified_swap
-from partition_playbook.migration.run import Direction, Run
+from partition_playbook.checks import Outcome as CheckOutcome
+from partition_playbook.engine.cutover import swap
+from partition_playbook.engine.rollback import roll_back
+from partition_playbook.engine.sides import Direction
+from partition_playbook.run import Run
+from partition_playbook.sections.validation.checks import validation_checks
 from tests.fixtures import footprint
 from tests.fixtures.migration import migrate
 from tests.fixtures.scenario import Outcome, Stage
@@ -16,7 +20,7 @@ WRITES = 40
 LEGS: dict[str, tuple[Callable[[Run], object], bool]] = {
     "forward": (migrate, True),
     "back": (roll_back, False),
-    "forward again": (lambda run: verified_swap(run, Direction.FORWARD), True),
+    "forward again": (lambda run: swap(run, Direction.FORWARD), True),
 }
 
 
@@ -42,12 +46,22 @@ def is_carried_there_and_back(stage: Stage) -> None:
     blocking = [str(each) for each in stage.checks() if each.blocks]
     assert not blocking, "\n".join(blocking)
     stage.writer.start()
+    stage.writer.let_write(WRITES)
     for name, (leg, partitioned) in LEGS.items():
-        stage.writer.let_write(WRITES)
         leg(stage.run)
-        stage.writer.let_write(WRITES)
+        written = stage.writer.writes
         with told(f"after {name}"):
+            if partitioned:
+                is_valid(stage)
+            stage.writer.let_write(WRITES, since=written)
             stage.agree(partitioned)
+
+
+def is_valid(stage: Stage) -> None:
+    """Make every check of the section validation while the application writes."""
+    failed = [each for each in validation_checks(stage.run) if each.outcome is CheckOutcome.FAILED]
+    unexpected = [str(each) for each in failed if each.blocks or each.name not in stage.expected.warned]
+    assert not unexpected, "\n".join(unexpected)
 
 
 def is_refused_by_name(stage: Stage) -> None:

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from partition_playbook.checks import Check, Outcome, Severity, Verdict, check, skipped
-from partition_playbook.evidence import estimate, report
-from partition_playbook.evidence.decision import decide
-from partition_playbook.evidence.record import ANSWERED, Evidence, Span
+from partition_playbook.people import ANSWERED
+from partition_playbook.sections.decision import estimate, page, report
+from partition_playbook.sections.decision.criteria import decide
+from partition_playbook.sections.decision.record import RunRecord, Span
 from partition_playbook.spec import Mode, RunParams
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 PARAMS = RunParams(mode=Mode.REHEARSE, load_workers=2)
 ASKED = RunParams(mode=Mode.REHEARSE, approvals="required")
+CONFIGURED = {"probes": [{"name": "readings.recent"}], "http_probes": [{"name": "dashboard"}]}
+SPEC: dict[str, Any] = {"partition_by": "at", "interval": "month", "application": CONFIGURED}
 MADE = {
     "preflight": ["server_version"],
     "migration": ["row_content_before_cutover"],
@@ -24,6 +27,7 @@ MADE = {
     "pruning": ["pruned_last_7_days", "speedup_last_7_days", "regressions"],
     "application": ["probe_readings.recent"],
     "lifecycle": ["maintenance_ran"],
+    "watch": ["watch_time", "watch_logs"],
     "rollback": ["row_content_after_rollback", "rollback_time"],
 }
 
@@ -45,12 +49,12 @@ def measured(name: str, value: float, unit: str = "ms", **detail: Any) -> dict[s
     return {name: {"name": name, "value": value, "unit": unit, "detail": detail}}
 
 
-def good(mode: str = "rehearse") -> Evidence:
+def good(mode: str = "rehearse") -> RunRecord:
     row = {"run_id": "r", "mode": mode, "phase": "live", "plan_hash": "h", "opened_by": "me", "started_at": START}
-    row |= {"table_schema": "public", "table_name": "readings", "spec": {"partition_by": "at", "interval": "month"}}
+    row |= {"table_schema": "public", "table_name": "readings", "spec": SPEC}
     checks = {section: [passed(name) for name in names] for section, names in MADE.items()}
     checks["application"].append(skipped("http", "no base_url"))
-    return Evidence(
+    return RunRecord(
         row,
         checks,
         {
@@ -64,17 +68,17 @@ def good(mode: str = "rehearse") -> Evidence:
     )
 
 
-def without(evidence: Evidence, section: str, *names: str) -> Evidence:
+def without(evidence: RunRecord, section: str, *names: str) -> RunRecord:
     kept = [each for each in evidence.checks.get(section, ()) if names and each.name not in names]
     return replace(evidence, checks={**evidence.checks, section: kept})
 
 
-def broken(evidence: Evidence, section: str, name: str) -> Evidence:
+def broken(evidence: RunRecord, section: str, name: str) -> RunRecord:
     changed = without(evidence, section, name)
     return replace(changed, checks={**changed.checks, section: [*changed.checks[section], failed(name)]})
 
 
-def red(evidence: Evidence, params: RunParams = PARAMS) -> set[str]:
+def red(evidence: RunRecord, params: RunParams = PARAMS) -> set[str]:
     return {each.name for each in decide(evidence, params) if each.blocks}
 
 
@@ -83,7 +87,6 @@ def test_good_rehearsal_is_a_go() -> None:
     assert Verdict.of("decision", decided).go
     assert {each.name for each in decided if each.outcome is Outcome.SKIPPED} == {
         "checklist_dashboard",
-        "checklist_logs",
         "team_confident",
     }
 
@@ -91,7 +94,50 @@ def test_good_rehearsal_is_a_go() -> None:
 def test_every_line_of_the_playbook_is_there() -> None:
     names = [each.name for each in decide(good(), PARAMS)]
     assert len([name for name in names if name.startswith("checklist_")]) == 11
-    assert len(names) == 11 + 12
+    assert len(names) == 11 + 13
+
+
+@pytest.mark.parametrize("application", [None, {}, {"base_url": "http://x", "probes": [], "http_probes": []}])
+def test_a_line_about_somebody_elses_application_stands_only_where_the_spec_has_its_evidence(application: Any) -> None:
+    evidence = good()
+    bare = replace(evidence, run={**evidence.run, "spec": SPEC | {"application": application}})
+    for record in (bare, RunRecord(bare.run)):
+        names = {each.name for each in decide(record, PARAMS)}
+        assert not names & {"checklist_procedures", "checklist_dashboard"}
+        text = report.render(report.compose(record, PARAMS))
+        assert not [word for word in ("tRPC", "Dashboard", "Grafana") if word in text]
+    only = replace(bare, run={**bare.run, "spec": SPEC | {"application": {"probes": CONFIGURED["probes"]}}})
+    named = {each.name for each in decide(only, PARAMS)} & {"checklist_procedures", "checklist_dashboard"}
+    assert named == {"checklist_procedures"}
+
+
+KINDS = {"probes": "probe_q", "procedures": "procedure_q", "commands": "command_q"}
+
+
+def configured(*keys: str) -> RunRecord:
+    """Return a good record whose spec has these keys, each with its evidence."""
+    application = {key: [{"name": "q"}] for key in keys}
+    evidence = replace(good(), run={**good().run, "spec": SPEC | {"application": application}})
+    made = [passed(KINDS[key]) for key in keys] + [skipped("probes", "none"), skipped("http", "none")]
+    return replace(evidence, checks={**evidence.checks, "application": made})
+
+
+@pytest.mark.parametrize("keys", [("procedures",), ("commands",), ("probes",), tuple(KINDS), ("commands", "probes")])
+def test_the_line_about_procedures_counts_each_kind_of_evidence(keys: tuple[str, ...]) -> None:
+    record = configured(*keys)
+    listed = {each.name: each for each in decide(record, PARAMS)}["checklist_procedures"]
+    assert listed.outcome is Outcome.PASSED
+    assert {*listed.evidence} - {"probes"} == {KINDS[key] for key in keys}
+    assert red(record) == set()
+    for key in keys:
+        assert {"checklist_procedures", "no_application_error"} <= red(broken(record, "application", KINDS[key]))
+
+
+def test_a_kind_of_evidence_without_a_check_is_red() -> None:
+    record = without(configured("probes", "commands"), "application", "command_q")
+    found = {each.name: each for each in decide(record, PARAMS)}["checklist_procedures"]
+    assert found.blocks
+    assert "section application has no check command_*" in found.actual
 
 
 @pytest.mark.parametrize(
@@ -118,10 +164,43 @@ def test_failed_check_turns_its_criteria_red(section: str, name: str, criteria: 
 
 
 @pytest.mark.parametrize("section", ["validation", "pruning", "application", "lifecycle", "rollback"])
-def test_section_that_never_ran_is_a_no_go(section: str) -> None:
-    missing = [each for each in decide(without(good(), section), PARAMS) if each.blocks]
-    assert {"all_items_passed"} < {each.name for each in missing}
-    assert any(f"no evidence: section {section} has no check" in each.actual for each in missing)
+def test_section_that_never_ran_is_a_no_go_and_told_once(section: str) -> None:
+    decided = decide(without(good(), section), PARAMS)
+    (missing,) = (each for each in decided if each.blocks)
+    assert (missing.name, missing.actual) == ("sections_reached", f"not reached: {section}")
+    skips = [each.name for each in decided if each.outcome is Outcome.SKIPPED and each.actual == missing.actual]
+    assert "all_items_passed" in skips
+    assert len(skips) > 1
+
+
+def test_a_no_go_of_preflight_is_followed_by_one_failed_criterion() -> None:
+    evidence = RunRecord(good().run, {"preflight": [passed("server_version"), failed("xid_age")]})
+    for asked in (PARAMS, ASKED):
+        (missing,) = (each for each in decide(evidence, asked) if each.blocks)
+        assert missing.actual == (
+            "not reached after the no-go of preflight: migration, validation, pruning, application, lifecycle, "
+            "watch, rollback"
+        )
+    content = report.compose(evidence, PARAMS)
+    assert content["verdict"] == "no-go"
+    assert [each["name"] for each in content["went_wrong"]] == ["xid_age", "sections_reached"]
+
+
+def test_a_no_go_on_the_way_is_told_with_its_own_criteria_only() -> None:
+    """The run stops after pruning and rolls back."""
+    evidence = broken(without(without(good(), "application"), "lifecycle"), "pruning", "speedup_last_7_days")
+    red_ones = {"checklist_performance", "all_items_passed", "speedup_reached", "sections_reached"}
+    assert red(evidence) == red_ones
+    decided = {each.name: each.actual for each in decide(evidence, PARAMS)}
+    assert decided["sections_reached"] == "not reached after the no-go of pruning: application, lifecycle"
+    assert decided["checklist_automation"] == "not reached: lifecycle"
+
+
+def test_a_section_that_was_reached_without_its_evidence_is_red() -> None:
+    found = {each.name: each for each in decide(without(good(), "pruning", "pruned_last_7_days"), PARAMS)}
+    assert found["pruning_confirmed"].blocks
+    assert found["pruning_confirmed"].actual == "no evidence: section pruning has no check pruned_*"
+    assert found["sections_reached"].outcome is Outcome.PASSED
 
 
 def test_warning_is_not_a_no_go() -> None:
@@ -153,7 +232,8 @@ def test_migration_that_did_not_end_is_named(changed: dict[str, Any], told: str)
 
 
 def test_duration_needs_a_load_that_ended() -> None:
-    assert red(replace(good(), loads=[load("a", 0, 1)])) == {"checklist_duration", "all_items_passed"}
+    unended = [load("a", 0, 1) | {"ended_at": None}]
+    assert red(replace(good(), loads=unended)) == {"checklist_duration", "all_items_passed"}
 
 
 def answered(**answer: Any) -> dict[str, Any]:
@@ -161,7 +241,7 @@ def answered(**answer: Any) -> dict[str, Any]:
     return {"section": "decision", "message": ANSWERED, "detail": given | answer}
 
 
-def signed(evidence: Evidence, **answer: Any) -> Evidence:
+def signed(evidence: RunRecord, **answer: Any) -> RunRecord:
     return replace(evidence, notes=[answered(**answer)])
 
 
@@ -176,17 +256,50 @@ def test_team_is_confident_only_where_somebody_signed(asked: RunParams) -> None:
     assert told["team_confident"] == "sign-off: Reject, because nobody answered in time"
 
 
+def test_a_sign_off_counts_only_by_an_approver_and_after_the_last_check() -> None:
+    evidence = good("migrate")
+    asked = RunParams(mode=Mode.MIGRATE)
+    guarded = replace(evidence, run={**evidence.run, "spec": {**evidence.run["spec"], "approvers": ["7"]}})
+    assert red(signed(guarded), asked) == {"team_confident"}
+    assert red(signed(guarded, by="Jo (7)"), asked) == set()
+    assert red(signed(guarded, by="7 (kim)", user="kim"), asked) == {"team_confident"}
+
+    later = replace(signed(evidence), checked_at={"validation": START + timedelta(hours=1)})
+    late = replace(later, notes=[{**later.notes[0], "happened_at": START}])
+    told = {each.name: each for each in decide(late, asked)}["team_confident"]
+    assert told.blocks
+    assert "was answered by jo before its checks were made again" in told.actual
+
+
 def test_waived_check_turns_nothing_red_and_is_told_wherever_it_counts() -> None:
     waived = failed("speedup_last_7_days").waived("jo", "noon", "it never was slow")
     evidence = without(good(), "pruning", "speedup_last_7_days")
     evidence = replace(evidence, checks={**evidence.checks, "pruning": [*evidence.checks["pruning"], waived]})
     assert red(evidence) == set()
     content = report.compose(evidence, PARAMS)
-    told = {each["name"]: each["actual"] for each in content["criteria"]}
-    assert "waived by jo at noon: it never was slow" in told["speedup_reached"]
     assert [each["name"] for each in content["went_wrong"]] == ["speedup_last_7_days"]
-    assert "Mend what was waived: speedup_last_7_days" in content["recommendations"]
+    assert "Fix the causes of the waived checks: speedup_last_7_days" in content["recommendations"]
     assert "it never was slow" in report.render(content)
+
+
+def test_criterion_behind_a_waived_check_is_waived_and_never_passed() -> None:
+    waived = failed("speedup_last_7_days").waived("jo", "noon", "it never was slow")
+    evidence = without(good(), "pruning", "speedup_last_7_days")
+    evidence = replace(evidence, checks={**evidence.checks, "pruning": [*evidence.checks["pruning"], waived]})
+    decided = {each.name: each for each in decide(evidence, PARAMS)}
+    behind = {"speedup_reached", "checklist_performance", "all_items_passed"}
+    assert {name for name, each in decided.items() if each.outcome is Outcome.WAIVED} == behind
+    assert all("waived by jo: it never was slow" in decided[name].actual for name in behind)
+    assert decided["all_items_passed"].actual.startswith("9 passed, 1 left to a person")
+    assert "waived by jo: it never was slow" in str(Verdict.of("decision", decided.values()))
+
+    content = report.compose(evidence, PARAMS)
+    assert content["verdict"] == "go"
+    assert content["waived"] == ["speedup_last_7_days waived by jo: it never was slow"]
+    text = report.render(content)
+    assert "- [ ] Performance improvement measured: waived, " in text
+    for shown in (text.replace("\\_", "_"), page.render(content)):
+        assert "speedup_last_7_days waived by jo: it never was slow" in shown
 
 
 def test_production_needs_no_rollback() -> None:
@@ -219,11 +332,11 @@ def test_estimate_without_rows_to_aim_at_is_for_the_rows_of_the_run() -> None:
 def test_report_tells_verdict_speedup_and_estimate() -> None:
     text = report.render(report.compose(good(), PARAMS))
     assert text.startswith("# public.readings: GO\n")
-    assert "| q | 10.000 | 2.000 | 80 % | 0.100 → 0.200 | 100 → 10 |" in text
-    assert "cutover waited 1.0 ms for its lock and held it for 8.0 ms" in text
+    assert "| q | 10 ms | 2 ms | 80 % faster | 0.1 ms → 0.2 ms | 100 → 10 |" in text
+    assert "cutover waited 1 ms for its lock and held it for 8 ms" in text
     assert "- [x] Row count matches pre-migration count: passed" in text
-    assert "- [ ] No critical errors in logs for 2 hours" in text
-    assert "4,000 rows in 4.0 s with 2 workers" in text
+    assert "- [x] No critical errors in logs for 2 hours" in text
+    assert "4,000 rows in 4 s with 2 workers, 1,000 rows/s" in text
 
 
 def test_report_of_a_no_go_names_what_went_wrong_and_the_remedy() -> None:
@@ -231,15 +344,15 @@ def test_report_of_a_no_go_names_what_went_wrong_and_the_remedy() -> None:
     text = report.render(content)
     assert text.startswith("# public.readings: NO-GO\n")
     assert r"FAIL row\_content: expected x; actual y. mend it" in text
-    assert "Rehearse again; do not go on to production" in text
+    assert "Rehearse again; do not start the migration in production" in text
     assert content["adjustments"] == ["row_content: mend it"]
 
 
 def test_report_of_an_empty_ledger_is_a_no_go() -> None:
-    text = report.render(report.compose(Evidence(good().run), PARAMS))
+    text = report.render(report.compose(RunRecord(good().run), PARAMS))
     assert "NO-GO" in text
     assert "There was no cutover." in text
-    assert "No load has ended" in text
+    assert "No load with rows has ended" in text
 
 
 def test_nothing_from_data_is_markdown() -> None:
@@ -261,4 +374,21 @@ def test_next_steps_fit_the_run() -> None:
 
 def test_what_was_never_looked_at_went_wrong() -> None:
     wrong = report.compose(without(good(), "pruning"), PARAMS)["went_wrong"]
-    assert {each["name"] for each in wrong} >= {"pruning_confirmed", "no_degradation"}
+    assert {each["name"] for each in wrong} == {"sections_reached"}
+
+
+def test_a_warning_is_no_pass_and_is_told() -> None:
+    evidence = without(good(), "pruning", "speedup_last_7_days")
+    unsure = failed("speedup_last_7_days", Severity.WARNING)
+    evidence = replace(evidence, checks={**evidence.checks, "pruning": [*evidence.checks["pruning"], unsure]})
+    told = {each.name: each for each in decide(evidence, PARAMS)}["speedup_reached"]
+    assert told.outcome is Outcome.PASSED
+    assert told.actual == "0 of 1 check passed; speedup_last_7_days: y"
+
+
+def test_an_empty_table_has_a_duration_and_no_estimate() -> None:
+    evidence = replace(good(), loads=[load("readings_y2026m01", 0, 2), load("readings_y2026m02", 0, 3)])
+    decided = {each.name: each for each in decide(evidence, PARAMS)}
+    assert decided["checklist_duration"].outcome is Outcome.PASSED
+    assert decided["checklist_duration"].actual == "0 rows loaded in 3 s"
+    assert estimate.production(evidence, PARAMS) is None

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from partition_playbook.checks import Check, check
-from partition_playbook.evidence.record import Evidence
+from partition_playbook.sections.decision.record import RunRecord
 from staging.demo.display import PlainDisplay, picture
 from staging.demo.outcome import Ending, Outcome, Places, Verdict, Written, swaps
 from staging.demo.progress import ALL_SECTIONS, Load, Loads, Progress, Section, State, running, sections
@@ -34,7 +34,7 @@ def speedup(name: str, share: float, *, criterion: bool = True) -> Check:
     return check(f"speedup_{name}", True, expected="half", actual="[less]", evidence=evidence)
 
 
-def found(verdict: str | None = "go", checks: Mapping[str, Sequence[Check]] | None = None) -> Evidence:
+def found(verdict: str | None = "go", checks: Mapping[str, Sequence[Check]] | None = None) -> RunRecord:
     measured = {
         "migration": {
             "cutover_held_ms": measurement(8.04, tries=2),
@@ -46,7 +46,7 @@ def found(verdict: str | None = "go", checks: Mapping[str, Sequence[Check]] | No
         "gains": {"retention_drop_ms": {**measurement(3.0), "name": "retention_drop_ms"}},
     }
     known = checks or {"pruning": [speedup("week", 0.8), speedup("month", 0.6), speedup("count", 0.1, criterion=False)]}
-    return Evidence({"verdict": verdict, "phase": "live"}, known, measured)
+    return RunRecord({"verdict": verdict, "phase": "live"}, known, measured)
 
 
 def outcome(**changes: Any) -> Outcome:
@@ -68,7 +68,7 @@ def test_the_no_go_of_the_run_is_a_no_go() -> None:
     seen = outcome(ending=Ending("failed"), evidence=found("no-go"))
     assert seen.verdict is Verdict.NO_GO
     assert seen.verdict.exit_code == 1
-    assert seen.against == ["the run says no-go"]
+    assert seen.against == ["the verdict of the run is no-go"]
 
 
 @pytest.mark.parametrize("kind", ["lost", "resurrected", "stale", "doubled"])
@@ -95,7 +95,7 @@ def test_an_error_that_the_application_saw_is_a_no_go() -> None:
         (Ending("running", "the run has not ended"), found(None)),
     ],
 )
-def test_what_does_not_agree_is_unknown(ending: Ending, evidence: Evidence | None) -> None:
+def test_what_does_not_agree_is_unknown(ending: Ending, evidence: RunRecord | None) -> None:
     seen = outcome(ending=ending, evidence=evidence)
     assert seen.verdict is Verdict.UNKNOWN
     assert seen.verdict.exit_code == 2
@@ -196,7 +196,7 @@ def test_tasks_under_way_are_named_once() -> None:
         replace(task("a.load", state), map_index=index) for index, state in enumerate(["running", "running", "success"])
     ]
     tasks = [*loads, task("b", "success"), task("c", "up_for_retry")]
-    assert running(tasks) == ("a.load (1 of 3 done)", "c, will be tried again")
+    assert running(tasks) == ("a.load (1 of 3 done)", "c, up for retry")
 
 
 def test_the_pace_of_loads_tells_what_is_left() -> None:

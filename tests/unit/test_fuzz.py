@@ -1,4 +1,4 @@
-"""Whatever is written into a spec or a trigger form: a valid model, or InvalidSpec that names the key and the fix."""
+"""Any text in a spec or a trigger form gives a valid model, or InvalidSpec that names the key and the fix."""
 
 from __future__ import annotations
 

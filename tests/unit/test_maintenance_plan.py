@@ -13,9 +13,12 @@ from partition_playbook.catalog import Partition
 from partition_playbook.checks import Outcome, Severity
 from partition_playbook.intervals import Interval, between, bounds_at, in_zone
 from partition_playbook.maintenance.actions import Action, Analyze, Archive, Create, Detach, Drop, Finalize, describe
-from partition_playbook.maintenance.found import Detached, Found
+from partition_playbook.maintenance.checks import DUE_DAYS
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.plan import Plan, plan
+from partition_playbook.maintenance.ranges import ranges
+from partition_playbook.maintenance.retention import Retirement, retire_only
+from partition_playbook.maintenance.state import Detached, TableState
 from partition_playbook.names import TableName
 from partition_playbook.spec import Retention, TableSpec
 
@@ -64,8 +67,8 @@ def own(table: TableSpec, first: str, last: str) -> list[Partition]:
     ]
 
 
-def found(partitions: Sequence[Partition], clock: DateTime, **values: object) -> Found:
-    return Found(tuple(partitions), clock, **{"analyzed_at": clock, **values})  # type: ignore[arg-type]
+def found(partitions: Sequence[Partition], clock: DateTime, **values: object) -> TableState:
+    return TableState(tuple(partitions), clock, **{"analyzed_at": clock, **values})  # type: ignore[arg-type]
 
 
 def made(
@@ -174,7 +177,7 @@ def test_a_partition_of_another_width_is_reported_and_never_touched() -> None:
     wide = ranged("history", "'2020-01-01 00:00:00+00'", "'2024-01-01 00:00:00+00'")
     planned = made(table, [wide, *own(table, "2024-01-01", "2026-05-01")], at("2026-02-14"), retention=TWO_YEARS)
     assert "history" not in names(planned, Create, Detach, Drop, Finalize)
-    assert failed(planned) == ["own_partitions"]
+    assert failed(planned) == ["unmanaged_partitions"]
 
 
 @pytest.mark.parametrize(
@@ -193,14 +196,14 @@ def test_foreign_bounds_are_never_retired(lower: str, upper: str) -> None:
     there = [ranged("odd", lower, upper), *own(table, "2026-01-01", "2026-05-01")]
     planned = made(table, there, at("2026-02-14"), retention=keeping("1 month"))
     assert names(planned, Detach, Drop) == []
-    assert "own_partitions" in failed(planned)
+    assert "unmanaged_partitions" in failed(planned)
 
 
 def test_a_partition_up_to_maxvalue_covers_everything_ahead() -> None:
     table = spec()
     there = [*own(table, "2026-01-01", "2026-01-01"), ranged("rest", "'2026-02-01 00:00:00+00'", "MAXVALUE")]
     planned = made(table, there, at("2026-02-14"))
-    assert (names(planned, Create), failed(planned)) == ([], ["own_partitions"])
+    assert (names(planned, Create), failed(planned)) == ([], ["unmanaged_partitions"])
 
 
 @pytest.mark.parametrize(
@@ -224,7 +227,7 @@ def test_a_partition_that_is_no_plain_table_is_reported_and_never_retired(kind: 
     table = spec()
     odd = ranged("odd", "'2020-01-01 00:00:00+00'", "'2020-02-01 00:00:00+00'", kind=kind)
     planned = made(table, [odd, *own(table, "2026-01-01", "2026-05-01")], at("2026-02-14"), retention=TWO_YEARS)
-    assert (names(planned, Detach, Drop), failed(planned)) == ([], ["own_partitions"])
+    assert (names(planned, Detach, Drop), failed(planned)) == ([], ["unmanaged_partitions"])
 
 
 def test_bounds_written_in_another_zone_are_the_same_moments() -> None:
@@ -301,7 +304,7 @@ def test_for_a_moment_that_has_not_come_partitions_are_made_and_nothing_is_retir
     clock = at("2026-02-14")
     planned = made(table, there, at("2026-03-14"), clock=clock, retention=TWO_YEARS)
     assert names(planned, Create, Detach, Drop) == ["Readings_y2026m06"]
-    assert "lies after the server's clock" in planned.deferral
+    assert "is after the server's clock" in planned.deferral
     shown = made(table, there, at("2026-03-14"), clock=clock, retention=TWO_YEARS, propose=True)
     assert [each.partition.name for each in shown.proposed if isinstance(each, Drop)] == ["p_y2024m01", "p_y2024m02"]
     assert names(made(table, there, clock, clock=clock, retention=TWO_YEARS), Drop) == ["p_y2024m01"]
@@ -378,7 +381,7 @@ def test_an_implausible_number_of_partitions_is_not_created() -> None:
     table = spec(interval="day")
     ancient = ranged("ancient", "'1970-01-01 00:00:00+00'", "'1970-01-02 00:00:00+00'")
     planned = made(table, [ancient], at("2026-02-14"))
-    assert (names(planned, Create), failed(planned)) == ([], ["plausible_plan"])
+    assert (names(planned, Create), failed(planned)) == ([], ["too_many_to_create"])
 
 
 def test_every_action_says_why_and_under_which_lock() -> None:
@@ -463,6 +466,40 @@ def test_a_detached_table_that_is_to_be_kept_again_is_not_dropped() -> None:
     assert names(retired(keeping("23 months"), there, detached=(young, unknown)), Drop) == ["young"]
 
 
+def only(name: str, rules: Retention, partitions: Sequence[Partition], **values: object) -> Retirement:
+    state = found(partitions, at("2026-02-14"), **values)
+    return retire_only(TableName("public", name), state, ranges(spec(), partitions), rules, state.clock)
+
+
+def test_one_partition_is_retired_by_its_name_at_once_and_no_other_that_is_due() -> None:
+    """Neither grace nor share nor an unfinished migration counts for it; each of them for any other one."""
+    own_one = ranged("proof", "'1999-01-01 00:00:00+00'", "'1999-02-01 00:00:00+00'")
+    partitions = [own_one, *own(spec(), "2020-01-01", "2026-05-01"), DEFAULT]
+    others = {"detached": (standing("left", "2020-01-01"),), "deferral": "a migration is not finalized"}
+    rules = keeping("3 months", max_share=0, grace="90 days")
+    planned = only("proof", rules, partitions, **others)
+    assert [(type(each), each.partition.name) for each in planned.actions] == [(Detach, "proof"), (Drop, "proof")]
+    archiving = keeping("3 months", action="archive", archive_to="s3://bucket")
+    kinds = [type(each) for each in only("proof", archiving, partitions, **others).actions]
+    assert kinds == [Detach, Archive, Drop]
+    kept = only("proof", keeping("3 months", action="detach"), partitions, **others)
+    assert [type(each) for each in kept.actions] == [Detach]
+
+
+def test_a_hold_a_clock_and_the_lack_of_rows_stop_one_partition_too() -> None:
+    partitions = [*own(spec(), "2020-01-01", "2026-05-01"), DEFAULT]
+    name = partitions[0].table.name
+    assert only(name, keeping("3 months"), partitions).actions
+    assert not only(name, keeping("3 months", hold=[{"since": "1990-01-01", "reason": "x"}]), partitions).actions
+    for stop, values in (
+        ("clock_moved_back", {"last_event": at("2026-02-15")}),
+        ("rows_after_the_cutoff", {"newest": at("2021-01-01")}),
+    ):
+        stopped = only(name, keeping("3 months"), partitions, **values)
+        assert (stopped.actions, stopped.stops) == ((), (stop,))
+    assert not only(partitions[0].table.name, keeping("3 months"), partitions[:1]).actions
+
+
 def test_more_than_its_share_is_not_retired_until_a_person_approves_it() -> None:
     there = own(spec(), "2023-11-01", "2026-06-01")
     rules = keeping("24 months", max_share=0.09)
@@ -470,10 +507,10 @@ def test_more_than_its_share_is_not_retired_until_a_person_approves_it() -> None
     assert (names(planned, Detach, Archive, Drop), failed(planned)) == ([], ["retired_share"])
     (share,) = [each for each in planned.findings if each.name == "retired_share"]
     assert share.blocks
-    assert "3 of 32" in share.actual
-    assert "`approve_share` 0.1 " in share.remedy
+    assert "3 partitions with 11 % of the kept time" in share.actual
+    assert "`approve_share` 0.12 " in share.remedy
     assert planned.stops == ("retired_share",)
-    approved = MaintenanceParams(table="t", approve_share=0.1).applied(rules)
+    approved = MaintenanceParams(table="t", approve_share=0.12).applied(rules)
     assert names(retired(approved, there), Drop) == ["p_y2023m11", "p_y2023m12", "p_y2024m01"]
     assert MaintenanceParams(table="t", approve_share=0.01).applied(rules) == rules
 
@@ -543,7 +580,7 @@ def test_a_key_that_refers_to_a_partition_keeps_it() -> None:
     planned = retired(TWO_YEARS, there, references=referred)
     assert (names(planned, Detach), failed(planned)) == (["p_y2020m02"], ["not_referenced"])
     (check,) = [each for each in planned.findings if each.name == "not_referenced"]
-    assert check.actual == "k on notes refers to public.p_y2020m01"
+    assert check.actual == "public.p_y2020m01 is referenced by k on notes"
 
 
 def test_a_cutoff_beyond_the_newest_row_stops_retention() -> None:
@@ -560,10 +597,10 @@ def test_a_clock_that_was_set_back_stops_retention() -> None:
     there = own(spec(), "2024-01-01", "2026-05-01")
     late = NOW.add(hours=1)
     stopped = retired(TWO_YEARS, there, last_event=late + MICROSECOND, detached=(standing("old"),))
-    assert (names(stopped, Detach, Drop), failed(stopped)) == ([], ["time_went_on"])
+    assert (names(stopped, Detach, Drop), failed(stopped)) == ([], ["clock_moved_back"])
     assert names(retired(TWO_YEARS, there, last_event=late), Drop) == ["p_y2024m01"]
     shown = retired(TWO_YEARS, there, last_event=late + MICROSECOND, propose=True)
-    assert (shown.proposed, failed(shown)) == ((), ["time_went_on"])
+    assert (shown.proposed, failed(shown)) == ((), ["clock_moved_back"])
 
 
 def test_a_standing_migration_makes_no_error_of_what_would_be_stopped() -> None:
@@ -649,7 +686,9 @@ def test_whatever_there_is_retention_takes_only_what_may_go(
     dropped, archived = names(planned, Drop), names(planned, Archive)
     cutoff = now.subtract(**{unit: keep})
     assert DEFAULT.table.name not in (*dropped, *names(planned, Detach))
-    assert len(gone) <= max(1, share * len(there))
+    kept = sum((min(each.upper, now) - each.lower).total_seconds() for each in bounds.values() if each.lower < now)
+    late = [each for each in gone if each.upper <= cutoff - timedelta(days=DUE_DAYS)]
+    assert len(gone) <= 1 or not late or sum((each.upper - each.lower).total_seconds() for each in gone) <= share * kept
     assert len(gone) < len(there) or not there or names(planned, Create), "the last"
     for each in (*gone, *(apart[name][0] for name in (*dropped, *archived) if name in apart)):
         assert each.upper <= cutoff, "younger than the cutoff"

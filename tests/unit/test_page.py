@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from partition_playbook.checks import Check
-from partition_playbook.evidence import charts, page, report
-from partition_playbook.evidence.record import TRIGGERED, Evidence
+from partition_playbook.people import TRIGGERED
+from partition_playbook.sections.decision import charts, page, report
+from partition_playbook.sections.decision.record import RunRecord
 from tests.unit.test_criteria import ASKED, PARAMS, START, answered, failed, good, load, measured
 
 EVIL = "</style></svg><script>alert(1)</script><img src=http://e onerror=x>\"'&{{ 7 * 7 }}"
@@ -23,7 +24,7 @@ PLAN = {"Node Type": "Append", "Actual Loops": 1, "Actual Rows": 3, "Subplans Re
 
 
 class Page(HTMLParser):
-    """What a browser would see: tags, what they refer to, their ids, and the text."""
+    """A page as a browser sees it: tags, what they refer to, their ids, and the text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -44,11 +45,11 @@ class Page(HTMLParser):
         self.text += data
 
 
-def seen(evidence: Evidence) -> Page:
+def seen(evidence: RunRecord) -> Page:
     return Page(page.render(report.compose(evidence, PARAMS, ADDRESS)))
 
 
-def hostile() -> Evidence:
+def hostile() -> RunRecord:
     """Return evidence in which everything that comes from a database tries to become part of the page."""
     evidence = good()
     plan = {**PLAN, "Plans": [{"Node Type": "Seq Scan", "Relation Name": EVIL, "Actual Loops": 0}]}
@@ -69,8 +70,8 @@ def hostile() -> Evidence:
     )
 
 
-@pytest.mark.parametrize("evidence", [good(), hostile(), Evidence(good().run)], ids=["good", "hostile", "empty"])
-def test_page_runs_nothing_and_loads_nothing(evidence: Evidence) -> None:
+@pytest.mark.parametrize("evidence", [good(), hostile(), RunRecord(good().run)], ids=["good", "hostile", "empty"])
+def test_page_runs_nothing_and_loads_nothing(evidence: RunRecord) -> None:
     found = seen(evidence)
     assert not {"script", "link", "iframe", "object", "embed", "img", "image", "use", "form", "base"} & set(found.tags)
     assert [each for each in found.addresses if not each.startswith("#")] == [ADDRESS]
@@ -120,12 +121,12 @@ def test_timeline_draws_one_bar_a_span_even_a_short_one() -> None:
 
 def test_plan_shows_what_was_pruned_and_what_never_ran() -> None:
     text = seen(hostile()).text
-    assert "Append (3 rows, 1 loops, 4 buffers, 2 subplans removed)" in text
+    assert "Append (3 rows, 1 loop, 4 buffers, 2 subplans removed)" in text
     assert "(never executed, 0 buffers)" in text
 
 
 def test_charts_cost_nothing_where_no_report_is_written() -> None:
-    asked = "import partition_playbook.evidence.report, sys; print('pygal' in sys.modules)"
+    asked = "import partition_playbook.sections.decision.report, sys; print('pygal' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", asked], env={"PYTHONPATH": "plugins"}, capture_output=True, text=True)
     assert told.stdout == "False\n", told.stderr
 

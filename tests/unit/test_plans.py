@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from partition_playbook.evidence import plans
+from partition_playbook.benchmark import plans
 
 RUNS = {"Node Type": "Index Scan", "Schema": "public", "Relation Name": "r_y2026m02", "Index Name": "r_recorded"}
 DOCUMENT: list[dict[str, Any]] = [

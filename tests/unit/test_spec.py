@@ -163,7 +163,9 @@ def test_throttle_and_limit_survive_the_ledger() -> None:
     text = {"max_replica_lag": "00:00:30", "max_running": 8}
     spec = TableSpec(table="t", partition_by="at", throttle=text, change_log_limit="2 GiB")  # type: ignore[arg-type]
     assert spec.change_log_limit == 2 << 30
-    assert str(spec.throttle) == "replica lag up to 30 s, connections up to 0.9, running sessions up to 8"
+    assert str(spec.throttle) == (
+        "replica lag up to 30 s, connections up to 90 % of max_connections, running sessions up to 8"
+    )
     assert TableSpec.model_validate(spec.model_dump(mode="json")) == spec
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partition_playbook.evidence.statements import Script
-from partition_playbook.evidence.tokens import Kind, joined, tokens
 from partition_playbook.names import TableName
+from partition_playbook.workload.sql_lexer import Kind, joined, tokens
+from partition_playbook.workload.statements import ParsedStatement
 
 TABLE = TableName("public", "readings")
 SHADOW = '"public"."readings_new"'
@@ -34,7 +34,7 @@ def test_tokens_put_together_are_the_text(text: str) -> None:
     ],
 )
 def test_what_is_quoted_is_one_token(text: str) -> None:
-    script = Script(text)
+    script = ParsedStatement(text)
     assert script.problem == ""
     assert script.references == []
 
@@ -87,22 +87,22 @@ def test_names_are_as_the_catalog_has_them() -> None:
     ],
 )
 def test_table_is_replaced_where_it_is_one(text: str, expected: str | None) -> None:
-    script = Script(text)
+    script = ParsedStatement(text)
     if expected is None:
-        assert script.naming(TABLE) == []
+        assert script.references_to(TABLE) == []
     else:
-        assert script.naming(TABLE)
+        assert script.references_to(TABLE)
         assert script.redirected(TABLE, TABLE.shadow, {}).text.partition(" --")[0].strip() == expected
 
 
 def test_quoted_mixed_case_names_are_found_and_quoted() -> None:
-    script = Script('SELECT "We""ird".id FROM "My Schema"."We""ird" JOIN "we""ird" ON true')
+    script = ParsedStatement('SELECT "We""ird".id FROM "My Schema"."We""ird" JOIN "we""ird" ON true')
     found = script.redirected(MIXED, MIXED.shadow, {}).text
     assert found == 'SELECT "We""ird".id FROM "My Schema"."We""ird_new" AS "We""ird" JOIN "we""ird" ON true'
 
 
 def test_the_constraint_of_an_upsert_is_called_as_on_the_shadow() -> None:
-    script = Script("INSERT INTO readings VALUES ($1) ON CONFLICT ON CONSTRAINT readings_pkey DO NOTHING")
+    script = ParsedStatement("INSERT INTO readings VALUES ($1) ON CONFLICT ON CONSTRAINT readings_pkey DO NOTHING")
     found = script.redirected(TABLE, TABLE.shadow, {"readings_pkey": "readings_pkey_new"}).text
     assert found == f'INSERT INTO {AS} VALUES ($1) ON CONFLICT ON CONSTRAINT "readings_pkey_new" DO NOTHING'
 
@@ -130,25 +130,25 @@ def test_the_constraint_of_an_upsert_is_called_as_on_the_shadow() -> None:
     ],
 )
 def test_parameters_stand_only_where_the_grammar_has_them(text: str, expected: str) -> None:
-    assert " ".join(Script(text).mended().text.split()) == expected
+    assert " ".join(ParsedStatement(text).restore_literals().text.split()) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("SELECT 1; DROP TABLE readings", "holds ;"),
-        ("SELECT 1;", "holds ;"),
-        ("SELECT 'x", "holds '"),
-        ("DROP TABLE readings", "EXPLAIN does not take DROP"),
-        ("COPY readings TO STDOUT", "EXPLAIN does not take COPY"),
-        ("", "EXPLAIN does not take it"),
+        ("SELECT 1; DROP TABLE readings", "contains ;"),
+        ("SELECT 1;", "contains ;"),
+        ("SELECT 'x", "contains '"),
+        ("DROP TABLE readings", "EXPLAIN does not accept DROP"),
+        ("COPY readings TO STDOUT", "EXPLAIN does not accept COPY"),
+        ("", "EXPLAIN does not accept it"),
         ("SELECT " + "1" * 100_000, "longer than"),
         ("(SELECT 1) UNION VALUES (2)", ""),
     ],
 )
 def test_only_one_plain_statement_is_fit(text: str, problem: str) -> None:
-    assert problem in Script(text).problem
-    assert bool(problem) is bool(Script(text).problem)
+    assert problem in ParsedStatement(text).problem
+    assert bool(problem) is bool(ParsedStatement(text).problem)
 
 
 @pytest.mark.parametrize(
@@ -157,27 +157,55 @@ def test_only_one_plain_statement_is_fit(text: str, problem: str) -> None:
         ("SELECT 1 FROM readings\n/* partition_playbook */", True),
         ("INSERT INTO readings_new SELECT * FROM readings", True),
         ("DELETE FROM partition_playbook.public_readings_changes", True),
+        ("ALTER TABLE public.readings RENAME TO readings_old", True),
+        ("ALTER INDEX public.a RENAME TO b\n/* partition_playbook */", True),
         ("COPY public.readings (id) TO stdout", True),
         ("EXPLAIN SELECT * FROM readings", True),
         ('SELECT 1 FROM ONLY "public"."readings" x WHERE $1 OPERATOR(pg_catalog.=) "id" FOR KEY SHARE OF x', True),
         ("SELECT * FROM ONLY readings", False),
         ("SELECT '/* partition_playbook */', 'readings_new' FROM readings", False),
         ("SELECT * FROM readings_newest, readings", False),
+        ("SELECT readings_old AS readings_new FROM readings", False),
         ("COPY readings TO STDOUT", False),
     ],
 )
 def test_own_statements_are_told_from_the_applications(text: str, ours: bool) -> None:
-    assert Script(text).is_ours(TABLE.shadow) is ours
+    assert ParsedStatement(text).is_ours(TABLE) is ours
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("PREPARE p (int) AS SELECT * FROM readings WHERE id = $1", "SELECT * FROM readings WHERE id = $1"),
+        ("CREATE TABLE a AS SELECT id AS b FROM readings WITH NO DATA", "SELECT id AS b FROM readings"),
+        ("CREATE UNLOGGED TABLE a (x) AS (TABLE readings) WITH DATA", "(TABLE readings)"),
+        ("CREATE MATERIALIZED VIEW a AS WITH b AS (SELECT 1) SELECT 2", "WITH b AS (SELECT 1) SELECT 2"),
+        ("CREATE TABLE a (b int, c int GENERATED ALWAYS AS IDENTITY)", ""),
+        ("CREATE VIEW a AS SELECT * FROM readings", ""),
+    ],
+)
+def test_the_query_inside_a_command_is_found(text: str, query: str) -> None:
+    parsed = ParsedStatement(text)
+    assert parsed.is_utility is not bool(query)
+    assert joined(parsed.tokens).strip() == (query or text)
+
+
+@pytest.mark.parametrize(
+    "text", ["LOCK TABLE readings IN ACCESS SHARE MODE", "ALTER TABLE readings ADD a int", "TRUNCATE TABLE readings"]
+)
+def test_utility_statements_read_no_rows(text: str) -> None:
+    assert ParsedStatement(text).is_utility
+    assert not ParsedStatement("UPDATE readings SET id = 1").is_utility
 
 
 def test_a_common_table_expression_may_hide_the_table() -> None:
-    assert Script("WITH readings AS (SELECT 1) SELECT * FROM readings").hides(TABLE)
-    assert Script("WITH a AS (SELECT 1), readings AS NOT MATERIALIZED (SELECT 1) SELECT 1").hides(TABLE)
-    assert not Script("SELECT * FROM units AS readings").hides(TABLE)
+    assert ParsedStatement("WITH readings AS (SELECT 1) SELECT * FROM readings").hides(TABLE)
+    assert ParsedStatement("WITH a AS (SELECT 1), readings AS NOT MATERIALIZED (SELECT 1) SELECT 1").hides(TABLE)
+    assert not ParsedStatement("SELECT * FROM units AS readings").hides(TABLE)
 
 
 def test_conflict_targets_are_columns() -> None:
     text = 'INSERT INTO r VALUES (1) ON CONFLICT (id, "At") DO NOTHING'
-    assert Script(text).conflict_targets == [{"id", "At"}]
-    assert Script("INSERT INTO r VALUES (1) ON CONFLICT (lower(a)) DO NOTHING").conflict_targets == []
-    assert Script("SELECT 'on conflict (id)' -- ON CONFLICT (id)").conflict_targets == []
+    assert ParsedStatement(text).conflict_targets == [{"id", "At"}]
+    assert ParsedStatement("INSERT INTO r VALUES (1) ON CONFLICT (lower(a)) DO NOTHING").conflict_targets == []
+    assert ParsedStatement("SELECT 'on conflict (id)' -- ON CONFLICT (id)").conflict_targets == []

@@ -1,4 +1,4 @@
--- purpose: Refuse every write from here to the end of the savepoint, bound each statement, find the application's tables
+-- purpose: Make the subtransaction read-only, with a statement timeout and the search_path of the application
 -- params: statement_timeout, search_path
 -- returns: row
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: Let the planner choose freely again, after a reconcile kept it on the key's index
+-- purpose: Reset the planner settings that the reconcile changed to force index scans
 -- params: none
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: Describe a table and everything that hangs on it, as PostgreSQL's catalog knows it
+-- purpose: Describe a table with its columns, constraints, indexes, triggers, policies, grants and more
 -- params: schema, name
 -- returns: rows
 -- lock: none
@@ -101,6 +101,8 @@ SELECT c.oid::bigint AS oid,
                    'options', coalesce(to_json(ic.reloptions), '[]'),
                    'statistics', coalesce((SELECT json_agg(json_build_array(a.attnum, a.attstattarget) ORDER BY a.attnum)
                                              FROM pg_attribute a WHERE a.attrelid = x.indexrelid AND a.attstattarget >= 0), '[]'),
+                   'extensions', coalesce((SELECT json_agg(e.extname ORDER BY e.extname) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                                            WHERE d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'), '[]'),
                    'comment', coalesce(obj_description(x.indexrelid, 'pg_class'), '')
                  ) ORDER BY ic.relname)
             FROM pg_index x
@@ -114,6 +116,8 @@ SELECT c.oid::bigint AS oid,
                    'definition', pg_get_triggerdef(g.oid),
                    'tail', substr(d.text, length(d.head || format('ON %%I.%%I', n.nspname, c.relname)) + 1),
                    'head', d.head,
+                   'extensions', coalesce((SELECT json_agg(e.extname ORDER BY e.extname) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                                            WHERE d.classid = 'pg_trigger'::regclass AND d.objid = g.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'), '[]'),
                    'comment', coalesce(obj_description(g.oid, 'pg_trigger'), '')
                  ) ORDER BY g.tgname)
             FROM pg_trigger g
@@ -162,20 +166,20 @@ SELECT c.oid::bigint AS oid,
        coalesce((SELECT json_agg(l.provider || ': ' || l.label) FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = c.oid), '[]') AS security_labels,
        coalesce((SELECT json_agg(d.privilege_type ORDER BY d.privilege_type)
             FROM aclexplode(acldefault('r', c.relowner)) AS d
-           WHERE c.relacl IS NOT NULL AND c.relkind IN ('r', 'p')
-             AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) AS x WHERE x.grantee = c.relowner AND x.privilege_type = d.privilege_type)), '[]') AS owner_lacks,
+           WHERE c.relacl IS NOT NULL AND c.relkind IN ('r', 'p', 'm')
+             AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) AS x WHERE x.grantee = c.relowner AND x.grantor = c.relowner AND x.privilege_type = d.privilege_type)), '[]') AS owner_lacks,
        coalesce((SELECT json_agg(json_build_object(
                    'column', g.column_name, 'grantee', g.grantee, 'grantor', g.grantor, 'privilege', g.privilege_type, 'grantable', g.is_grantable)
                    ORDER BY g.column_name, g.grantee, g.privilege_type, g.grantor)
             FROM (SELECT '' AS column_name, CASE x.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(x.grantee) END AS grantee,
                          pg_get_userbyid(x.grantor) AS grantor, x.privilege_type, x.is_grantable
                     FROM aclexplode(c.relacl) x
-                   WHERE x.grantee <> c.relowner
+                   WHERE x.grantee <> c.relowner OR x.grantor <> c.relowner
                   UNION ALL
                   SELECT a.attname, CASE x.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(x.grantee) END,
                          pg_get_userbyid(x.grantor), x.privilege_type, x.is_grantable
                     FROM pg_attribute a, aclexplode(a.attacl) x
-                   WHERE a.attrelid = c.oid AND NOT a.attisdropped AND x.grantee <> c.relowner) AS g), '[]') AS grants
+                   WHERE a.attrelid = c.oid AND NOT a.attisdropped) AS g), '[]') AS grants
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = %(schema)s

@@ -1,4 +1,4 @@
--- purpose: Read how far the order of a column's values is the order of the heap: 1 in order, 0 at random
+-- purpose: Read the correlation of a column with the heap: 1 in order, 0 at random
 -- params: schema, name, column
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: Read where the server keeps its data and when that folder last changed, so that its disk can be recognized
+-- purpose: Read the server's data directory and its modification time, to recognize its disk from outside
 -- params: none
 -- returns: row
 -- lock: none

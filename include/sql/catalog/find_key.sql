@@ -1,4 +1,4 @@
--- purpose: Tell whether a table has a foreign key of a name, and whether it is validated
+-- purpose: Read if a table has a foreign key of this name, and if it is validated
 -- params: schema, table, name
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: Reduce the shape of a table to one value that changes when its columns, constraints, indexes, triggers, rules, policies or rights do
+-- purpose: Reduce the definition of a table to one value: it changes with columns, constraints, indexes, triggers, rules, policies and grants
 -- params: schema, name
 -- returns: value
 -- lock: none
@@ -20,7 +20,7 @@ SELECT md5(concat_ws('|',
          (SELECT string_agg(pr.prpubid::text, ';' ORDER BY pr.prpubid) FROM pg_publication_rel pr WHERE pr.prrelid = c.oid),
          (SELECT string_agg(d.objid::text, ';' ORDER BY d.objid) FROM pg_depend d
            WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass),
-         -- The version of a catalog row tells every change of a definition, without reading the definition.
+         -- xmin of a catalog row reveals every change of a definition without deparsing it.
          (SELECT string_agg(concat_ws(',', v.oid, v.version), ';' ORDER BY v.oid)
             FROM (SELECT r.oid, r.xmin::text AS version FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
                    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid

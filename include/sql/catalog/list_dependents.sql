@@ -1,4 +1,4 @@
--- purpose: List what reads a table by its identity and not by its name: views, functions with a parsed body, policies of other tables, keys that refer to it
+-- purpose: List the dependents bound to a table by oid: views, functions with a parsed body, policies of other tables, referring foreign keys
 -- params: schema, name
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: List the materialized views that read a table itself
+-- purpose: List the materialized views directly on a table
 -- params: schema, name
 -- returns: rows
 -- lock: none

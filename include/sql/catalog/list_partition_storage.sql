@@ -1,4 +1,4 @@
--- purpose: List how the partitions of a table are stored, each way once: storage parameters, access method, tablespace, owner, replica identity
+-- purpose: List the distinct storage settings of the partitions: storage parameters, access method, tablespace, owner, replica identity
 -- params: schema, name
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: List the partitions of a table with their bounds as the catalog has them
+-- purpose: List the partitions of a table with their bounds from the catalog
 -- params: schema, name
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: List who but its owner has a right on a sequence
+-- purpose: List the roles with privileges on a sequence, without its owner
 -- params: schema, name
 -- returns: rows
 -- lock: none

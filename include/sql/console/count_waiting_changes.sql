@@ -1,4 +1,4 @@
--- purpose: Count the changes that wait to be reconciled, up to a limit
+-- purpose: Count the changes in the change log, up to a limit
 -- params: limit
 -- returns: value
 -- lock: ACCESS SHARE on the change log

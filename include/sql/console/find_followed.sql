@@ -1,4 +1,4 @@
--- purpose: Find the runs in whose ledger a run of another DAG wrote, under a section of its own
+-- purpose: Find the runs with events of a given run of another DAG, under its section
 -- params: dag_id, run_id, section
 -- returns: rows
 -- lock: ACCESS SHARE on runs and events

@@ -1,4 +1,4 @@
--- purpose: Find what the ledger recorded for a DAG run: one run, or in maintenance one a table
+-- purpose: Find the runs of a DAG run: one run, for maintenance one per table
 -- params: run_id
 -- returns: rows
 -- lock: ACCESS SHARE on runs

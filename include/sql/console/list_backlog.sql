@@ -1,4 +1,4 @@
--- purpose: List how many changes waited over time, as the reconciler saw it, the newest first
+-- purpose: List the samples of the backlog that the reconciler wrote, newest first
 -- params: run_id, limit
 -- returns: rows
 -- lock: ACCESS SHARE on events

@@ -1,4 +1,4 @@
--- purpose: List a page of the events of a run, the newest first; an absent filter lets all through
+-- purpose: List a page of the events of a run, newest first; a NULL filter matches every event
 -- params: run_id, before, section, kind, text, limit
 -- returns: rows
 -- lock: ACCESS SHARE on events

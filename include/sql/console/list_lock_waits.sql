@@ -1,4 +1,4 @@
--- purpose: List the sessions that wait for a lock on a table, on one beside it or on a partition, and who holds them up
+-- purpose: List the sessions waiting for a lock on a table, its siblings or their partitions, and their blockers; literals are cut from statements, as they may be secret
 -- params: schema, names
 -- returns: rows
 -- lock: none
@@ -11,7 +11,7 @@ SELECT a.pid,
        l.mode,
        extract(epoch FROM clock_timestamp() - coalesce(a.state_change, a.query_start))::float8 AS seconds,
        pg_blocking_pids(a.pid) AS blocked_by,
-       left(regexp_replace(a.query, '\s+', ' ', 'g'), 120) AS query
+       left(btrim(regexp_replace(regexp_replace(regexp_replace(a.query, '[''$].*', '...'), '\m[0-9][\w.]*', '?', 'g'), '\s+', ' ', 'g')), 120) AS query
   FROM pg_locks l
   JOIN pg_stat_activity a ON a.pid = l.pid
   JOIN pg_class c ON c.oid = l.relation

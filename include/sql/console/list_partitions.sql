@@ -1,4 +1,4 @@
--- purpose: List the partitions of a table with bounds and sizes; both are unknown of one that is being locked for itself
+-- purpose: List the partitions of a table with bounds and sizes, both NULL under an ACCESS EXCLUSIVE lock
 -- params: schema, name
 -- returns: rows
 -- lock: none
@@ -7,6 +7,7 @@
 WITH locked AS MATERIALIZED (
     SELECT DISTINCT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL
 )
+-- pg_get_expr and pg_total_relation_size would wait for an ACCESS EXCLUSIVE lock, granted or requested.
 SELECT c.relname AS name,
        c.oid = p.partdefid AS is_default,
        CASE WHEN locked.relation IS NULL THEN pg_get_expr(c.relpartbound, c.oid) END AS bound,

@@ -1,4 +1,4 @@
--- purpose: List a page of the runs of a table, the newest first
+-- purpose: List a page of the runs of a table, newest first
 -- params: schema, name, before, limit
 -- returns: rows
 -- lock: ACCESS SHARE on the ledger

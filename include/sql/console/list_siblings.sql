@@ -1,4 +1,4 @@
--- purpose: List a table and those that stand beside it, with their sizes; the size of one that is being locked for itself is unknown
+-- purpose: List a table and its siblings with their sizes, NULL under an ACCESS EXCLUSIVE lock
 -- params: schema, names
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: List how maintenance found each of some tables last, and their last runs
+-- purpose: List the health and the last run of the given tables
 -- params: schemas, names
 -- returns: rows
 -- lock: ACCESS SHARE on the ledger

@@ -1,4 +1,4 @@
--- purpose: List what the tasks of a run wait for: those whose last word, among the last events, was that they wait
+-- purpose: List the waiting tasks of a run with the reason: those with a wait as their last recent event
 -- params: run_id, limit
 -- returns: rows
 -- lock: ACCESS SHARE on events

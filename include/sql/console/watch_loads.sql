@@ -1,4 +1,4 @@
--- purpose: List the loads of a run with the rows that the running ones have written so far, guessed by their size
+-- purpose: List the loads of a run, the running ones with their rows so far, estimated from the size
 -- params: run_id, schema, source
 -- returns: rows
 -- lock: ACCESS SHARE on loads
@@ -14,7 +14,7 @@ SELECT l.partition_name AS name, l.lower_bound AS lower, l.upper_bound AS upper,
        CASE WHEN l.state <> 'loading' THEN NULL
             WHEN NOT EXISTS (SELECT FROM pg_locks k WHERE k.relation = c.oid AND k.mode = 'AccessExclusiveLock')
             THEN (pg_relation_size(c.oid) / greatest(source.row_bytes, 1))::bigint
-            -- Who has written to it and then takes it for itself builds its key: all rows are in.
+            -- ROW EXCLUSIVE and ACCESS EXCLUSIVE together: all rows are written, the load builds the primary key.
             WHEN EXISTS (SELECT FROM pg_locks k WHERE k.relation = c.oid AND k.mode = 'RowExclusiveLock' AND k.granted)
             THEN l.expected_rows END AS rows_so_far
   FROM partition_playbook.loads l

@@ -1,4 +1,4 @@
--- purpose: Read what there is before the migration: rows, range and size
+-- purpose: Read rows, range and sizes in bytes of a table before the migration
 -- params: schema, name
 -- returns: row
 -- lock: ACCESS SHARE on the table

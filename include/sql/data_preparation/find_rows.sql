@@ -1,4 +1,4 @@
--- purpose: Tell whether a table has any row
+-- purpose: Return true if a table has a row
 -- params: none
 -- returns: value
 -- lock: ACCESS SHARE on the table

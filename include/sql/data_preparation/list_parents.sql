@@ -1,4 +1,4 @@
--- purpose: Read the keys of the first rows of a table that generated rows refer to
+-- purpose: Read the keys of the first rows of a referenced table, as parents of generated rows
 -- params: parents
 -- returns: rows
 -- lock: ACCESS SHARE on the table referred to

@@ -3,5 +3,5 @@
 -- returns: row
 -- lock: advisory, until the transaction ends
 -- transaction: one
--- rerun: safe because a transaction may hold it twice
+-- rerun: safe because a transaction may take the lock twice
 SELECT pg_advisory_xact_lock(hashtextextended('partition_playbook.slice ' || %(slice)s, 0))

@@ -1,7 +1,7 @@
--- purpose: Do once what autovacuum would do after so many rows, so that the baseline is that of a table at rest
+-- purpose: Vacuum and analyze a table after the INSERTs, as autovacuum would, before the baseline is measured
 -- params: none
 -- returns: none
 -- lock: SHARE UPDATE EXCLUSIVE on the table
 -- transaction: none
--- rerun: safe because a vacuum of what is vacuumed does nothing
+-- rerun: safe because a second vacuum finds nothing to do
 VACUUM (ANALYZE) {table}

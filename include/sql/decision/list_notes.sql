@@ -1,4 +1,4 @@
--- purpose: List what the run noted for an auditor, in order
+-- purpose: List the notes of a run, in order
 -- params: run_id
 -- returns: rows
 -- lock: ACCESS SHARE on events

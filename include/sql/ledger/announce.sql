@@ -1,9 +1,9 @@
--- purpose: Record that something is told to people, unless the run has told the very same before
+-- purpose: Record a message to people, unless the run has sent the same one before
 -- params: run_id, section, subject, text, detail
 -- returns: rows
 -- lock: ROW EXCLUSIVE on events
 -- transaction: one
--- rerun: safe because what was told is not recorded again
+-- rerun: safe because a recorded message is skipped
 INSERT INTO partition_playbook.events (run_id, section, kind, message, detail)
 SELECT %(run_id)s, %(section)s, 'announcement', %(subject)s, %(detail)s
  WHERE NOT EXISTS (SELECT

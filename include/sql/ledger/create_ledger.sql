@@ -1,12 +1,12 @@
--- purpose: Create the ledger: runs, loads, statistics, measurements, checks, events, and the view health over them
+-- purpose: Create the ledger: runs, loads, statistics, measurements, checks, events, home, and the view health
 -- params: none
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on the ledger's own new tables
 -- transaction: one
--- rerun: safe because what is there is left as it is
+-- rerun: safe because existing objects are kept
 DO $schema$
 BEGIN
-    -- IF NOT EXISTS would ask for CREATE on the database and for the schema's ownership where both are somebody else's.
+    -- IF NOT EXISTS would require CREATE on the database and ownership of the schema even if it exists.
     IF to_regnamespace('partition_playbook') IS NULL THEN
         CREATE SCHEMA partition_playbook;
         COMMENT ON SCHEMA partition_playbook IS 'Partition Playbook: the ledger of its runs and the change logs of its migrations';
@@ -94,9 +94,17 @@ CREATE TABLE IF NOT EXISTS partition_playbook.events (
     happened_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- One row: the database to which the ledger belongs.
+CREATE TABLE IF NOT EXISTS partition_playbook.home (
+    database_name     text NOT NULL,
+    database_oid      oid NOT NULL,
+    system_identifier bigint,
+    recorded_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 DO $indexes$
 BEGIN
-    -- IF NOT EXISTS would ask for the tables' ownership.
+    -- IF NOT EXISTS would require ownership of the tables.
     IF to_regclass('partition_playbook.events_run') IS NULL THEN
         CREATE INDEX runs_table ON partition_playbook.runs (table_schema, table_name, started_at);
         CREATE INDEX checks_run ON partition_playbook.checks (run_id, section, name, check_id);
@@ -107,8 +115,8 @@ $indexes$;
 
 DO $view$
 DECLARE
-    -- To change the view is to change this text: replacing it each time would wait for its readers.
-    told constant text := 'Partition Playbook: how maintenance found each table last. Red also where nobody looked for 35 days';
+    -- Change this text with the view: the view is only replaced then, because a replacement waits for its readers.
+    told constant text := 'Partition Playbook: how maintenance found each table last. Red also where nobody looked for 35 days. Without figures where no partitioned table has the name now';
     there constant regclass := to_regclass('partition_playbook.health');
 BEGIN
     IF obj_description(there, 'pg_class') = told
@@ -120,26 +128,36 @@ BEGIN
     SELECT DISTINCT ON (r.table_schema, r.table_name)
            r.table_schema,
            r.table_name,
-           CASE WHEN m.taken_at < now() - interval '35 days' THEN 'red' ELSE m.detail->>'status' END AS status,
-           ARRAY(SELECT jsonb_array_elements_text(m.detail->'problems'))
-               || CASE WHEN m.taken_at < now() - interval '35 days' THEN ARRAY['not checked for 35 days'] END AS problems,
+           CASE WHEN c.oid IS NULL THEN 'no table'
+                WHEN c.relkind <> 'p' THEN 'not partitioned'
+                WHEN m.taken_at < now() - interval '35 days' THEN 'red'
+                ELSE m.detail->>'status' END AS status,
+           CASE WHEN c.oid IS NULL THEN ARRAY['the table does not exist']
+                WHEN c.relkind <> 'p' THEN ARRAY[]::text[]
+                ELSE ARRAY(SELECT jsonb_array_elements_text(m.detail->'problems'))
+                         || CASE WHEN m.taken_at < now() - interval '35 days' THEN ARRAY['not checked for 35 days'] END
+           END AS problems,
            m.taken_at AS checked_at,
            r.run_id,
-           (m.detail->>'partitions')::int AS partitions,
-           (m.detail->>'ahead')::int AS ahead,
-           (m.detail->>'gaps')::int AS gaps,
-           (m.detail->>'pending_detach')::int AS pending_detach,
-           (m.detail->>'default_rows')::bigint AS default_rows,
-           (m.detail->>'lacking_an_index')::int AS lacking_an_index,
-           (m.detail->>'analyzed_at')::timestamptz AS analyzed_at,
-           (m.detail->>'oldest_xid_age')::bigint AS oldest_xid_age,
-           (m.detail->>'estimated_rows')::bigint AS estimated_rows,
-           m.value::bigint AS bytes,
-           (m.detail->>'bytes_per_day')::bigint AS bytes_per_day,
-           (m.detail->>'free_bytes')::bigint AS free_bytes,
-           m.taken_at + (m.detail->>'full_in_days')::float8 * interval '1 day' AS full_at
+           (f.detail->>'partitions')::int AS partitions,
+           (f.detail->>'ahead')::int AS ahead,
+           (f.detail->>'gaps')::int AS gaps,
+           (f.detail->>'pending_detach')::int AS pending_detach,
+           (f.detail->>'default_rows')::bigint AS default_rows,
+           (f.detail->>'lacking_an_index')::int AS lacking_an_index,
+           (f.detail->>'analyzed_at')::timestamptz AS analyzed_at,
+           (f.detail->>'oldest_xid_age')::bigint AS oldest_xid_age,
+           (f.detail->>'estimated_rows')::bigint AS estimated_rows,
+           f.value::bigint AS bytes,
+           (f.detail->>'bytes_per_day')::bigint AS bytes_per_day,
+           (f.detail->>'free_bytes')::bigint AS free_bytes,
+           m.taken_at + (f.detail->>'full_in_days')::float8 * interval '1 day' AS full_at
       FROM partition_playbook.measurements m
       JOIN partition_playbook.runs r USING (run_id)
+      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = r.table_schema
+      LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = r.table_name
+      -- The figures are those of a partitioned table.
+      LEFT JOIN LATERAL (SELECT m.value, m.detail WHERE c.relkind = 'p') AS f ON true
      WHERE m.stage = 'health' AND m.name = 'bytes'
      ORDER BY r.table_schema, r.table_name, m.taken_at DESC;
     EXECUTE format('COMMENT ON VIEW partition_playbook.health IS %L', told);

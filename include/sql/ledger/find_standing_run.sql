@@ -1,4 +1,4 @@
--- purpose: Find the run whose shadow, capture or retired table still stands beside a table
+-- purpose: Find the run with a shadow, capture or retired table still in place
 -- params: table_schema, table_name
 -- returns: rows
 -- lock: ACCESS SHARE on runs

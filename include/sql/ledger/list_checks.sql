@@ -1,4 +1,4 @@
--- purpose: List the last outcome of every check of a run, in the order in which they were first made
+-- purpose: List the last outcome of every check of a run, in the order of their first outcomes
 -- params: run_id
 -- returns: rows
 -- lock: ACCESS SHARE on checks

@@ -1,9 +1,9 @@
--- purpose: Record a partition that is to be loaded
+-- purpose: Record a planned load
 -- params: run_id, partition_name, lower_bound, upper_bound, expected_rows
 -- returns: none
 -- lock: ROW EXCLUSIVE on loads
 -- transaction: one
--- rerun: safe because it is planned in the transaction that makes the partition, empty
+-- rerun: safe because its transaction also creates the partition, empty
 INSERT INTO partition_playbook.loads (run_id, partition_name, lower_bound, upper_bound, expected_rows)
 VALUES (%(run_id)s, %(partition_name)s, %(lower_bound)s, %(upper_bound)s, %(expected_rows)s)
     ON CONFLICT (run_id, partition_name) DO UPDATE

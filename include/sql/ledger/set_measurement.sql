@@ -3,7 +3,7 @@
 -- returns: none
 -- lock: ROW EXCLUSIVE on measurements
 -- transaction: one
--- rerun: safe because the stage's value is replaced
+-- rerun: safe because it replaces the stage's value
 INSERT INTO partition_playbook.measurements (run_id, stage, name, value, unit, detail)
 VALUES (%(run_id)s, %(stage)s, %(name)s, %(value)s, %(unit)s, %(detail)s)
     ON CONFLICT (run_id, stage, name) DO UPDATE

@@ -1,4 +1,4 @@
--- purpose: Record the hash of what the run is going to do
+-- purpose: Record the plan hash of a run
 -- params: run_id, plan_hash
 -- returns: none
 -- lock: ROW EXCLUSIVE on runs

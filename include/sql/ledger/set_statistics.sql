@@ -3,7 +3,7 @@
 -- returns: none
 -- lock: ROW EXCLUSIVE on statistics
 -- transaction: one
--- rerun: safe because the stage's values are replaced
+-- rerun: safe because it replaces the stage's values
 INSERT INTO partition_playbook.statistics (run_id, stage, partition_name, rows, oldest, newest, distinct_values, checksum)
 VALUES (%(run_id)s, %(stage)s, %(partition_name)s, %(rows)s, %(oldest)s, %(newest)s, %(distinct_values)s, %(checksum)s)
     ON CONFLICT (run_id, stage, partition_name) DO UPDATE

@@ -1,7 +1,7 @@
--- purpose: Attach the new default partition; its check proves without a scan that no row belongs elsewhere
+-- purpose: Attach the new default partition; its CHECK constraint proves without a scan that no row belongs elsewhere
 -- params: none
 -- returns: none
--- lock: SHARE UPDATE EXCLUSIVE on the table, SHARE ROW EXCLUSIVE on the tables it refers to; the caller holds more
+-- lock: SHARE UPDATE EXCLUSIVE on the table, SHARE ROW EXCLUSIVE on the referenced tables; the caller holds stronger locks
 -- transaction: one
 -- rerun: safe because it commits only with the whole split
 ALTER TABLE {parent} ATTACH PARTITION {partition} DEFAULT;

@@ -3,5 +3,5 @@
 -- returns: none
 -- lock: ROW EXCLUSIVE on the temporary table
 -- transaction: one
--- rerun: safe because the table goes with the transaction
+-- rerun: safe because the table is dropped at the end of the transaction
 COPY {reading} ({columns}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')

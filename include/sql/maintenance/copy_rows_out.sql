@@ -1,4 +1,4 @@
--- purpose: Write the rows of a table as CSV, all columns but those that are generated from them
+-- purpose: Write the rows of a table as CSV, all columns except generated ones
 -- params: none
 -- returns: none
 -- lock: ACCESS SHARE on the table

@@ -1,9 +1,9 @@
--- purpose: Copy a slice of the default partition's blocks into the tables that are to replace it, without the rows whose changes wait in the change log
+-- purpose: Copy a range of blocks of the default partition into its replacement, without rows that have a change in the change log
 -- params: first, last
 -- returns: none
 -- lock: ACCESS SHARE on the default partition
 -- transaction: one
--- rerun: safe because a split that is not finished begins again with empty tables
+-- rerun: safe because an interrupted split begins again with empty tables
 INSERT INTO {staging} ({columns}) OVERRIDING SYSTEM VALUE
 SELECT {row}
   FROM ONLY {default} AS s

@@ -1,4 +1,4 @@
--- purpose: Count the rows of a range that wait in the default partition, up to a limit
+-- purpose: Count the rows of a range in the default partition, up to a limit
 -- params: lower, upper, limit
 -- returns: value
 -- lock: ACCESS SHARE on the default partition

@@ -1,7 +1,7 @@
--- purpose: Create a temporary table like an archived one, to read its archive back; what is generated is generated again
+-- purpose: Create a temporary table like an archived one, to read the archive back; generated columns are generated again
 -- params: none
 -- returns: none
 -- lock: ACCESS SHARE on the table
 -- transaction: one
--- rerun: safe because it goes with the transaction
+-- rerun: safe because it is dropped at the end of the transaction
 CREATE TEMPORARY TABLE {reading} (LIKE {table} INCLUDING GENERATED) ON COMMIT DROP

@@ -1,9 +1,9 @@
--- purpose: Start the capture on one partition, whichever way a row gets there; after commit, every write to it is either visible already or in the change log
+-- purpose: Start the capture on one partition, for direct and routed rows; after commit, every write to it is visible or in the change log
 -- params: none
 -- returns: none
 -- lock: SHARE ROW EXCLUSIVE on the default partition
 -- transaction: one
--- rerun: safe because the caller looks whether they are there first
+-- rerun: safe because the caller removes the triggers of an interrupted split first
 CREATE TRIGGER partition_playbook_split_insert AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
 CREATE TRIGGER partition_playbook_split_update AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
 CREATE TRIGGER partition_playbook_split_delete AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();

@@ -1,7 +1,7 @@
--- purpose: Take a partition off a table that has a default partition, which forbids to do so concurrently
+-- purpose: Detach a partition of a table with a default partition, where PostgreSQL refuses CONCURRENTLY
 -- params: none
 -- returns: none
--- lock: ACCESS EXCLUSIVE on the table, the partition and the default partition, SHARE ROW EXCLUSIVE on the tables it refers to
+-- lock: ACCESS EXCLUSIVE on the table, the partition and the default partition, SHARE ROW EXCLUSIVE on the referenced tables
 -- transaction: one
--- rerun: safe because the caller looks under the table's lock whether it is still attached
+-- rerun: safe because the caller checks under the table's lock that it is still attached
 ALTER TABLE {parent} DETACH PARTITION {partition}

@@ -1,7 +1,7 @@
--- purpose: Drop a table that retention has detached; whatever depends on it refuses that
+-- purpose: Drop a table detached by retention; PostgreSQL refuses it if another object depends on the table
 -- params: none
 -- returns: none
--- lock: ACCESS EXCLUSIVE on the table and, for an instant, on those it refers to
+-- lock: ACCESS EXCLUSIVE on the table and, for an instant, on the referenced tables
 -- transaction: one
--- rerun: safe because the caller looks in the ledger and the catalog whether it is the one that was detached
+-- rerun: safe because the caller checks in ledger and catalog that it is the detached table
 DROP TABLE {partition}

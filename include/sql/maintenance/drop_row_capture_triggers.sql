@@ -3,7 +3,7 @@
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on the default partition
 -- transaction: one
--- rerun: safe because what is gone already is passed over
+-- rerun: safe because a trigger that does not exist is skipped
 DROP TRIGGER IF EXISTS partition_playbook_split_insert ON {table};
 DROP TRIGGER IF EXISTS partition_playbook_split_update ON {table};
 DROP TRIGGER IF EXISTS partition_playbook_split_delete ON {table};

@@ -1,7 +1,7 @@
--- purpose: Complete a detach that was interrupted
+-- purpose: Complete an interrupted detach
 -- params: none
 -- returns: none
--- lock: SHARE UPDATE EXCLUSIVE on the table, ACCESS EXCLUSIVE on the partition, SHARE ROW EXCLUSIVE on the tables it refers to
+-- lock: SHARE UPDATE EXCLUSIVE on the table, ACCESS EXCLUSIVE on the partition, SHARE ROW EXCLUSIVE on the referenced tables
 -- transaction: one
--- rerun: safe because the caller looks whether it is pending first
+-- rerun: safe because the caller checks that the detach is pending
 ALTER TABLE {parent} DETACH PARTITION {partition} FINALIZE

@@ -1,4 +1,4 @@
--- purpose: Count the rows in the default partition, up to a limit, with the least and the greatest partition value among them
+-- purpose: Count the rows in the default partition, up to a limit, with the least and the greatest of their partition values
 -- params: limit
 -- returns: row
 -- lock: ACCESS SHARE on the default partition

@@ -1,4 +1,4 @@
--- purpose: Read how large a table was when maintenance measured it some time ago, and how many days ago that is
+-- purpose: Read an earlier size of a table as measured by maintenance, and its age in days
 -- params: schema, name, least_days, most_days
 -- returns: rows
 -- lock: ACCESS SHARE on runs and measurements

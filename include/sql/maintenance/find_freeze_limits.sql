@@ -1,4 +1,4 @@
--- purpose: Read at which age of its oldest transaction id the server freezes a table by force, and when it does so at any cost
+-- purpose: Read the ages of the oldest transaction id at which the server forces a freeze, and at which the failsafe starts
 -- params: none
 -- returns: row
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: Read the greatest partition value of a partition's rows that is not in the future: an index on it answers at once
+-- purpose: Read the greatest partition value in a partition up to the clock, fast with an index on the column
 -- params: clock
 -- returns: value
 -- lock: ACCESS SHARE on the partition

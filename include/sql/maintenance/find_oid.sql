@@ -1,4 +1,4 @@
--- purpose: Read the oid of a table, which outlives its name
+-- purpose: Read the oid of a table; it identifies the table after a rename
 -- params: schema, name
 -- returns: value
 -- lock: none

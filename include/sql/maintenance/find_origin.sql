@@ -1,4 +1,4 @@
--- purpose: Read which database of which version of the server an archive comes from
+-- purpose: Read the database, the server version and the time for the manifest of an archive
 -- params: none
 -- returns: row
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: Read the server's clock, when a table was analyzed last, what of a migration still hangs on it, and when the ledger wrote of it last
+-- purpose: Read the server's clock, the last ANALYZE of a table, the remains of a migration, and the time of its last event in the ledger
 -- params: schema, name, retired, prefix
 -- returns: row
 -- lock: ACCESS SHARE on runs and events

@@ -1,4 +1,4 @@
--- purpose: Find the tables of a split that did not end, by the oid that the ledger noted
+-- purpose: Find the staging tables of interrupted splits by the oids noted in the ledger
 -- params: parent
 -- returns: rows
 -- lock: ACCESS SHARE on events

@@ -1,4 +1,4 @@
--- purpose: List what retention began to detach from a table and what of it still exists: attached, on its own, or of unknown end; since when, whether it is kept, and its last archive
+-- purpose: List the existing partitions that retention began to detach from a table: attached or not, detached or unknown, since, bounds, kept, last archive
 -- params: parent
 -- returns: rows
 -- lock: ACCESS SHARE on events

@@ -1,4 +1,4 @@
--- purpose: List the partitions of a table that may have rows: those with a page, and those that lie elsewhere
+-- purpose: List the partitions of a table that may have rows: the ones with pages, and foreign tables
 -- params: schema, name
 -- returns: rows
 -- lock: ACCESS SHARE on each partition for a moment

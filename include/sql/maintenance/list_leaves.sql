@@ -1,4 +1,4 @@
--- purpose: List the leaf partitions of a table: size, rows, age of the oldest transaction id, and the table's indexes that each lacks
+-- purpose: List the leaf partitions of a table: size, rows, age of the oldest transaction id, and missing or invalid indexes
 -- params: schema, name
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: List the foreign keys that refer to one partition itself, which would outlive its detach and forbid its drop
+-- purpose: List the foreign keys that reference a partition by itself; they would survive its detach and prevent its drop
 -- params: schema, name
 -- returns: rows
 -- lock: none

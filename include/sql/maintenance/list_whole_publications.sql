@@ -1,4 +1,4 @@
--- purpose: List the publications that publish a table without naming it, and would publish a new table beside it too
+-- purpose: List the publications of all tables or of a schema that publish a table, and would publish its copies too
 -- params: schema, names
 -- returns: rows
 -- lock: none

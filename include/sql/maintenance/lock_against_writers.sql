@@ -1,4 +1,4 @@
--- purpose: Let no write begin on a table, and wait for those under way; readers go on
+-- purpose: Block new writes to a table and wait for running ones; readers are not blocked
 -- params: none
 -- returns: none
 -- lock: SHARE ROW EXCLUSIVE on the table

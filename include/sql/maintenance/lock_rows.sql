@@ -1,4 +1,4 @@
--- purpose: Keep writers off a table that retention has detached; readers go on
+-- purpose: Block writes to a table detached by retention; readers are not blocked
 -- params: none
 -- returns: none
 -- lock: SHARE on the table

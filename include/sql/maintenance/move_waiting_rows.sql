@@ -1,4 +1,4 @@
--- purpose: Move the rows of a range from the default partition to the new one, before it is attached in the same transaction
+-- purpose: Move the rows of a range from the default partition to the new one, which is attached in the same transaction
 -- params: lower, upper
 -- returns: none
 -- lock: ROW EXCLUSIVE on both; the caller holds ACCESS EXCLUSIVE on the table, so that no reader misses the rows

@@ -1,7 +1,7 @@
--- purpose: Attach an empty partition to the table that gathers what a split makes
+-- purpose: Attach an empty partition to the staging table of a split
 -- params: none
 -- returns: none
--- lock: ACCESS EXCLUSIVE on both, which nobody reads yet
+-- lock: ACCESS EXCLUSIVE on both tables, not in use yet
 -- transaction: one
--- rerun: safe because it commits only with the tables themselves
+-- rerun: safe because it commits only with the creation of both tables
 ALTER TABLE {staging} ATTACH PARTITION {partition} {bound}

@@ -1,4 +1,4 @@
--- purpose: Read who answers: version, database, role, and whether it is a standby
+-- purpose: Read version, database and role of the session, and whether the server is in recovery
 -- params: none
 -- returns: row
 -- lock: none

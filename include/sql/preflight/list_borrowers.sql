@@ -1,4 +1,4 @@
--- purpose: List the functions of others that a run may call with this role's rights, because the table or the ledger does: checks, defaults, generated columns, indexed expressions, triggers, policies
+-- purpose: List functions of other roles that a run may call with its own privileges: in checks, defaults, generated columns, indexes, triggers and policies of the table and the ledger
 -- params: schema, name, ledger_schema
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: List the expressions that the server evaluates for every row of a table: checks, generated columns, indexed ones
+-- purpose: List the expressions evaluated for every row of a table: CHECK constraints, generated columns, indexed expressions and predicates
 -- params: schema, name
 -- returns: rows
 -- lock: none
@@ -19,4 +19,8 @@ SELECT pg_get_indexdef(i.indexrelid, position.number, false)
  CROSS JOIN LATERAL generate_subscripts(i.indkey, 1) AS subscript
  CROSS JOIN LATERAL (SELECT subscript + 1 AS number) AS position
  WHERE i.indkey[subscript] = 0
+UNION
+SELECT pg_get_expr(i.indpred, i.indrelid)
+  FROM source c JOIN pg_index i ON i.indrelid = c.oid
+ WHERE i.indpred IS NOT NULL
  ORDER BY 1

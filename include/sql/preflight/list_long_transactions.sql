@@ -1,4 +1,4 @@
--- purpose: Name the transactions that hold a lock on a table, with their age in seconds where this role may see it; of a statement no value, which may be a secret
+-- purpose: List the transactions with a lock on a table and their age in seconds, NULL if hidden from this role; values in their statements are removed, because they may be secrets
 -- params: schema, name
 -- returns: rows
 -- lock: none
@@ -9,7 +9,7 @@ SELECT a.pid,
        a.application_name,
        a.state,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds,
-       left(regexp_replace(regexp_replace(regexp_replace(a.query, '[''$].*', '…'), '\m[0-9][\w.]*', '?', 'g'), '\s+', ' ', 'g'), 120) AS query
+       left(btrim(regexp_replace(regexp_replace(regexp_replace(a.query, '[''$].*', '...'), '\m[0-9][\w.]*', '?', 'g'), '\s+', ' ', 'g')), 120) AS query
   FROM pg_stat_activity a
  WHERE a.pid <> pg_backend_pid()
    AND a.pid IN (SELECT l.pid

@@ -1,4 +1,4 @@
--- purpose: List the grants that the connection's role lacks on a table and on everything that its rows and keys use
+-- purpose: List the missing grants of this role on a table and on everything used by its rows and keys
 -- params: schema, name, inserts
 -- returns: rows
 -- lock: none
@@ -14,7 +14,7 @@ WITH source AS (
     SELECT t.oid, t.typnamespace
       FROM source c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_type t ON t.oid = a.atttypid
 ), functions AS (
-    -- What defaults, generated columns, checks and indexes call is called again for every row that is copied.
+    -- Defaults, generated columns, checks and indexes call these functions for every copied row.
     SELECT p.oid, p.pronamespace
       FROM source c
       JOIN pg_depend d ON (d.classid, d.objid) IN (SELECT 'pg_attrdef'::regclass::oid, a.oid FROM pg_attrdef a WHERE a.adrelid = c.oid
@@ -24,7 +24,7 @@ WITH source AS (
                                                    SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i WHERE i.indrelid = c.oid)
       JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
 ), sequences AS MATERIALIZED (
-    -- Only what makes new rows takes numbers: a copy names every column. Nothing else than a sequence may be asked for its rights.
+    -- Only new rows need sequences: a copy names every column. MATERIALIZED, because has_sequence_privilege fails for other relations.
     SELECT s.oid
       FROM source c
       JOIN pg_attrdef a ON a.adrelid = c.oid
@@ -40,7 +40,7 @@ WITH source AS (
       JOIN pg_rewrite r ON r.oid = d.objid
       JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'm'
 ), tablespaces AS (
-    -- The database's own needs no grant, and is 0 in the catalog.
+    -- The default tablespace of the database is 0 in the catalog and needs no grant.
     SELECT DISTINCT t.oid, t.spcname
       FROM heaps h
       JOIN pg_class c ON c.oid = h.oid OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = h.oid)

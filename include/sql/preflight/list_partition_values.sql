@@ -1,4 +1,4 @@
--- purpose: Count the partition values that belong to no partition: NULL and infinity
+-- purpose: Count the partition values outside any partition: NULL and infinity
 -- params: none
 -- returns: row
 -- lock: ACCESS SHARE on the source

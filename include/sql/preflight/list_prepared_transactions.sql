@@ -1,4 +1,4 @@
--- purpose: Name the prepared transactions that hold a lock on a table
+-- purpose: List the prepared transactions with a lock on a table, with their age in seconds
 -- params: schema, name
 -- returns: rows
 -- lock: none

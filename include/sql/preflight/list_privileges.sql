@@ -1,4 +1,4 @@
--- purpose: Read what the connection's role is and may do: its attributes, the table's owner, the database and the ledger's schema
+-- purpose: Read the attributes of this role, and its privileges on the owner of the table, the database and the schema of the ledger
 -- params: schema, name, ledger_schema
 -- returns: row
 -- lock: none

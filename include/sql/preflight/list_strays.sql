@@ -1,4 +1,4 @@
--- purpose: List what an earlier migration may have left: relations under the names of shadow, retired table and change log, and capture triggers
+-- purpose: List leftovers of an earlier migration: relations with the names of shadow, retired table and change log, and capture triggers
 -- params: schema, name, shadow, retired, ledger_schema, change_log
 -- returns: rows
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: List the tables and sequences that the connection's role may not read, or not every row of, which a dump of the database needs
+-- purpose: List the tables and sequences that this role cannot dump: no SELECT, or row security hides rows
 -- params: ledger_schema
 -- returns: rows
 -- lock: none

@@ -3,5 +3,5 @@
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on the copy
 -- transaction: one
--- rerun: safe because what is gone already is passed over
+-- rerun: safe because of IF EXISTS
 DROP TABLE IF EXISTS {copy}

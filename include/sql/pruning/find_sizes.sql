@@ -1,4 +1,4 @@
--- purpose: Read how many bytes a table takes without its indexes, and how many its indexes take
+-- purpose: Read the size of a table in bytes without its indexes, and the size of its indexes
 -- params: schema, name
 -- returns: row
 -- lock: ACCESS SHARE on the table

@@ -1,4 +1,4 @@
--- purpose: Read how many bytes of WAL the server has ever written
+-- purpose: Read the WAL insert position as a number of bytes
 -- params: none
 -- returns: value
 -- lock: none

@@ -1,7 +1,7 @@
--- purpose: Vacuum the copy, as a table must be after a large DELETE
+-- purpose: Vacuum the copy, as after a large DELETE
 -- params: none
 -- returns: none
 -- lock: SHARE UPDATE EXCLUSIVE on the copy
 -- transaction: none
--- rerun: safe because a vacuum of what is vacuumed does nothing
+-- rerun: safe because a second vacuum finds nothing to do
 VACUUM {copy}

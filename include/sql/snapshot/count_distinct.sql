@@ -1,4 +1,4 @@
--- purpose: Count the different values of a column by partition-to-be
+-- purpose: Count the distinct values of a column for each planned partition
 -- params: none
 -- returns: rows
 -- lock: ACCESS SHARE on the table

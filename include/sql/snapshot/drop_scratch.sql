@@ -3,5 +3,5 @@
 -- returns: none
 -- lock: none
 -- transaction: none
--- rerun: safe because what is gone already is passed over
+-- rerun: safe because of IF EXISTS
 DROP DATABASE IF EXISTS {scratch} {force}

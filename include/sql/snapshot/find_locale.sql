@@ -1,4 +1,4 @@
--- purpose: Read how the database encodes and orders text, so that a scratch database does it the same way
+-- purpose: Read encoding and locale of the database, for the scratch database
 -- params: none
 -- returns: row
 -- lock: none

@@ -1,4 +1,4 @@
--- purpose: Count and checksum the rows of a table by partition-to-be, all columns, in any order
+-- purpose: Count the rows of a table for each planned partition, with a checksum over all columns in any order
 -- params: none
 -- returns: rows
 -- lock: ACCESS SHARE on the table

@@ -1,4 +1,4 @@
--- purpose: Read how many changes the capture has numbered since it began; those of transactions that rolled back count too
+-- purpose: Read the number of changes since capture started; changes of rolled back transactions count too
 -- params: log
 -- returns: value
 -- lock: ACCESS SHARE on the sequence

@@ -1,4 +1,4 @@
--- purpose: Find the value of a numbered column that lies furthest in the direction in which its sequence counts
+-- purpose: Find the value of a column furthest in the direction of its sequence
 -- params: increment
 -- returns: value
 -- lock: ACCESS SHARE on the table

@@ -1,4 +1,4 @@
--- purpose: Read the value that a sequence gives next, without taking it
+-- purpose: Read the next value of a sequence without advancing it
 -- params: increment
 -- returns: value
 -- lock: ACCESS SHARE on the sequence

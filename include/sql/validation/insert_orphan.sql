@@ -1,8 +1,9 @@
--- purpose: Try to insert a copy of a row that refers to nothing; the caller expects a refusal and rolls back in any case
+-- purpose: Try to insert an orphan copy of a row; the caller expects a refusal and always rolls back
 -- params: none
--- returns: none
+-- returns: rows
 -- lock: ROW EXCLUSIVE on the table, for an instant
 -- transaction: one
 -- rerun: safe because the caller always rolls it back
-INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
+INSERT INTO {table} AS inserted ({columns}) OVERRIDING SYSTEM VALUE
 SELECT {values} FROM {table} AS t LIMIT 1
+RETURNING inserted.tableoid AS partition, inserted.ctid::text AS place

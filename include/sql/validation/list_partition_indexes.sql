@@ -1,4 +1,4 @@
--- purpose: List every index of a partitioned table beside the one that is attached to it in each partition
+-- purpose: List every index of a partitioned table with its attached index in each partition
 -- params: schema, name
 -- returns: rows
 -- lock: none

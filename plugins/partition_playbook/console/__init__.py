@@ -1,1 +1,1 @@
-"""The console: a read-only view of every table and run, inside Airflow's UI."""
+"""The console: a read-only view of all tables and runs, inside Airflow's UI."""

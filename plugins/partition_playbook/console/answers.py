@@ -1,4 +1,4 @@
-"""What the console's endpoints answer."""
+"""The models of the console's JSON answers: bytes, seconds and milliseconds as plain numbers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import BaseModel
 
 
 class Problem(BaseModel):
-    """Why there is nothing to show, and what to do."""
+    """An error with its remedy."""
 
     problem: str
     remedy: str = ""
 
 
 class Run(BaseModel):
-    """One run of a table."""
+    """One run of a table; ``state`` is its verdict, or what the ledger and Airflow know of it together."""
 
     run_id: str
     mode: str
@@ -26,10 +26,14 @@ class Run(BaseModel):
     opened_by: str
     started_at: datetime
     ended_at: datetime | None
+    state: str
+    state_in: str
+    state_since: datetime | None
+    next_step: str
 
 
 class Health(BaseModel):
-    """How maintenance found a table last."""
+    """The state of a table at its last maintenance."""
 
     status: str
     problems: list[str]
@@ -45,7 +49,7 @@ class Health(BaseModel):
 
 
 class Table(BaseModel):
-    """One table spec; ``table`` is None where the spec cannot be read."""
+    """One table spec; ``table`` is None if the spec is invalid."""
 
     spec: str
     table: str | None = None
@@ -56,7 +60,7 @@ class Table(BaseModel):
 
 
 class Partition(BaseModel):
-    """A partition; an end that is None is open, unknown, or not one range of time."""
+    """A partition; a bound is None if it is open, unknown, or not one range of time."""
 
     name: str
     lower: datetime | None
@@ -68,7 +72,7 @@ class Partition(BaseModel):
 
 
 class Sibling(BaseModel):
-    """The table itself or one that stands beside it."""
+    """The table, its shadow or its retired table."""
 
     role: str
     name: str
@@ -78,7 +82,7 @@ class Sibling(BaseModel):
 
 
 class Detached(BaseModel):
-    """A partition that retention detached and that still exists."""
+    """A partition after its detachment by retention, before it is dropped."""
 
     name: str
     since: datetime
@@ -87,7 +91,10 @@ class Detached(BaseModel):
 
 
 class PartitionMap(BaseModel):
-    """The partitions of a table, wanted up to ``horizon``; what ends before ``cutoff`` may go."""
+    """The partitions of a table.
+
+    The spec wants partitions up to ``horizon``. Retention may detach those with an upper bound before ``cutoff``.
+    """
 
     table: str
     interval: str
@@ -102,7 +109,7 @@ class PartitionMap(BaseModel):
 
 
 class Loaded(Run):
-    """A run with what it loaded, for the list of a table's runs."""
+    """A run with the totals of its loads, for the list of runs."""
 
     partitions: int
     rows: int | None
@@ -110,7 +117,7 @@ class Loaded(Run):
 
 
 class Load(BaseModel):
-    """The load of one partition; ``rows_so_far`` is an estimate by its size."""
+    """The load of one partition; ``rows_so_far`` is an estimate from its size."""
 
     name: str
     lower: datetime
@@ -125,7 +132,7 @@ class Load(BaseModel):
 
 
 class LockWait(BaseModel):
-    """A session that waits for a lock."""
+    """A session waiting for a lock, and the pids of its blockers."""
 
     pid: int
     role: str | None
@@ -138,7 +145,7 @@ class LockWait(BaseModel):
 
 
 class Wait(BaseModel):
-    """A task that begins nothing for now, at one partition where it names one."""
+    """A paused or throttled task; ``partition`` is empty if the wait concerns all partitions."""
 
     task: str | None
     partition: str
@@ -146,27 +153,44 @@ class Wait(BaseModel):
     since: datetime
 
 
+class WayBack(BaseModel):
+    """The way back at the last look of partition_standby; ``seconds`` of a rollback then, None if it is lost."""
+
+    state: str
+    since: str
+    seconds: float | None
+    sentences: list[str]
+    looked_at: datetime
+
+
 class Progress(BaseModel):
-    """A run and where it stands; ``waiting_changes`` is None where nothing is captured."""
+    """The state of a run; ``waiting_changes`` is None without a change log and at most ``most_counted``.
+
+    ``waived`` names the waived checks, each with its waiver. ``failure`` is the last error of a failed task.
+    """
 
     run: Run
+    failure: str | None
+    versions: list[str]
+    waived: list[str]
     now: datetime
     loads: list[Load]
     waits: list[Wait]
     waiting_changes: int | None
     most_counted: int
     lock_waits: list[LockWait]
+    way_back: WayBack | None
 
 
 class Waiting(BaseModel):
-    """How many changes waited to be reconciled at a moment."""
+    """The number of waiting changes at one moment."""
 
     happened_at: datetime
     waiting: int
 
 
 class Measurement(BaseModel):
-    """One number that a run measured."""
+    """One measurement of a run, in its unit."""
 
     stage: str
     name: str
@@ -176,7 +200,7 @@ class Measurement(BaseModel):
 
 
 class Gate(BaseModel):
-    """The checks of a section, and what they add up to."""
+    """The checks of a section and their verdict."""
 
     section: str
     go: bool
@@ -215,7 +239,7 @@ class Event(BaseModel):
 
 
 class Found(BaseModel):
-    """A run that the ledger recorded for a DAG run, or the section of it where that wrote."""
+    """The run of the ledger for a DAG run, and its section if another DAG wrote that section."""
 
     spec: str
     run_id: str

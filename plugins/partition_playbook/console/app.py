@@ -1,4 +1,4 @@
-"""The console's FastAPI app: one page, its files, read-only answers; all only for whoever may read the DAGs."""
+"""The FastAPI app of the console: a page, its files, and read-only answers for users with read access to the DAGs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from urllib.parse import urlencode
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
+from starlette.routing import Route
 
-from partition_playbook.console import answers, read
+from partition_playbook import __version__, artifacts
+from partition_playbook.airflow.runs import MAINTENANCE_DAG, MIGRATION_DAG
+from partition_playbook.artifacts import artifacts_path
+from partition_playbook.console import answers, read, scrape
 from partition_playbook.console.problems import FORESEEN, explain, status
-from partition_playbook.errors import InvalidSpec, PreconditionFailed
-from partition_playbook.evidence import page
-from partition_playbook.operators import artifacts_path
-from partition_playbook.spec import TableSpec, load_spec, spec_names
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.spec import TableSpec, load_spec
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/partition_playbook"
-# The ledger holds the runs of both: who may not read one of them may not read it here either.
-DAGS = ("partition_migration", "partition_maintenance")
+# The ledger holds the runs of both DAGs, so a user needs read access to both.
+DAGS = (MIGRATION_DAG, MAINTENANCE_DAG)
 STATIC = Path(__file__).parent / "static"
 FILES = frozenset(path.name for path in STATIC.iterdir())
 HEADERS = {
@@ -35,7 +37,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache, private",
 }
-# The report's style stands in the page itself, and nothing in it runs.
+# The style of the report is inline. No script runs in it.
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox allow-top-navigation-by-user-activation"
@@ -44,7 +46,7 @@ REPORT_HEADERS = {
 app = FastAPI(
     title="Partition Playbook",
     dependencies=[Depends(requires_access_dag("GET", param_dag_id=dag)) for dag in DAGS],
-    # These pages would need the network, and are not guarded by the dependencies above.
+    # These pages load files from the network, and the dependencies above do not protect them.
     openapi_url=None,
     docs_url=None,
     redoc_url=None,
@@ -61,7 +63,7 @@ async def _add_headers(request: Request, call_next: Callable[[Request], Awaitabl
 
 @app.exception_handler(HTTPException)
 async def _log_in_first(request: Request, error: HTTPException) -> Response:
-    """Lead whoever opens the page without a session to the login, and back."""
+    """Redirect a request for the page without a session to the login, and back."""
     if error.status_code == 401 and request.scope["path"].removeprefix(request.scope["root_path"]) == "/":
         root = request.scope["root_path"].removesuffix(PREFIX)
         return RedirectResponse(f"{root}/api/v2/auth/login?{urlencode({'next': str(request.url)})}", 303)
@@ -78,7 +80,7 @@ for kind in FORESEEN:
 
 
 def _spec(table: str) -> TableSpec:
-    return load_spec(table)
+    return load_spec(table, standing=True)
 
 
 Spec = Annotated[TableSpec, Depends(_spec)]
@@ -87,14 +89,14 @@ Filter = Annotated[str | None, Query(max_length=200)]
 
 
 @app.get("/")
-def console_page() -> FileResponse:
-    """Return the console."""
-    return FileResponse(STATIC / "console.html")
+def console_page() -> HTMLResponse:
+    """Return the page of the console, with the version that serves it."""
+    return HTMLResponse((STATIC / "console.html").read_text().replace("{version}", __version__))
 
 
 @app.get("/static/{name}")
 def file(name: str) -> FileResponse:
-    """Return a file of the page."""
+    """Return a static file of the page."""
     if name not in FILES:
         raise HTTPException(404)
     return FileResponse(STATIC / name)
@@ -102,8 +104,8 @@ def file(name: str) -> FileResponse:
 
 @app.get("/api/tables")
 def tables() -> list[answers.Table]:
-    """List every table spec with its health and its last run; a database that does not answer takes no other along."""
-    listed, connections = _by_connection()
+    """List all table specs with health and last run; an unreachable database affects only its own tables."""
+    listed, connections = read.specs_by_connection()
     for connection_id, asked in connections.items():
         try:
             listed += read.tables(asked, connection_id)
@@ -116,25 +118,11 @@ def tables() -> list[answers.Table]:
     return sorted(listed, key=lambda each: each.spec)
 
 
-def _by_connection() -> tuple[list[answers.Table], dict[str, dict[str, TableSpec]]]:
-    """Return the specs that cannot be read, and the others by their connections."""
-    invalid: list[answers.Table] = []
-    connections: dict[str, dict[str, TableSpec]] = {}
-    for name in spec_names():
-        try:
-            spec = load_spec(name)
-        except InvalidSpec as error:
-            invalid.append(answers.Table(spec=name, problem=explain(error)))
-        else:
-            connections.setdefault(spec.connection, {})[name] = spec
-    return invalid, connections
-
-
 @app.get("/api/find")
 def find(run_id: RunId, dag_id: Filter = None) -> list[answers.Found]:
-    """Find the runs that the ledgers recorded for a DAG run."""
+    """Find the runs of a DAG run in all ledgers; unreachable databases are skipped."""
     found: list[answers.Found] = []
-    for connection_id, asked in _by_connection()[1].items():
+    for connection_id, asked in read.specs_by_connection()[1].items():
         try:
             found += read.find({spec.name: name for name, spec in asked.items()}, connection_id, run_id, dag_id or "")
         except FORESEEN as error:
@@ -144,14 +132,15 @@ def find(run_id: RunId, dag_id: Filter = None) -> list[answers.Found]:
 
 @app.get("/report")
 def report(run_id: RunId) -> FileResponse:
-    """Return the report of a run that a ledger knows, as the run wrote it."""
+    """Return the report file of a run; PreconditionFailed if no ledger has the run, or the file is absent."""
     known = next((each.run_id for each in find(run_id) if each.run_id == run_id), None)
-    path = artifacts_path(known) / page.NAME if known else None
+    path = artifacts_path(known) / artifacts.REPORT_PAGE if known else None
     if not path or not path.is_file():
         raise PreconditionFailed(
-            "no report of this run is here",
+            "there is no report of this run",
             where=run_id,
-            remedy="The run writes it in its last section; the API server must see the workers' folder of artifacts",
+            remedy="Wait for the task decision.decide. If it has ended, mount the workers' folder of artifacts "
+            f"(${artifacts.ARTIFACTS_VARIABLE}) on the API server",
         )
     return FileResponse(path, headers=REPORT_HEADERS)
 
@@ -164,31 +153,31 @@ def partitions(spec: Spec) -> answers.PartitionMap:
 
 @app.get("/api/tables/{table}/runs")
 def runs(spec: Spec, before: datetime | None = None) -> list[answers.Loaded]:
-    """List a page of a table's runs."""
+    """List a page of the runs of a table, newest first."""
     return read.runs(spec, before)
 
 
 @app.get("/api/tables/{table}/progress")
 def progress(spec: Spec, run_id: RunId) -> answers.Progress:
-    """Return where a run stands."""
+    """Return the state of a run: loads, waiting changes, lock waits."""
     return read.progress(spec, run_id)
 
 
 @app.get("/api/tables/{table}/backlog")
 def backlog(spec: Spec, run_id: RunId) -> list[answers.Waiting]:
-    """Return how many changes waited over time."""
+    """Return the number of waiting changes over time."""
     return read.backlog(spec, run_id)
 
 
 @app.get("/api/tables/{table}/measurements")
 def measurements(spec: Spec, run_id: RunId) -> list[answers.Measurement]:
-    """Return what a run measured."""
+    """Return the measurements of a run."""
     return read.measurements(spec, run_id)
 
 
 @app.get("/api/tables/{table}/gates")
 def gates(spec: Spec, run_id: RunId) -> list[answers.Gate]:
-    """Return every section's checks and verdict."""
+    """Return the checks and the verdict of each section."""
     return read.gates(spec, run_id)
 
 
@@ -207,6 +196,10 @@ def events(
     kind: Filter = None,
     text: Filter = None,
 ) -> list[answers.Event]:
-    """List a page of a run's events that pass the filters."""
+    """List a page of the events of a run, filtered by section, kind and text."""
     filters = {"section": section or None, "kind": kind or None, "text": text or None}
     return read.events(spec, run_id, before=before, **filters)
+
+
+# Prometheus has no session of Airflow, so this route has a token of its own instead of the app's dependencies.
+app.router.routes.append(Route("/metrics", scrape.answer))

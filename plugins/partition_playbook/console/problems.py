@@ -1,4 +1,4 @@
-"""Say why the console has nothing to show, and what to do."""
+"""Explain an error of the console, with a remedy."""
 
 from __future__ import annotations
 
@@ -7,33 +7,39 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from partition_playbook.console.answers import Problem
 from partition_playbook.errors import InvalidSpec, PlaybookError, PreconditionFailed
+from partition_playbook.names import LEDGER_SCHEMA
 
 FORESEEN = (PlaybookError, psycopg.Error, AirflowNotFoundException)
-NO_LEDGER = "The database has no ledger yet: no run has been made"
+NO_LEDGER = "The database has no ledger yet: no run has started"
 BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 _KNOWN: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
     (psycopg.errors.UndefinedTable, NO_LEDGER, "Trigger partition_migration in mode plan: its preflight creates it"),
     (
         psycopg.errors.InsufficientPrivilege,
-        "The connection's role may not read this",
-        "Grant it what the README lists, or name another role in the Airflow connection",
+        "The role of the Airflow connection lacks a privilege",
+        f"Grant it USAGE on the schema {LEDGER_SCHEMA} and SELECT on all tables in it, or name the owner of the schema "
+        "in the Airflow connection",
     ),
-    (BUSY, "The database is too busy to answer", "Nothing waits for the console: it gave way. Look again in a moment"),
+    (
+        BUSY,
+        "The database is too busy to answer",
+        "The console canceled its query to block no other session. Reload the page in a moment",
+    ),
     (
         psycopg.OperationalError,
         "The database does not answer",
-        "Check the Airflow connection that the table's spec names, and that the server can be reached from Airflow",
+        "Check the Airflow connection in the table spec, and the network between the API server and the database",
     ),
     (
         AirflowNotFoundException,
-        "Airflow has no connection of the name that the table's spec gives",
-        "Create the connection, or correct `connection` in the spec",
+        "Airflow has no connection with the name in the table spec",
+        "Create the connection in Airflow, or correct the key `connection` in the table spec",
     ),
 )
 
 
 def explain(error: Exception) -> Problem:
-    """Return what is wrong and what to do about it."""
+    """Return the problem and the remedy of an error; an unforeseen error has no remedy."""
     if isinstance(error, PlaybookError):
         return Problem(problem=f"{error.where}: {error.problem}" if error.where else error.problem, remedy=error.remedy)
     for kind, problem, remedy in _KNOWN:
@@ -43,5 +49,5 @@ def explain(error: Exception) -> Problem:
 
 
 def status(error: Exception) -> int:
-    """Return the HTTP status of an answer that could not be given: 404 for what is not there, 503 for what may come."""
+    """Return the HTTP status of an error: 404 for an absent table, run or ledger, 503 if a retry can succeed."""
     return 404 if isinstance(error, (InvalidSpec, PreconditionFailed, psycopg.errors.UndefinedTable)) else 503

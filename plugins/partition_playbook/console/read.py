@@ -1,50 +1,60 @@
-"""Read what the console shows: each answer in one read-only snapshot, in a fixed number of bounded statements."""
+"""Read the answers of the console, each in one read-only snapshot with a fixed number of bounded statements."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import pendulum
 
+from partition_playbook.airflow.run_states import State, run_states, with_state
+from partition_playbook.airflow.runs import open_database
 from partition_playbook.catalog import bound_ends
 from partition_playbook.checks import Verdict, as_json
 from partition_playbook.console import answers
+from partition_playbook.console.problems import explain
 from partition_playbook.database import Database, Limits, Row, Session
-from partition_playbook.errors import PreconditionFailed, TryAgain
-from partition_playbook.ledger import by_section
+from partition_playbook.engine import way_back
+from partition_playbook.errors import InvalidSpec, PreconditionFailed, TryAgain
+from partition_playbook.ledger import Phase, read_checks, read_measurements, read_run, read_versions
 from partition_playbook.names import LEDGER_SCHEMA, TableName
-from partition_playbook.operators import open_database
-from partition_playbook.spec import TableSpec
+from partition_playbook.sections.decision.criteria import waivers
+from partition_playbook.spec import TableSpec, load_spec, spec_names
 
-# Nobody may wait for a person who looks: the console gives way.
+Result = TypeVar("Result")
+# No session may wait for a viewer: the console cancels its own statements. In milliseconds.
 LIMITS = Limits(lock_timeout=200, statement_timeout=5_000, idle_in_transaction=10_000)
 MOST_SESSIONS = 4
 PATIENCE_SECONDS = 5.0
 PAGE = 100
 MOST_CHANGES = 100_000
 MOST_SAMPLES = 500
-MOST_RECENT = 300  # events: while a task waits it tells nothing, and the others are few
-# These write to the ledger of another DAG's run: their one task is the section.
+MOST_RECENT = 300  # events: a waiting task writes none, and the other tasks write few
+# These DAGs write events to the run of another DAG, under their one task as section.
 FOLLOWERS = {"partition_rollback": "roll_back_standing_run", "partition_finalize": "finalize"}
 _sessions: threading.BoundedSemaphore = threading.BoundedSemaphore(MOST_SESSIONS)
 
 
 @cache
 def database(connection_id: str) -> Database:
-    """Return the database behind an Airflow connection; its idle connections are used again."""
-    return open_database(connection_id, application="partition_playbook console")
+    """Return the database of an Airflow connection; its idle connections are reused."""
+    return open_database(connection_id, application="partition_playbook console", long_lived=True)
 
 
 @contextmanager
 def snapshot(connection_id: str) -> Iterator[Session]:
-    """Open a read-only snapshot; one of a few at a time, so that the console never fills up the server."""
+    """Open a read-only snapshot, at most MOST_SESSIONS at a time, to leave the server's connections to others.
+
+    TryAgain if none is free within PATIENCE_SECONDS.
+    """
     if not _sessions.acquire(timeout=PATIENCE_SECONDS):
-        raise TryAgain("the console's connections are all in use", where=connection_id, remedy="Look again in a moment")
+        raise TryAgain(
+            "all connections of the console are in use", where=connection_id, remedy="Reload the page in a moment"
+        )
     try:
         with database(connection_id).snapshot(LIMITS) as session:
             yield session
@@ -52,17 +62,39 @@ def snapshot(connection_id: str) -> Iterator[Session]:
         _sessions.release()
 
 
+def specs_by_connection() -> tuple[list[answers.Table], dict[str, dict[str, TableSpec]]]:
+    """Return the invalid specs, and the valid ones by connection and name."""
+    invalid: list[answers.Table] = []
+    connections: dict[str, dict[str, TableSpec]] = {}
+    for name in spec_names():
+        try:
+            spec = load_spec(name, standing=True)
+        except InvalidSpec as error:
+            invalid.append(answers.Table(spec=name, problem=explain(error)))
+        else:
+            connections.setdefault(spec.connection, {})[name] = spec
+    return invalid, connections
+
+
 def tables(asked: Mapping[str, TableSpec], connection_id: str) -> list[answers.Table]:
-    """Return the tables of one connection with their health and their last run."""
+    """Return the tables of one connection, each with its health and its last run."""
     names = [spec.name for spec in asked.values()]
     values = {"schemas": [each.schema for each in names], "names": [each.name for each in names]}
     with snapshot(connection_id) as session:
-        rows = session.rows("console/list_tables", values) if _has_ledger(session) else []
+        rows = session.rows("console/list_tables", values) if has_ledger(session) else []
+    rows = _with_states(rows)
     found = {TableName(row["table_schema"], row["table_name"]): row for row in rows}
     return [_table(name, spec, found.get(spec.name)) for name, spec in asked.items()]
 
 
-def _has_ledger(session: Session) -> bool:
+def _with_states(rows: list[Row]) -> list[Row]:
+    """Return records of runs with their states beside them; a table without a run is left as it is."""
+    states = run_states(row for row in rows if row["run_id"])
+    return [with_state(row, states) if row["run_id"] else row for row in rows]
+
+
+def has_ledger(session: Session) -> bool:
+    """Return True if the database has a ledger."""
     return session.value("maintenance/find_oid", {"schema": LEDGER_SCHEMA, "name": "events"}) is not None
 
 
@@ -77,15 +109,17 @@ def _table(name: str, spec: TableSpec, row: Row | None) -> answers.Table:
 
 
 def partitions(spec: TableSpec) -> answers.PartitionMap:
-    """Return the partitions of a table, what stands beside it, and how far the spec wants them to reach."""
+    """Return the partitions of a table, its siblings, and the horizon and cutoff of its spec."""
     now = pendulum.now(spec.timezone)
     roles = {spec.name.name: "table", spec.name.shadow.name: "shadow", spec.name.retired.name: "retired"}
     table = {"schema": spec.name.schema, "name": spec.name.name}
+
     with snapshot(spec.connection) as session:
         siblings = session.rows("console/list_siblings", {"schema": spec.name.schema, "names": list(roles)})
         found = session.rows("console/list_partitions", table)
         known = {"parent": str(spec.name)}
-        detached = session.rows("maintenance/list_detachments", known) if _has_ledger(session) else []
+        detached = session.rows("maintenance/list_detachments", known) if has_ledger(session) else []
+
     return answers.PartitionMap(
         table=str(spec.name),
         interval=spec.interval,
@@ -105,10 +139,7 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
 
 
 def _partition(spec: TableSpec, row: Row) -> answers.Partition:
-    try:
-        lower, upper = bound_ends(row["bound"] or "", spec.timezone) or (None, None)
-    except ValueError:
-        lower = upper = None
+    lower, upper = bound_ends(row["bound"] or "", spec.timezone) or (None, None)
     return answers.Partition(lower=lower, upper=upper, **row)
 
 
@@ -118,28 +149,31 @@ def _in_time(partition: answers.Partition) -> tuple[bool, datetime, str]:
 
 
 def runs(spec: TableSpec, before: datetime | None) -> list[answers.Loaded]:
-    """Return a page of a table's runs, the newest first."""
+    """Return a page of the runs of a table before a moment, newest first."""
     values = {"schema": spec.name.schema, "name": spec.name.name, "before": before, "limit": PAGE}
     with snapshot(spec.connection) as session:
-        return [answers.Loaded(**row) for row in session.rows("console/list_runs", values)]
+        rows = session.rows("console/list_runs", values)
+    return [answers.Loaded(**row) for row in _with_states(rows)]
 
 
 def find(named: Mapping[TableName, str], connection_id: str, run_id: str, dag_id: str) -> list[answers.Found]:
-    """Return the runs in one ledger that belong to a DAG run, or the one that it undid or finalized."""
+    """Return the runs of one ledger for a DAG run; for a rollback or a finalize, the run that it ended."""
     section = FOLLOWERS.get(dag_id)
     with snapshot(connection_id) as session:
         if section:
             rows = session.rows("console/find_followed", {"dag_id": dag_id, "run_id": run_id, "section": section})
         else:
             rows = session.rows("console/find_runs", {"run_id": run_id})
+
     known = ((named.get(TableName(row["table_schema"], row["table_name"])), row["run_id"]) for row in rows)
     return [answers.Found(spec=name, run_id=found, section=section) for name, found in known if name]
 
 
 def progress(spec: TableSpec, run_id: str) -> answers.Progress:
-    """Return where a run stands: its loads, the changes that wait, the sessions that wait for locks."""
+    """Return the state of a run: its loads, its waiting changes, and the sessions waiting for locks."""
     table, log = spec.name, spec.name.change_log
-    beside = [table.name, table.shadow.name, table.retired.name]
+    names = [table.name, table.shadow.name, table.retired.name]
+
     with snapshot(spec.connection) as session:
         run = _run(session, spec, run_id)
         source = table.name if run["phase"] in ("opened", "shadowed", "attached") else table.retired.name
@@ -149,37 +183,61 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         captured = session.value("maintenance/find_oid", {"schema": log.schema, "name": log.name}) is not None
         limit = {"limit": MOST_CHANGES}
         waiting = session.value("console/count_waiting_changes", limit, log=log.identifier) if captured else None
-        lock_waits = session.rows("console/list_lock_waits", {"schema": table.schema, "names": beside})
+        lock_waits = session.rows("console/list_lock_waits", {"schema": table.schema, "names": names})
+        versions = read_versions(session, run_id)
+        found = read_checks(session, run_id)
+        back = _way_back(session, run)
+
+    (shown,) = _with_states([run])
     return answers.Progress(
-        run=answers.Run(**run),
+        run=answers.Run(**shown),
+        failure=_failure(spec, run_id) if shown["state"] == State.FAILED else None,
+        versions=versions,
+        waived=waivers(found),
         now=pendulum.now("UTC"),
         loads=[answers.Load(**row) for row in loads],
         waits=[answers.Wait(**row) for row in waits],
         waiting_changes=waiting,
         most_counted=MOST_CHANGES,
         lock_waits=[answers.LockWait(**row) for row in lock_waits],
+        way_back=back,
     )
 
 
+def _way_back(session: Session, run: Row) -> answers.WayBack | None:
+    if run["phase"] != Phase.LIVE:
+        return None
+    looks = (row for row in read_measurements(session, run["run_id"]) if row["stage"] == way_back.STAGE)
+    return next(
+        (answers.WayBack(seconds=row["value"], looked_at=row["taken_at"], **row["detail"]) for row in looks), None
+    )
+
+
+def _failure(spec: TableSpec, run_id: str) -> str | None:
+    with snapshot(spec.connection) as session:
+        found = session.rows("console/find_failure", {"run_id": run_id, "limit": MOST_RECENT})
+    return found[0]["message"] if found else None
+
+
 def _run(session: Session, spec: TableSpec, run_id: str) -> Row:
-    """Read a run; one of another table is none of this one's."""
-    for row in session.rows("ledger/find_run", {"run_id": run_id}):
-        if TableName(row["table_schema"], row["table_name"]) == spec.name:
-            return row
+    """Read a run of this table; PreconditionFailed if there is none with this id."""
+    row = read_run(session, run_id)
+    if row and TableName(row["table_schema"], row["table_name"]) == spec.name:
+        return row
     raise PreconditionFailed(
-        "the ledger does not know this run", where=run_id, remedy="Choose another from the table's runs"
+        "the ledger has no such run of this table", where=run_id, remedy="Choose a run in the tab Past runs"
     )
 
 
 def backlog(spec: TableSpec, run_id: str) -> list[answers.Waiting]:
-    """Return how many changes waited over time, the oldest first."""
+    """Return the samples of the number of waiting changes, oldest first."""
     rows = _of_run(spec, run_id, "console/list_backlog", limit=MOST_SAMPLES)
     return [answers.Waiting(**row) for row in reversed(rows)]
 
 
 def gates(spec: TableSpec, run_id: str) -> list[answers.Gate]:
-    """Return every section's checks and verdict."""
-    sections = by_section(_of_run(spec, run_id, "ledger/list_checks"))
+    """Return the checks and the verdict of each section."""
+    sections = _read(spec, run_id, read_checks)
     verdicts = (Verdict.of(section, checks) for section, checks in sections.items())
     return [
         answers.Gate(section=each.section, go=each.go, checks=[as_json(check) for check in each.checks])
@@ -188,17 +246,18 @@ def gates(spec: TableSpec, run_id: str) -> list[answers.Gate]:
 
 
 def measurements(spec: TableSpec, run_id: str) -> list[answers.Measurement]:
-    """Return the numbers that a run measured, but for its queries' plans."""
-    rows = _of_run(spec, run_id, "ledger/list_measurements")
+    """Return the measurements of a run, without the plans of its queries."""
+    rows = _read(spec, run_id, read_measurements)
     return [answers.Measurement(**row) for row in rows if "plan" not in row["detail"]]
 
 
 def plans(spec: TableSpec, run_id: str) -> list[answers.Compared]:
-    """Return each query's time and plan before and after the migration."""
+    """Return the time and the plan of each query before and after the migration."""
     stages: dict[str, dict[str, answers.Timed]] = {"before": {}, "after": {}}
-    for row in _of_run(spec, run_id, "ledger/list_measurements"):
+    for row in _read(spec, run_id, read_measurements):
         if row["stage"] in stages and "plan" in row["detail"]:
             stages[row["stage"]][row["name"]] = answers.Timed(ms=row["value"], **row["detail"])
+
     before, after = stages.values()
     return [
         answers.Compared(query=name, before=before.get(name), after=after.get(name))
@@ -207,8 +266,14 @@ def plans(spec: TableSpec, run_id: str) -> list[answers.Compared]:
 
 
 def events(spec: TableSpec, run_id: str, **filters: Any) -> list[answers.Event]:
-    """Return a page of a run's events, the newest first."""
+    """Return a page of the events of a run, newest first."""
     return [answers.Event(**row) for row in _of_run(spec, run_id, "console/list_events", limit=PAGE, **filters)]
+
+
+def _read(spec: TableSpec, run_id: str, read: Callable[[Session, str], Result]) -> Result:
+    with snapshot(spec.connection) as session:
+        _run(session, spec, run_id)
+        return read(session, run_id)
 
 
 def _of_run(spec: TableSpec, run_id: str, name: str, **values: Any) -> list[Row]:

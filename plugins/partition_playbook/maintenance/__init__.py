@@ -1,5 +1,5 @@
-"""The lifecycle engine: what a partitioned table needs as time goes by, planned, then applied; no Airflow.
+"""Maintenance of a partitioned table: read its state, plan, apply, check the result. No Airflow.
 
-``observe`` reads catalog and ledger, ``plan`` decides, ``apply`` does it with ``create`` and ``retire``; ``upkeep`` is
-all of it for one table.
+``maintain`` runs all of it for one table. ``read_state`` reads catalog and ledger, ``plan`` is a pure function, and
+``apply`` changes the table with ``create``, ``split``, ``retire`` and ``archive``.
 """

@@ -1,4 +1,4 @@
-"""What maintenance can do to a table, each with its reason and the lock that it takes."""
+"""The actions of maintenance on a table, each with its reason and its lock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from partition_playbook.sql import statement
 
 @dataclass(frozen=True)
 class Create:
-    """Create and attach the partition of one interval; ``coming`` is one in which no row is due yet."""
+    """Create and attach the partition of one interval; ``coming`` means no row is due in it yet."""
 
     partition: TableName
     bounds: Bounds
@@ -21,15 +21,16 @@ class Create:
 
     @property
     def lock(self) -> str:
-        """Return the lock that the action takes."""
+        """Return the locks of the action."""
         attach = statement("maintenance/attach_partition").lock
+        # Rows may already wait for a current or past interval: then readers are locked out too.
         with_default = "SHARE ROW EXCLUSIVE" if self.coming else "ACCESS EXCLUSIVE"
-        return f"{attach}; with a default partition {with_default} on the table"
+        return f"{attach}; {with_default} on the table if it has a default partition"
 
 
 @dataclass(frozen=True)
 class Split:
-    """Create partitions together with the rows that wait for them, however many, in the default ``partition``."""
+    """Create partitions together with their rows, in any number, out of the default ``partition``."""
 
     partition: TableName
     creates: tuple[Create, ...]
@@ -37,27 +38,27 @@ class Split:
 
     @property
     def lock(self) -> str:
-        """Return the locks that the action takes."""
+        """Return the locks of the action."""
         capture = statement("maintenance/create_row_capture_triggers").lock
-        return f"{capture}; at the end for a moment ACCESS EXCLUSIVE on the table, on it, and on those it refers to"
+        return f"{capture}; at the end briefly ACCESS EXCLUSIVE on it, the table and the referenced tables"
 
 
 @dataclass(frozen=True)
 class Abandon:
-    """Remove what a split of the default ``partition`` left that did not end."""
+    """Remove the remains of an interrupted split of the default ``partition``."""
 
     partition: TableName
     reason: str
 
     @property
     def lock(self) -> str:
-        """Return the lock that the action takes."""
+        """Return the locks of the action."""
         return "ACCESS EXCLUSIVE on the default partition"
 
 
 @dataclass(frozen=True)
 class Finalize:
-    """Complete a detach that was interrupted."""
+    """Complete an interrupted detach."""
 
     found: Partition
     reason: str
@@ -69,13 +70,13 @@ class Finalize:
 
     @property
     def lock(self) -> str:
-        """Return the lock that the action takes."""
+        """Return the locks of the action."""
         return statement("maintenance/finalize_detach").lock
 
 
 @dataclass(frozen=True)
 class Detach:
-    """Take a partition off the table; its rows stay in a table of their own, for ever where it is ``kept``."""
+    """Detach a partition; its rows stay in a table of their own, for ever if it is ``kept``."""
 
     found: Partition
     concurrently: bool
@@ -89,28 +90,27 @@ class Detach:
 
     @property
     def lock(self) -> str:
-        """Return the lock that the action takes."""
-        return statement(
-            "maintenance/detach_concurrently" if self.concurrently else "maintenance/detach_partition"
-        ).lock
+        """Return the locks of the action."""
+        name = "maintenance/detach_concurrently" if self.concurrently else "maintenance/detach_partition"
+        return statement(name).lock
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Write a table that retention has detached to the object store, and read it back."""
+    """Write a table detached by retention to the object store, and read it back."""
 
     partition: TableName
     reason: str
 
     @property
     def lock(self) -> str:
-        """Return the lock that the action takes."""
+        """Return the locks of the action."""
         return statement("maintenance/lock_rows").lock
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Drop a table that retention has detached; an ``archived`` one only where its archive equals it."""
+    """Drop a table detached by retention; an ``archived`` one only if it still equals its archive."""
 
     partition: TableName
     reason: str
@@ -118,21 +118,21 @@ class Drop:
 
     @property
     def lock(self) -> str:
-        """Return the lock that the action takes."""
+        """Return the locks of the action."""
         return statement("maintenance/drop_partition").lock
 
 
 @dataclass(frozen=True)
 class Analyze:
-    """Renew the statistics of the partitioned table, which autovacuum never does."""
+    """Analyze the partitioned table; autovacuum analyzes only its partitions."""
 
     partition: TableName
     reason: str
 
     @property
     def lock(self) -> str:
-        """Return the lock that the action takes."""
-        return statement("migration/analyze_parent").lock
+        """Return the locks of the action."""
+        return statement("engine/analyze_parent").lock
 
 
 Action = Create | Split | Abandon | Finalize | Detach | Archive | Drop | Analyze

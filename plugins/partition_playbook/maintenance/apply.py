@@ -1,15 +1,20 @@
-"""Apply a plan: each action looks at the catalog again before it does anything; one that fails stops no other."""
+"""Apply a plan: each action reads the catalog again first, and a failed action stops no other."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 import psycopg
 
-from partition_playbook.database import PATIENCE
+from partition_playbook.engine import vacuum
 from partition_playbook.errors import PlaybookError, RowsWait, TryAgain
+from partition_playbook.lock_retry import PATIENCE
+from partition_playbook.maintenance import exclusion
 from partition_playbook.maintenance.actions import (
     Abandon,
     Action,
@@ -22,19 +27,18 @@ from partition_playbook.maintenance.actions import (
     Split,
     describe,
 )
-from partition_playbook.maintenance.archive import Store, archive
+from partition_playbook.maintenance.archive import OpenStore, archive
 from partition_playbook.maintenance.create import create
 from partition_playbook.maintenance.plan import Plan
 from partition_playbook.maintenance.retire import detach, drop, finalize
 from partition_playbook.maintenance.split import abandon, split
 from partition_playbook.maintenance.waiting import MOVE_LIMIT
-from partition_playbook.migration import settle
-from partition_playbook.migration.run import Run
+from partition_playbook.run import Run
 
 log = logging.getLogger(__name__)
 
-# What an action may meet that concerns it alone; a lost connection or a lock that is not granted concerns them all.
-ITS_OWN = (
+# Errors of one action alone. A lost connection or a lock that is not granted ends the run instead.
+FAILS_ALONE = (
     PlaybookError,
     psycopg.errors.QueryCanceled,
     psycopg.errors.DependentObjectsStillExist,
@@ -46,7 +50,7 @@ ITS_OWN = (
 
 
 class Ending(StrEnum):
-    """How an action ended."""
+    """The result of an action."""
 
     DONE = "done"
     NOT_NEEDED = "not needed"
@@ -56,7 +60,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Done:
-    """One action and how it ended."""
+    """One action and its result."""
 
     action: Action
     ending: Ending
@@ -65,30 +69,50 @@ class Done:
 
 
 def apply(
-    run: Run, plan: Plan, *, dry_run: bool = False, move_limit: int = MOVE_LIMIT, store: Store | None = None
+    run: Run, plan: Plan, *, dry_run: bool = False, move_limit: int = MOVE_LIMIT, store: OpenStore | None = None
 ) -> list[Done]:
-    """Do what the plan says, in its order; a dry run only logs it. Raises TryAgain where time alone can help."""
-    done = []
-    for action in plan.actions:
-        log.info("%s%s", "would " if dry_run else "", describe(action))
-        done.append(Done(action, Ending.SHOWN) if dry_run else _attempt(run, action, move_limit, store))
+    """Apply the actions of a plan in their order; a dry run only logs them.
+
+    Return one result per action, then one per proposed action. TryAgain ends the run, because a retry can succeed.
+    """
+    done: list[Done] = []
+
+    if not dry_run:
+        exclusion.remove(run)  # the remains of an interrupted run
+
+    for _, group in groupby(plan.actions, key=lambda each: isinstance(each, Create)):
+        done += _apply(run, tuple(group), dry_run, move_limit, store)
+
     for action in plan.proposed:
         log.info("would %s", describe(action))
         done.append(Done(action, Ending.SHOWN))
+
     return done
 
 
-def _attempt(run: Run, action: Action, move_limit: int, store: Store | None) -> Done:
+def _apply(run: Run, actions: Sequence[Action], dry_run: bool, move_limit: int, store: OpenStore | None) -> list[Done]:
+    for action in actions:
+        log.info("%s%s", "would " if dry_run else "", describe(action))
+    if dry_run:
+        return [Done(action, Ending.SHOWN) for action in actions]
+
+    ranges = [each.bounds for each in actions if isinstance(each, Create)]
+    with exclusion.prepared(run, ranges) if ranges else nullcontext():
+        return [attempt(run, action, store, move_limit=move_limit) for action in actions]
+
+
+def attempt(run: Run, action: Action, store: OpenStore | None = None, *, move_limit: int = MOVE_LIMIT) -> Done:
+    """Apply one action; an error of this action alone is its result, any other is raised."""
     try:
         return _do(run, action, move_limit, store)
     except TryAgain:
         raise
-    except ITS_OWN as error:
+    except FAILS_ALONE as error:
         log.error("%s failed: %s", describe(action), error)
         return Done(action, Ending.FAILED, str(error).strip())
 
 
-def _do(run: Run, action: Action, move_limit: int, store: Store | None) -> Done:
+def _do(run: Run, action: Action, move_limit: int, store: OpenStore | None) -> Done:
     match action:
         case Create():
             moved = _create(run, action, move_limit)
@@ -119,9 +143,10 @@ def _create(run: Run, action: Create, move_limit: int) -> int | None:
         return create(run, action, move_limit)
     except RowsWait as refused:
         log.info("%s", refused)
+        exclusion.remove(run)  # a split copies the indexes of the default partition
         return split(run, (action,))
 
 
 def _analyze(run: Run) -> bool:
-    settle.analyze_parent(run, run.table, PATIENCE)
+    vacuum.analyze_parent(run, run.table, PATIENCE)
     return True

@@ -1,7 +1,8 @@
-"""Archive a detached table: CSV in the object store, read back and compared before the ledger knows of it.
+"""Archive a detached table: CSV in the object store, read back and compared before the ledger notes it.
 
-The object comes first, then its manifest, then the note in the ledger. Whatever is broken off leaves the table, and at
-most an object that the next attempt writes again.
+An object is written once. Its name carries a digest of the table and its rows, so two archives share no name: not
+after a change of the rows, and not in a clone of the database. The order is object, manifest, note in the ledger. An
+interrupted archive leaves the table, and at most an unfinished object; the next attempt completes the same object.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import IO, Any, Protocol, Self
@@ -21,46 +22,48 @@ from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Column, Table
-from partition_playbook.database import Limits, Row, Session, with_lock_retry
+from partition_playbook.database import Limits, Row, Session
+from partition_playbook.engine.verify import Content, hashed_row
 from partition_playbook.errors import Diverged, PreconditionFailed
+from partition_playbook.lock_retry import with_lock_retry
 from partition_playbook.maintenance.actions import Archive
-from partition_playbook.maintenance.observe import detachments
-from partition_playbook.migration.run import Run
-from partition_playbook.migration.verify import Content, hashed_row
+from partition_playbook.maintenance.read_state import detachments
 from partition_playbook.names import TableName
+from partition_playbook.run import Run
 from partition_playbook.sql import columns
 
 READING = TableName("pg_temp", "partition_playbook_reading")
 CHUNK = 1 << 16
-GZIP = 31
-AGAIN = "It was not dropped. Run again: it is archived anew"
+GZIP = 31  # zlib's window bits: a window of 32 KiB, with the header and trailer of gzip
+SUFFIX = ".csv.gz"
+DIGITS = 16  # of the digest in the name of an object
+NO_ARCHIVE = "the object store has no good archive of it"
+AGAIN = "The table was not dropped. Trigger partition_maintenance again: it writes a new archive"
 
 
-class Place(Protocol):
-    """What is needed of a path in the object store: pathlib's Path has it, and Airflow's ObjectStoragePath."""
+class ObjectPath(Protocol):
+    """The part of a path that archives use; pathlib's Path and Airflow's ObjectStoragePath have it."""
 
     def __truediv__(self, name: str) -> Self:
-        """Return the place of what lies in it."""
+        """Return the path of a child."""
 
     def open(self, mode: str) -> IO[Any]:
         """Open the object."""
 
     def exists(self) -> bool:
-        """Tell whether there is an object."""
+        """Return True if the object exists."""
 
     def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
-        """Make the folder, where the store has folders."""
-
-    def unlink(self, *, missing_ok: bool) -> None:
-        """Remove the object."""
+        """Create the folder; a store without folders ignores it."""
 
 
-Store = Callable[[str], Place]
+OpenStore = Callable[[str], ObjectPath]
+Buffer = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an object holds and where it comes from; ``ddl`` makes such a table again."""
+    """The content and the origin of an archive; ``ddl`` creates an equal table."""
 
     database: str
     table: str
@@ -75,26 +78,47 @@ class Manifest:
     server_version: str
     archived_at: str
 
+    def is_of(self, other: Manifest) -> bool:
+        """Return True if both describe the same object and the same rows of the same table."""
+        keys = ("database", "partition", "oid", "rows", "checksum", "sha256")
+        return all(getattr(self, key) == getattr(other, key) for key in keys)
+
 
 @dataclass(frozen=True)
-class Shelf:
-    """Where the archive of one detached table is: the object and its manifest."""
+class ArchiveFolder:
+    """The folder of a table's archives, for one of its detached partitions."""
 
-    folder: Place
+    path: ObjectPath
     partition: TableName
 
-    @property
-    def object(self) -> Place:
-        """Return the place of the rows."""
-        return self.folder / quote(f"{self.partition.name}.csv.gz", safe="")
+    def location(self, digest: str) -> ArchiveLocation:
+        """Return the location of the rows with this digest."""
+        return ArchiveLocation(self.path, quote(f"{self.partition.name}.{digest[:DIGITS]}", safe=""))
+
+    def noted(self, note: Row) -> ArchiveLocation:
+        """Return the location of an archive noted in the ledger."""
+        return ArchiveLocation(self.path, str(note["object"]).rpartition("/")[2].removesuffix(SUFFIX))
+
+
+@dataclass(frozen=True)
+class ArchiveLocation:
+    """The object and the manifest of one archive; ``stem`` is what their names share."""
+
+    folder: ObjectPath
+    stem: str
 
     @property
-    def manifest(self) -> Place:
-        """Return the place of the manifest."""
-        return self.folder / quote(f"{self.partition.name}.json", safe="")
+    def object(self) -> ObjectPath:
+        """Return the path of the rows."""
+        return self.folder / f"{self.stem}{SUFFIX}"
+
+    @property
+    def manifest(self) -> ObjectPath:
+        """Return the path of the manifest."""
+        return self.folder / f"{self.stem}.json"
 
     def read_manifest(self) -> Manifest | None:
-        """Read the manifest; None where there is none, or one whose writing was broken off."""
+        """Read the manifest; None if it is absent or incomplete."""
         if not self.manifest.exists():
             return None
         with self.manifest.open("rb") as stream:
@@ -105,7 +129,7 @@ class Shelf:
             return None
 
     def is_as_noted(self, noted: Row | None) -> bool:
-        """Tell whether the store holds, byte by byte, what the ledger noted."""
+        """Return True if the store holds the archive noted in the ledger, byte by byte."""
         if noted is None or not self.object.exists():
             return False
         manifest = self.read_manifest()
@@ -117,107 +141,160 @@ class Shelf:
 
     def digest(self) -> str:
         """Read the object and return its SHA-256."""
-        found = hashlib.sha256()
+        return _sha256(self._chunks())
+
+    def holds(self, label: bytes, digest: str) -> bool:
+        """Return True if the object exists, is whole, and has the rows of this digest."""
+        try:
+            return self.object.exists() and _sha256(self._unpacked(), label) == digest
+        except zlib.error:
+            return False
+
+    def _chunks(self) -> Iterator[bytes]:
         with self.object.open("rb") as stream:
             while chunk := stream.read(CHUNK):
-                found.update(chunk)
-        return found.hexdigest()
+                yield chunk
+
+    def _unpacked(self) -> Iterator[bytes]:
+        gzip = zlib.decompressobj(wbits=GZIP)
+        yield from map(gzip.decompress, self._chunks())
+        if not gzip.eof or gzip.unused_data:
+            raise zlib.error("the object is not one whole gzip file")
 
 
-def archive(run: Run, action: Archive, store: Store | None) -> bool:
-    """Write a detached table to the store and read it back; tell whether its archive was not good already."""
-    shelf = shelf_of(run, store, action.partition)
+def _sha256(chunks: Iterable[Buffer], label: bytes = b"") -> str:
+    found = hashlib.sha256(label)
+    for chunk in chunks:
+        found.update(chunk)
+    return found.hexdigest()
+
+
+def archive(run: Run, action: Archive, store: OpenStore | None) -> bool:
+    """Write a detached table to the store and read it back; return True if the ledger notes a new archive.
+
+    PreconditionFailed if the store fails, or has a manifest under this name that the ledger did not note and that does
+    not describe this table. Diverged if the archive read back differs from the table.
+    """
+    folder = folder_of(run, store, action.partition)
     with run.database.session() as session:
         found = detached(run, session, action.partition)
         if found is None:
             return False
         table = catalog.require(session, action.partition)
-        origin = session.row("maintenance/find_origin")
-    with _asking(shelf.object):
-        if shelf.is_as_noted(found["archive"]) and _content(run, table) == _noted_content(found):
+        origin = session.row("maintenance/find_origin") | {"bound": found["bound"]}
+
+    with _store_errors(folder.path):
+        note = found["archive"]
+        if note and folder.noted(note).is_as_noted(note) and content(run, table) == _noted_content(found):
             return False
-        shelf.folder.mkdir(parents=True, exist_ok=True)
-        _require_free(shelf, table, origin)
-        shelf.manifest.unlink(missing_ok=True)
-        sha256 = _write(run, table, shelf)
-        attempt = partial(_verify, run, table, shelf, origin | {"bound": found["bound"], "sha256": sha256})
+
+        folder.path.mkdir(parents=True, exist_ok=True)
+        location, sha256 = _write(run, table, folder, origin, note)
+        attempt = partial(_verify, run, table, location, origin | {"sha256": sha256})
         with_lock_retry(run.database, action.partition, attempt)
     return True
 
 
-def shelf_of(run: Run, store: Store | None, partition: TableName) -> Shelf:
-    """Return where the archive of a table is; PreconditionFailed where the spec names no object store that there is."""
+def folder_of(run: Run, store: OpenStore | None, partition: TableName) -> ArchiveFolder:
+    """Return the folder of a table's archives; PreconditionFailed without an object store."""
     url = run.spec.retention.archive_to if run.spec.retention else None
     if not (store and url):
-        remedy = "Set `archive_to` in the spec's retention"
-        raise PreconditionFailed("there is no object store to archive to", where=str(run.table), remedy=remedy)
-    with _asking(url):
-        return Shelf(store(url) / quote(str(run.table), safe=""), partition)
+        remedy = "Set `archive_to` under `retention` in the spec"
+        raise PreconditionFailed("there is no object store for archives", where=str(run.table), remedy=remedy)
+    with _store_errors(url):
+        return ArchiveFolder(store(url) / quote(str(run.table), safe=""), partition)
 
 
 def detached(run: Run, session: Session, name: TableName) -> Row | None:
-    """Return what the ledger knows of a table that retention has detached and may end; None for any other."""
+    """Return the ledger's row of a table detached by retention and not kept; None for any other table."""
     rows = [row for row in detachments(run, session) if row["detached"] and not (row["attached"] or row["kept"])]
     return next((row for row in rows if TableName(row["schema"], row["name"]) == name), None)
 
 
-def require_stored(run: Run, session: Session, shelf: Shelf) -> None:
-    """Stop where the object store does not hold what the ledger noted of a table."""
-    found = detached(run, session, shelf.partition)
-    with _asking(shelf.object):
-        if found and not shelf.is_as_noted(found["archive"]):
-            raise PreconditionFailed("it has no good archive", where=str(shelf.partition), remedy=AGAIN)
-
-
-def require_same(run: Run, session: Session, shelf: Shelf) -> None:
-    """Stop where a table, to which nobody can write now, does not hold what was noted of its archive."""
-    found = detached(run, session, shelf.partition)
+def require_stored(run: Run, session: Session, folder: ArchiveFolder) -> None:
+    """Raise PreconditionFailed unless the object store holds the archive noted in the ledger."""
+    found = detached(run, session, folder.partition)
     if found is None:
         return
-    with _asking(shelf.object):
-        there = shelf.object.exists() and shelf.manifest.exists()
-    if not there or not found["archive"]:
-        raise PreconditionFailed("it has no good archive", where=str(shelf.partition), remedy=AGAIN)
+    with _store_errors(folder.path):
+        note = found["archive"]
+        if not note or not folder.noted(note).is_as_noted(note):
+            raise PreconditionFailed(NO_ARCHIVE, where=str(folder.partition), remedy=AGAIN)
+
+
+def require_same(run: Run, session: Session, folder: ArchiveFolder) -> None:
+    """Compare a table, locked against writes, with the note of its archive.
+
+    PreconditionFailed without an archive, Diverged if rows changed since.
+    """
+    found = detached(run, session, folder.partition)
+    if found is None:
+        return
+
+    with _store_errors(folder.path):
+        location = folder.noted(found["archive"]) if found["archive"] else None
+        if location is None or not (location.object.exists() and location.manifest.exists()):
+            raise PreconditionFailed(NO_ARCHIVE, where=str(folder.partition), remedy=AGAIN)
+
     session.row("maintenance/set_archive_text")
-    table = catalog.require(session, shelf.partition)
+    table = catalog.require(session, folder.partition)
     if _content_of(session, table, table.table_name) != _noted_content(found):
-        raise Diverged("it changed after it was archived", where=str(shelf.partition), remedy=AGAIN)
+        raise Diverged("it changed after it was archived", where=str(folder.partition), remedy=AGAIN)
 
 
 @contextmanager
-def _asking(place: object) -> Iterator[None]:
-    """Say where it was that the object store did not do what it was asked."""
+def _store_errors(place: object) -> Iterator[None]:
+    """Turn an error of the object store into PreconditionFailed with its path."""
     try:
         yield
     except (OSError, ValueError, ImportError, zlib.error, psycopg.DataError) as error:
         raise PreconditionFailed(
             f"{type(error).__name__}: {error}".strip(),
             where=str(place),
-            remedy="The table stands. Mend the object store, or what it holds, and run again",
+            remedy="The table was not dropped. Check the object store, its Airflow connection and this object, then "
+            "trigger partition_maintenance again",
         ) from error
 
 
-def _require_free(shelf: Shelf, table: Table, origin: Row) -> None:
-    other = shelf.read_manifest()
-    if other and (other.database, other.oid) != (origin["database"], table.oid):
-        raise PreconditionFailed(
-            f"the archive of another table is there: {other.partition} of {other.database}, oid {other.oid}",
-            where=str(shelf.manifest),
-            remedy="It was not touched. Move it, or give this spec an `archive_to` of its own",
-        )
+def _write(run: Run, table: Table, folder: ArchiveFolder, origin: Row, note: Row | None) -> tuple[ArchiveLocation, str]:
+    """Stream the rows to the object of their digest, unless it holds them already; return it with its SHA-256.
 
-
-def _write(run: Run, table: Table, shelf: Shelf) -> str:
-    """Write the rows to the store as they come; return the object's digest."""
-    parts = {"table": table.table_name.identifier, "columns": columns(table.writable)}
-    digest = hashlib.sha256()
-    with shelf.object.open("wb") as stream, run.database.snapshot() as session:
+    An object of this name without these rows is the remains of an interrupted write, or was damaged.
+    """
+    label = f"{origin['database']}\n{table.oid}\n{table.table_name}\n".encode()
+    # One snapshot, and the order of the heap: the second read repeats the first.
+    with run.database.snapshot() as session:
         session.row("maintenance/set_archive_text")
-        with session.copy("maintenance/copy_rows_out", **parts) as rows:
+        with _rows_of(session, table) as rows:
+            digest = _sha256(rows, label)
+
+        location = folder.location(digest)
+        if location.holds(label, digest):
+            return location, location.digest()
+
+        _require_own(location, location.read_manifest(), note)
+        sent = hashlib.sha256()
+        with location.object.open("wb") as stream, _rows_of(session, table) as rows:
             for chunk in _packed(rows):
-                digest.update(chunk)
+                sent.update(chunk)
                 stream.write(chunk)
-    return digest.hexdigest()
+    return location, sent.hexdigest()
+
+
+def _rows_of(session: Session, table: Table) -> AbstractContextManager[psycopg.Copy]:
+    parts = {"table": table.table_name.identifier, "columns": columns(table.writable)}
+    return session.copy("maintenance/copy_rows_out", **parts)
+
+
+def _require_own(location: ArchiveLocation, manifest: Manifest | None, note: Row | None) -> None:
+    """Raise PreconditionFailed for a manifest with a SHA-256 that this ledger did not note."""
+    if manifest and manifest.sha256 != (note or {}).get("sha256"):
+        raise PreconditionFailed(
+            f"this is the archive of another table, not noted in this ledger: {manifest.partition} of database "
+            f"{manifest.database}, oid {manifest.oid}, sha256 {manifest.sha256}",
+            where=str(location.manifest),
+            remedy="That archive was not changed. Move it, or set another `archive_to` in this spec",
+        )
 
 
 def _packed(rows: psycopg.Copy) -> Iterator[bytes]:
@@ -226,21 +303,27 @@ def _packed(rows: psycopg.Copy) -> Iterator[bytes]:
     yield gzip.flush()
 
 
-def _verify(run: Run, table: Table, shelf: Shelf, origin: Row, lock_timeout: int) -> None:
-    """Compare what the store gives back with the table, which nobody can write to; then note the archive."""
+def _verify(run: Run, table: Table, location: ArchiveLocation, origin: Row, lock_timeout: int) -> None:
+    """Compare the archive read back with the table, locked against writes; then note it in the ledger."""
     with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
         session.run("maintenance/lock_rows", table=table.table_name.identifier)
         found = detached(run, session, table.table_name)
         if found is None or found["oid"] != table.oid:
-            raise PreconditionFailed("it is not the table that was detached", where=str(table.table_name))
+            raise PreconditionFailed(
+                "it is no longer the table that retention detached",
+                where=str(table.table_name),
+                remedy="Nothing was archived. Trigger partition_maintenance again: it plans from the current catalog",
+            )
+
         session.row("maintenance/set_archive_text")
         session.run("maintenance/create_reading", reading=READING.identifier, table=table.table_name.identifier)
-        sha256 = _read_back(session, table, shelf)
+        sha256 = _read_back(session, table, location)
         content = _content_of(session, table, table.table_name)
         if (sha256, _content_of(session, table, READING)) != (origin["sha256"], content):
             raise Diverged(
-                "what the object store gives back is not what it holds", where=str(shelf.object), remedy=AGAIN
+                f"the archive, read back, differs from {table.table_name}", where=str(location.object), remedy=AGAIN
             )
+
         manifest = Manifest(
             table=str(run.table),
             partition=str(table.table_name),
@@ -251,23 +334,38 @@ def _verify(run: Run, table: Table, shelf: Shelf, origin: Row, lock_timeout: int
             checksum=str(content.checksum),
             **origin,
         )
-        with shelf.manifest.open("wb") as stream:
-            stream.write(json.dumps(asdict(manifest), indent=2, ensure_ascii=False).encode())
+
+        _write_manifest(location, manifest, found["archive"])
         noted = {key: getattr(manifest, key) for key in ("partition", "oid", "rows", "checksum", "sha256")}
-        run.ledger.note(session, "retention archived", parent=str(run.table), object=str(shelf.object), **noted)
+        run.ledger.add_note(
+            "retention archived", session=session, parent=str(run.table), object=str(location.object), **noted
+        )
 
 
-def _read_back(session: Session, table: Table, shelf: Shelf) -> str:
+def _write_manifest(location: ArchiveLocation, manifest: Manifest, note: Row | None) -> None:
+    """Write the manifest, unless a whole one describes this archive: of an interrupted attempt, or of a clone."""
+    present = location.read_manifest()
+    if present and present.is_of(manifest):
+        return
+    _require_own(location, present, note)
+    with location.manifest.open("wb") as stream:
+        stream.write(json.dumps(asdict(manifest), indent=2, ensure_ascii=False).encode())
+
+
+def _read_back(session: Session, table: Table, location: ArchiveLocation) -> str:
     parts = {"reading": READING.identifier, "columns": columns(table.writable)}
     digest, gzip = hashlib.sha256(), zlib.decompressobj(wbits=GZIP)
-    with shelf.object.open("rb") as stream, session.copy("maintenance/copy_rows_in", **parts) as rows:
+
+    with location.object.open("rb") as stream, session.copy("maintenance/copy_rows_in", **parts) as rows:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
             rows.write(gzip.decompress(chunk))
+
     return digest.hexdigest()
 
 
-def _content(run: Run, table: Table) -> Content:
+def content(run: Run, table: Table) -> Content:
+    """Count and checksum the rows of a table as its archive does."""
     with run.database.snapshot() as session:
         session.row("maintenance/set_archive_text")
         return _content_of(session, table, table.table_name)
@@ -283,9 +381,10 @@ def _noted_content(found: Row) -> Content:
 
 
 def _ddl(table: Table) -> Iterator[str]:
-    """Yield the statements that make a table of the same columns, constraints and indexes."""
+    """Yield statements to create a table with the same columns, constraints and indexes."""
     name = table.table_name.identifier.as_string()
     yield f"CREATE TABLE {name} ({', '.join(map(_column, table.columns))})"
+    # Foreign keys come last: they may reference the table's own unique constraint.
     for each in sorted(table.constraints, key=lambda found: found.kind == "f"):
         yield f"ALTER TABLE {name} ADD CONSTRAINT {sql.Identifier(each.name).as_string()} {each.definition}"
     yield from (each.definition for each in table.indexes if not each.constraint)

@@ -1,9 +1,10 @@
-"""How a partitioned table is: facts from catalog, ledger and disk, the checks over them, and what they add up to."""
+"""The health of a partitioned table: facts from catalog, ledger and disk, checks over them, and a status."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any
@@ -11,29 +12,33 @@ from typing import Any
 from pendulum import DateTime
 from psycopg import sql
 
+from partition_playbook import figures
 from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.database import Row, Session
 from partition_playbook.disk import Disk, find_disk
 from partition_playbook.intervals import between
 from partition_playbook.ledger import Ledger
-from partition_playbook.maintenance.found import Found
-from partition_playbook.maintenance.ranges import own, ranges, touching
-from partition_playbook.migration.run import Run
+from partition_playbook.maintenance.ranges import managed, ranges, touching
+from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
+from partition_playbook.run import Run
+from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, LONGEST_GAP_DAYS, next_runs
 from partition_playbook.spec import TableSpec
 
 STAGE = "health"
+# A clock change may take an hour from the runway.
+RUNWAY_TOLERANCE = timedelta(hours=1)
 COUNTED_ROWS = 100_000
-# Growth is measured over as many days as a quarter has, and not before a week's have passed.
+# Growth is measured against an earlier run, at least a week and at most about a quarter ago.
 LEAST_DAYS, MOST_DAYS = 7, 100
 RECENT_INTERVALS = 3
-# The next monthly run would come too late; three of them are time enough for a person to order a disk.
-FULL_BEFORE_THE_NEXT_RUN_DAYS, FULL_SOON_DAYS = 31, 93
+# Red if the disk is full before the next monthly run, yellow if within three: time enough to get a larger one.
+FULL_BEFORE_THE_NEXT_RUN_DAYS, FULL_SOON_DAYS = LONGEST_GAP_DAYS, 3 * LONGEST_GAP_DAYS
 CENTURY_DAYS = 36_525
 
 
 class Status(StrEnum):
-    """What all checks of a table add up to."""
+    """The status of a table, from all its checks."""
 
     GREEN = "green"
     YELLOW = "yellow"
@@ -42,7 +47,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Growth:
-    """How many bytes a day a table grows, and what that is known from."""
+    """The growth of a table in bytes per day, and its basis."""
 
     bytes_per_day: float
     known_from: str
@@ -50,7 +55,7 @@ class Growth:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was read of a table; ``ahead`` counts whole intervals after the current one, without a gap."""
+    """The facts about a table; ``ahead`` counts consecutive partitions after the current interval."""
 
     ahead: int
     gaps: int
@@ -72,20 +77,23 @@ class Facts:
 
     @property
     def full_in_days(self) -> float | None:
-        """Return when the disk is full if the table goes on growing; None where that is unknown or far away."""
+        """Return the days until the disk is full at this growth; None if unknown or more than a century away."""
         if self.growth is None or self.disk.free_bytes is None or self.growth.bytes_per_day <= 0:
             return None
         days = self.disk.free_bytes / self.growth.bytes_per_day
         return days if days <= CENTURY_DAYS else None
 
 
-def read(run: Run, session: Session, found: Found, now: DateTime) -> Facts:
-    """Read the facts of a table as it stands at ``now``."""
+def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
+    """Read the facts of a table as of ``now``."""
     name = {"schema": run.table.schema, "name": run.table.name}
     leaves = session.rows("maintenance/list_leaves", name)
     sizes = {TableName(each["schema"], each["name"]): each["bytes"] for each in leaves}
     ahead, gaps = _reach(run.spec, found, now)
+
     earlier = session.rows("maintenance/find_earlier_size", name | {"least_days": LEAST_DAYS, "most_days": MOST_DAYS})
+    growth = _since(sum(sizes.values()), earlier[0]) if earlier else _by_interval(run.spec, found, sizes, now)
+
     return Facts(
         ahead=ahead,
         gaps=gaps,
@@ -96,16 +104,16 @@ def read(run: Run, session: Session, found: Found, now: DateTime) -> Facts:
         lacking={each["name"]: each["lacking"] for each in leaves if each["lacking"]},
         analyzed_at=found.analyzed_at,
         waiting=_waiting(run, session, found),
-        growth=_since(sum(sizes.values()), earlier[0]) if earlier else _by_interval(run.spec, found, sizes, now),
+        growth=growth,
         disk=find_disk(session),
         freeze_limits=session.row("maintenance/find_freeze_limits"),
     )
 
 
-def _reach(spec: TableSpec, found: Found, now: DateTime) -> tuple[int, int]:
-    """Count the intervals ahead that have a partition, and those between the oldest and the newest that have none."""
+def _reach(spec: TableSpec, found: TableState, now: DateTime) -> tuple[int, int]:
+    """Return the number of consecutive partitions ahead, and of gaps between the oldest and the newest partition."""
     ranged = ranges(spec, found.partitions)
-    lowers = [lower for lower, _, _ in own(ranged)]
+    lowers = [lower for lower, _, _ in managed(ranged)]
     if not lowers:
         return 0, 0
     held = list(touching(ranged, between(spec.interval, lowers[0], lowers[-1])))
@@ -113,8 +121,26 @@ def _reach(spec: TableSpec, found: Found, now: DateTime) -> tuple[int, int]:
     return len(list(takewhile(bool, coming))), sum(not hit for _, hit in held)
 
 
-def _waiting(run: Run, session: Session, found: Found) -> Row | None:
-    """Count the rows in the default partition, up to a limit; None where there is no default partition."""
+def runway_check(spec: TableSpec, found: TableState, now: DateTime) -> Check:
+    """Check that the partitions reach the run after next; an error if they end before the next one."""
+    following, after_next = next_runs(now)
+    ranged = ranges(spec, found.partitions)
+    wanted = between(spec.interval, now, after_next.in_timezone(spec.timezone))
+    end = next((bounds.lower for bounds, hit in touching(ranged, wanted) if not hit), None)
+    least, default = LEAST_PREMAKE[spec.interval], DEFAULT_PREMAKE[spec.interval]
+    return check(
+        "runway",
+        end is None or end >= after_next - RUNWAY_TOLERANCE,
+        expected=f"partitions up to the run of partition_maintenance after next, {after_next.isoformat()}",
+        actual=f"they end at {end.isoformat()}" if end else "they last longer",
+        remedy=f"Set `premake: {least}` or more in the spec, or remove the key: the default for a {spec.interval} is "
+        f"{default}. Then trigger partition_maintenance, without its param `premake`",
+        severity=Severity.ERROR if end and end < following else Severity.WARNING,
+    )
+
+
+def _waiting(run: Run, session: Session, found: TableState) -> Row | None:
+    """Count the rows in the default partition, up to a limit; None without a default partition."""
     default = next((each for each in found.partitions if each.is_default), None)
     if default is None:
         return None
@@ -123,21 +149,21 @@ def _waiting(run: Run, session: Session, found: Found) -> Row | None:
 
 
 def _since(size: int, earlier: Row) -> Growth:
-    return Growth((size - earlier["bytes"]) / earlier["days"], f"the size {earlier['days']:.0f} days ago")
+    return Growth((size - earlier["bytes"]) / earlier["days"], f"the size {figures.count(earlier['days'], 'day')} ago")
 
 
-def _by_interval(spec: TableSpec, found: Found, sizes: Mapping[TableName, int], now: DateTime) -> Growth | None:
-    """Take the newest partitions that are full for what as much time adds; what retention drops is left aside."""
-    full = [each for each in own(ranges(spec, found.partitions)) if each[1] <= now][-RECENT_INTERVALS:]
+def _by_interval(spec: TableSpec, found: TableState, sizes: Mapping[TableName, int], now: DateTime) -> Growth | None:
+    """Estimate the growth from the newest full partitions; partitions dropped by retention do not count against it."""
+    full = [each for each in managed(ranges(spec, found.partitions)) if each[1] <= now][-RECENT_INTERVALS:]
     if not full:
         return None
     days = (full[-1][1] - full[0][0]).total_days()
     size = sum(sizes.get(partition.table, 0) for _, _, partition in full)
-    return Growth(size / days, f"the last {len(full)} full partitions")
+    return Growth(size / days, f"the last {figures.count(len(full), 'full partition')}")
 
 
 def checks(facts: Facts) -> list[Check]:
-    """Return the checks over the facts; what the plan finds left to do has checks of its own."""
+    """Return the checks over the facts; the plan has checks of its own for actions left to do."""
     return [_default_empty(facts), _indexes_complete(facts), _frozen(facts), _disk_lasts(facts)]
 
 
@@ -145,73 +171,81 @@ def _default_empty(facts: Facts) -> Check:
     waiting = facts.waiting
     if waiting is None:
         return skipped("default_empty", "there is no default partition", expected="no rows")
-    more = " or more" if waiting["rows"] == COUNTED_ROWS else ""
-    found = f"{waiting['rows']}{more} rows from {waiting['oldest']} to {waiting['newest']}"
+    at_least = "at least " if waiting["rows"] == COUNTED_ROWS else ""
+    found = f"{at_least}{figures.count(waiting['rows'], 'row')} from {waiting['oldest']} to {waiting['newest']}"
     return check(
         "default_empty",
         waiting["rows"] == 0,
         expected="no rows",
         actual=found if waiting["rows"] else "no rows",
-        remedy="No partition that the clock asks for takes them: correct the rows or create partitions by hand",
+        remedy="These rows lie outside the maintained range. "
+        "Correct or delete wrong ones; for future ones raise `premake` in the spec. "
+        "Move older ones in one transaction to a new table, and attach it",
         severity=Severity.WARNING,
     )
 
 
 def _indexes_complete(facts: Facts) -> Check:
     named = [f"{name} lacks {', '.join(indexes)}" for name, indexes in facts.lacking.items()]
+    others = [figures.count(len(named) - 10, "more partition")] if len(named) > 10 else []
     return check(
         "indexes_complete",
         not named,
         expected="every index of the table, valid, on every partition",
-        actual="; ".join(named[:10]) + (f" and {len(named) - 10} more" if len(named) > 10 else "") if named else "so",
-        remedy="Create it on the partitions named (CREATE INDEX CONCURRENTLY) and attach it to the table's own",
+        actual="; ".join([*named[:10], *others]) or "complete",
+        remedy="Run CREATE INDEX CONCURRENTLY on the partition, then ALTER INDEX ... ATTACH PARTITION on the table's "
+        "index. If the partition has the index but it is invalid, run REINDEX INDEX CONCURRENTLY instead",
         severity=Severity.WARNING,
         evidence={"lacking": dict(facts.lacking)},
     )
 
 
 def _frozen(facts: Facts) -> Check:
-    """Autovacuum begins at the age that is forced; at twice that age it was held up for long."""
+    """Check the age of the oldest transaction id.
+
+    Autovacuum freezes at ``forced``; at twice that age it was blocked for long.
+    """
     age, forced, failsafe = facts.oldest_xid_age, facts.freeze_limits["forced"], facts.freeze_limits["failsafe"]
     return check(
-        "frozen",
+        "xid_age",
         age <= min(2 * forced, failsafe),
-        expected=f"no transaction id older than {min(2 * forced, failsafe)}",
-        actual=f"the oldest has the age {age}",
-        remedy="VACUUM (FREEZE) the oldest partitions; look for old transactions, prepared ones and replication slots",
+        expected=f"no transaction id older than {figures.count(min(2 * forced, failsafe), 'transaction')}",
+        actual=f"the oldest is {figures.count(age, 'transaction')} old",
+        remedy="End old transactions and prepared transactions, drop unused replication slots: they prevent freezing. "
+        "Then run VACUUM (FREEZE) on the oldest partitions",
         severity=Severity.ERROR if age > failsafe else Severity.WARNING,
     )
 
 
 def _disk_lasts(facts: Facts) -> Check:
-    expected = f"the disk lasts for {FULL_SOON_DAYS} days"
+    expected = f"the disk lasts for {figures.count(FULL_SOON_DAYS, 'day')}"
     if facts.disk.free_bytes is None:
         return skipped("disk_lasts", facts.disk.unknown, expected=expected)
     if facts.growth is None:
-        return skipped("disk_lasts", "no interval is over yet, so that its growth is unknown", expected=expected)
+        return skipped("disk_lasts", "no interval is over yet, so the growth is unknown", expected=expected)
     days = facts.full_in_days
-    grows = f"{facts.growth.bytes_per_day / 1e6:.1f} MB a day by {facts.growth.known_from}"
-    lasts = f"lasts for {days:.0f} days" if days is not None else "does not fill up"
+    grows = f"{figures.size(facts.growth.bytes_per_day)} a day, measured by {facts.growth.known_from}"
+    lasts = f"lasts for {figures.count(days, 'day')}" if days is not None else "does not fill up"
     return check(
         "disk_lasts",
         days is None or days >= FULL_SOON_DAYS,
         expected=expected,
-        actual=f"{facts.disk.free_bytes / 1e6:.0f} MB free, which {lasts} at {grows}",
-        remedy="Give the server more disk, or keep less: `retention` in the spec",
+        actual=f"{figures.size(facts.disk.free_bytes)} free; it {lasts} at {grows}",
+        remedy="Enlarge the server's disk, or shorten `keep` under `retention` in the spec",
         severity=Severity.ERROR if (days or 0) < FULL_BEFORE_THE_NEXT_RUN_DAYS else Severity.WARNING,
     )
 
 
 @dataclass(frozen=True)
 class Health:
-    """What is told to others: the status, the names of the checks that failed, and the facts."""
+    """The status of a table, the names of its failed checks, and the facts."""
 
     status: Status
     problems: tuple[str, ...]
     facts: Facts
 
     def summary(self) -> dict[str, Any]:
-        """Return it as plain values, without the single partitions."""
+        """Return the health as plain values, without the single partitions; sizes in bytes."""
         facts = self.facts
         return {
             "status": self.status.value,
@@ -233,19 +267,22 @@ class Health:
 
 
 def judge(found: Iterable[Check], facts: Facts) -> Health:
-    """Add up all checks of a table: red needs a person before the next run, yellow can wait for it."""
+    """Derive the status from all checks of a table.
+
+    Red, a failed error, needs a person before the next run. Yellow, a failed warning, can wait for it.
+    """
     failed = [each for each in found if each.outcome is Outcome.FAILED]
     status = Status.RED if any(each.blocks for each in failed) else Status.YELLOW if failed else Status.GREEN
     return Health(status, tuple(each.name for each in failed), facts)
 
 
 def record(ledger: Ledger, health: Health | None, problem: str = "") -> None:
-    """Keep it in the ledger, with each partition's size; to have come to a ``problem`` instead is red too.
+    """Write the health to the ledger, with the size of each partition; a ``problem`` without a health is red.
 
-    The view ``health`` shows the last of each table.
+    The view ``health`` shows the last measurement of each table.
     """
     if health is None:
-        ledger.measure(STAGE, "bytes", None, "bytes", status=Status.RED.value, problems=[problem])
+        ledger.record_measurement(STAGE, "bytes", None, "bytes", status=Status.RED.value, problems=[problem])
         return
     sizes = {str(name): size for name, size in health.facts.sizes.items()}
-    ledger.measure(STAGE, "bytes", health.facts.bytes, "bytes", **health.summary(), sizes=sizes)
+    ledger.record_measurement(STAGE, "bytes", health.facts.bytes, "bytes", **health.summary(), sizes=sizes)

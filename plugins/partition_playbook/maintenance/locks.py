@@ -1,42 +1,42 @@
-"""The order of locks, the same everywhere: the table, its default partition, the tables that it refers to."""
+"""The order of locks, the same everywhere: the table, its default partition, the referenced tables."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from partition_playbook.database import Session
+from partition_playbook.engine.locks import Deadline
 from partition_playbook.names import TableName
 
-# Autovacuum gives way after deadlock_timeout, a second by default; whoever waits for it so keeps nobody waiting.
+# Autovacuum cancels itself for a waiting lock after deadlock_timeout, 1 s by default. This lock mode
+# conflicts with no reads and writes, so no session of the application waits behind it.
 PATIENCE_MS = 3_000
 
 
-def keep_off(session: Session, table: TableName, default: TableName | None) -> None:
-    """Keep other maintenance and autovacuum off; readers and writers go on."""
-    session.run("migration/lock_against_maintenance", table=table.identifier)
+def block_maintenance(session: Session, table: TableName, default: TableName | None) -> None:
+    """Lock out other maintenance and autovacuum; readers and writers are not blocked."""
+    session.run("engine/lock_against_maintenance", table=table.identifier)
     if default:
         _limit(session, PATIENCE_MS)
-        session.run("migration/lock_against_maintenance", table=default.identifier)
+        session.run("engine/lock_against_maintenance", table=default.identifier)
 
 
-def stop(
+def block_application(
     session: Session, tables: Iterable[TableName], lock_timeout: int, *, writers_of: TableName | None = None
 ) -> None:
-    """Take the locks that the application waits for, first the one that only the ``writers_of`` a table wait for.
+    """Take the locks that block the application: first against ``writers_of`` a table, then exclusive ones.
 
-    All that is waited for here and later is ``lock_timeout``. That is less than deadlock_timeout: whoever waits for us
-    while we wait for him gets on before he is found guilty.
+    ``lock_timeout`` in milliseconds bounds all waits together, as a ``Deadline`` does.
     """
-    until = time.perf_counter() + lock_timeout / 1000
-    _limit(session, lock_timeout)
-    wanted = [(each, "migration/lock_exclusively") for each in tables]
+    deadline = Deadline(session, lock_timeout)
+    requests = [(each, "engine/lock_exclusively") for each in tables]
     if writers_of:
-        wanted.insert(0, (writers_of, "maintenance/lock_against_writers"))
-    for each, mode in wanted:
-        session.lock(each, mode)
-        _limit(session, max(1, int(1000 * (until - time.perf_counter()))))
+        requests.insert(0, (writers_of, "maintenance/lock_against_writers"))
+
+    for each, mode in requests:
+        with deadline.request():
+            session.lock(each, mode)
 
 
 def _limit(session: Session, milliseconds: int) -> None:
-    session.rows("migration/set_lock_timeout", {"lock_timeout": f"{milliseconds}ms"})
+    session.rows("engine/set_lock_timeout", {"lock_timeout": f"{milliseconds}ms"})

@@ -1,76 +1,84 @@
-"""What one run of ``partition_maintenance`` was asked to do; the trigger form shows these."""
+"""The params of ``partition_maintenance``, as in its trigger form."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Self
 
 from pendulum import DateTime
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from partition_playbook.choices import Choice
 from partition_playbook.intervals import in_zone
 from partition_playbook.spec import Period, Retention
 
 ALL_TABLES = "all"
 
 
-class RetentionMode(StrEnum):
-    """What happens to partitions that are too old."""
+class RetentionMode(Choice):
+    """The extent of retention in one run."""
 
-    APPLY = "apply"
-    DRY_RUN = "dry_run"
-    OFF = "off"
+    APPLY = "apply", "Detach old partitions; after their grace period archive or drop them, as the spec says."
+    DRY_RUN = "dry_run", "Only list the partitions to retire."
+    OFF = "off", "Retire nothing."
 
 
 class MaintenanceParams(BaseModel):
-    """What to maintain and how; the schedule uses the defaults."""
+    """The params of one run of `partition_maintenance`, as in its trigger form. Scheduled runs use the defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    table: str = Field(ALL_TABLES, title="Table", description="One table spec, or `all` of them.")
+    table: str = Field(
+        default=ALL_TABLES, title="Table", description="The name of one table spec, or `all` for every spec."
+    )
     dry_run: bool = Field(
-        False, title="Dry run", description="Log every action with its reason and its lock; do nothing."
+        default=False,
+        title="Dry run",
+        description="Log every action with its reason and its lock, and change nothing.",
     )
     premake: int | None = Field(
-        None, ge=0, le=120, title="Partitions ahead", description="Empty for what each spec says in `premake`."
+        default=None,
+        ge=0,
+        le=120,
+        title="Partitions ahead",
+        description="Partitions to keep ahead of the current one. Empty: `premake` of each spec.",
     )
     retention: RetentionMode = Field(
-        RetentionMode.APPLY,
+        default=RetentionMode.APPLY,
         title="Retention",
-        description="**apply**: detach what is too old, and after its grace period drop it as the spec says, or "
-        "archive and drop it. **dry_run**: only name it. **off**: keep all.",
+        description="**apply**: detach old partitions; after their grace period archive or drop them, as the spec "
+        "says. **dry_run**: only list them. **off**: retire nothing.",
     )
     keep: Period | None = Field(
-        None,
+        default=None,
         title="Keep",
-        description="Dry runs of retention only: try another period than the spec's, such as `12 months`.",
+        description="A period to try instead of the spec's, such as `12 months`. Only for dry runs.",
     )
     as_of: datetime | None = Field(
-        None,
+        default=None,
         title="As of",
-        description="Plan as if it were then, such as `2027-01-01T00:00:00Z`; empty for the server's clock. For a "
-        "moment that has not come, partitions are created and none is retired.",
+        description="Plan for this moment, such as `2027-01-01T00:00:00Z`. Empty: the server's clock. For a future "
+        "moment partitions are created but none is retired.",
     )
     approve_share: float | None = Field(
-        None,
+        default=None,
         ge=0,
         le=1,
         title="Approved share",
-        description="Only for a person's manual run. Retention stops where it would detach more of the partitions at "
-        "once than the spec's `max_share`; `0.5` lets this run detach half of them.",
+        description="Largest share of one table's kept time to detach in this run, above the spec's `max_share`; "
+        "`0.5` is half. Only for a manual run, after a look at the dry run.",
     )
     max_moved_rows: int = Field(
-        10_000,
+        default=10_000,
         ge=1,
         le=1_000_000,
         title="Most rows moved",
-        description="So few rows of a new partition that wait in the default one are moved while the table is locked: "
-        "about 100 ms for 10,000. More are copied while the application goes on, and the lock takes milliseconds.",
+        description="Most rows to move out of the default partition for a new one while the table is locked: about 100 "
+        "ms for 10,000. More rows are copied without a long lock instead.",
     )
 
     def applied(self, retention: Retention | None) -> Retention | None:
-        """Return the retention of this run: the spec's, with the period to try and the share that was approved."""
+        """Return the retention of this run: the spec's, with this run's `keep` and `approve_share`; None for off."""
         if self.retention is RetentionMode.OFF:
             return None
         if self.keep:
@@ -82,18 +90,20 @@ class MaintenanceParams(BaseModel):
 
     @property
     def moment(self) -> DateTime | None:
-        """Return the moment to plan for; None for the server's clock. One without a zone is in UTC."""
+        """Return the moment to plan for; None for the server's clock. A moment without a zone is in UTC."""
         return in_zone(self.as_of, "UTC") if self.as_of else None
 
     @property
     def is_real(self) -> bool:
-        """Tell whether the run does what it finds to do, and for now."""
+        """Return True if the run acts, and on the server's clock."""
         return not self.dry_run and self.as_of is None
 
     @model_validator(mode="after")
-    def _what_is_risky_is_asked_for_by_name(self) -> Self:
+    def _risks_are_explicit(self) -> Self:
         if self.keep and self.retention is RetentionMode.APPLY and not self.dry_run:
-            raise ValueError("keep is for dry runs of retention only; change `retention` in the spec to apply it")
+            raise ValueError(
+                "keep is for dry runs only; set retention to dry_run, or change `retention` in the spec to apply it"
+            )
         if self.approve_share is not None and self.table == ALL_TABLES:
-            raise ValueError("approve_share is for one table; name it in `table`")
+            raise ValueError("approve_share is for one table only; name it in `table`")
         return self

@@ -1,4 +1,4 @@
-"""The ranges of a table's partitions, and which of them are as the spec would have made them."""
+"""The ranges of a table's partitions, and the managed ones among them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 
 UNREADABLE = "its bounds cannot be read as one range of time"
-Own = tuple[DateTime, DateTime, Partition]
+ManagedPartition = tuple[DateTime, DateTime, Partition]
 KINDS = {"p": "it is partitioned itself", "f": "it is a foreign table"}
 
 
 @dataclass(frozen=True)
 class Ranged:
-    """A partition and its range; an end that is None is open. ``foreign`` is why the spec would not have made it."""
+    """A partition and its range; None is an open end. ``foreign`` is the reason if the partition is not managed."""
 
     partition: Partition
     lower: DateTime | None
@@ -35,11 +35,11 @@ class Ranged:
         return self.partition.table
 
     def touches(self, bounds: Bounds) -> bool:
-        """Tell whether the range holds any moment of an interval."""
+        """Return True if the range overlaps an interval; always False for unreadable bounds."""
         return self.foreign != UNREADABLE and bounds.overlaps(self.lower, self.upper)
 
     def covers(self, bounds: Bounds) -> bool:
-        """Tell whether the range holds a whole interval."""
+        """Return True if the range covers a whole interval."""
         starts = self.lower is None or self.lower <= bounds.lower
         return self.touches(bounds) and starts and (self.upper is None or self.upper >= bounds.upper)
 
@@ -48,7 +48,7 @@ class Ranged:
 
 
 def ranges(spec: TableSpec, partitions: Sequence[Partition]) -> list[Ranged]:
-    """Read the ranges of all partitions but the default one."""
+    """Return the ranges of all partitions but the default one."""
     return [_ranged(spec, each) for each in partitions if not each.is_default]
 
 
@@ -56,13 +56,10 @@ def _ranged(spec: TableSpec, partition: Partition) -> Ranged:
     return Ranged(partition, *_read(spec.interval, spec.timezone, partition.kind, partition.bound))
 
 
-# A run reads the same bounds again and again, some of the time under the table's lock.
+# A run parses the same bounds many times, partly under the table's lock.
 @lru_cache(maxsize=10_000)
 def _read(interval: Interval, timezone: str, kind: str, bound: str) -> tuple[DateTime | None, DateTime | None, str]:
-    try:
-        ends = bound_ends(bound, timezone)
-    except ValueError:
-        ends = None
+    ends = bound_ends(bound, timezone)
     if ends is None:
         return None, None, UNREADABLE
     return *ends, _foreign(interval, timezone, kind, *ends)
@@ -78,8 +75,8 @@ def _foreign(interval: Interval, timezone: str, kind: str, lower: DateTime | Non
     return ""
 
 
-def own(ranged: Sequence[Ranged]) -> list[Own]:
-    """Return the partitions that the spec would have made, by their ranges, the oldest first."""
+def managed(ranged: Sequence[Ranged]) -> list[ManagedPartition]:
+    """Return the managed partitions with their ranges, the oldest first."""
     found = [
         (each.lower, each.upper, each.partition) for each in ranged if not each.foreign and each.lower and each.upper
     ]
@@ -87,9 +84,9 @@ def own(ranged: Sequence[Ranged]) -> list[Own]:
 
 
 def touching(ranged: Sequence[Ranged], wanted: Iterable[Bounds]) -> Iterator[tuple[Bounds, list[Ranged]]]:
-    """Pair each interval with the partitions that hold any moment of it.
+    """Pair each interval with the partitions that overlap it.
 
-    The intervals come in order, and PostgreSQL lets no two ranges overlap, so that one walk along both is enough.
+    The intervals must be in order. No two ranges overlap in PostgreSQL, so one walk along both lists is enough.
     """
     readable = [each for each in ranged if each.foreign != UNREADABLE]
     coming = deque(sorted(readable, key=lambda each: (each.lower is not None, each.lower)))

@@ -1,25 +1,29 @@
-"""Retire partitions: detach, complete an interrupted detach, drop what was detached.
+"""Retire partitions: detach, finalize an interrupted detach, drop a detached table.
 
-A detach is noted in the ledger with the table's oid; only a table so noted is ever dropped.
+A detach is noted in the ledger with the table's oid. Only a table with this note is ever dropped.
 """
 
 from __future__ import annotations
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition
-from partition_playbook.database import PATIENCE, Limits, Session, with_lock_retry
+from partition_playbook.database import Limits, Session
 from partition_playbook.errors import PreconditionFailed
+from partition_playbook.lock_retry import PATIENCE, with_lock_retry
 from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Detach, Drop, Finalize
-from partition_playbook.maintenance.archive import Store, detached, require_same, require_stored, shelf_of
-from partition_playbook.maintenance.observe import detachments, references
-from partition_playbook.maintenance.ranges import own, ranges
-from partition_playbook.migration.run import Run
+from partition_playbook.maintenance.archive import OpenStore, detached, folder_of, require_same, require_stored
+from partition_playbook.maintenance.ranges import managed, ranges
+from partition_playbook.maintenance.read_state import detachments, references
 from partition_playbook.names import TableName
+from partition_playbook.run import Run
 
 
 def detach(run: Run, action: Detach) -> bool:
-    """Detach a partition; tell whether there was something to do."""
+    """Detach a partition; return False if it is not attached any more.
+
+    PreconditionFailed if the partition changed since the plan, is the last one, or is referenced by a foreign key.
+    """
     if action.concurrently:
         return with_lock_retry(run.database, run.table, lambda limit: _concurrently(run, action, limit), PATIENCE)
     return with_lock_retry(run.database, run.table, lambda limit: _at_once(run, action, limit))
@@ -28,12 +32,29 @@ def detach(run: Run, action: Detach) -> bool:
 def _at_once(run: Run, action: Detach, lock_timeout: int) -> bool:
     partition = action.found
     with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
-        locks.stop(session, (run.table,), lock_timeout)
-        if not _still(run, session, partition):
-            return False
-        _note(run, session, "retention detached", partition, kept=action.kept)
-        _run(session, "maintenance/detach_partition", run, partition.table)
-        return True
+        # A write that names the partition or the default one takes no lock on the table. Both are locked here, within
+        # the one deadline, and not by DETACH with a timeout of its own for each.
+        defaults = [each.table for each in catalog.partitions(session, run.table) if each.is_default]
+        locks.block_application(session, (run.table, *defaults, *_present(session, partition.table)), lock_timeout)
+        return detach_locked(run, session, action)
+
+
+def detach_locked(run: Run, session: Session, action: Detach) -> bool:
+    """Detach a partition in the open transaction, which has locked the table, the default partition and this one.
+
+    Like ``detach`` otherwise.
+    """
+    partition = action.found
+    if not _is_attached(run, session, partition):
+        return False
+
+    _note(run, session, "retention detached", partition, kept=action.kept)
+    _run(session, "maintenance/detach_partition", run, partition.table)
+    return True
+
+
+def _present(session: Session, name: TableName) -> tuple[TableName, ...]:
+    return (name,) if _oid(session, name) else ()
 
 
 def _concurrently(run: Run, action: Detach, lock_timeout: int) -> bool:
@@ -41,8 +62,11 @@ def _concurrently(run: Run, action: Detach, lock_timeout: int) -> bool:
     with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
         if _pending(run, session, partition.table):
             return _finalize(run, session, partition)
-        if not _still(run, session, partition):
+        if not _is_attached(run, session, partition):
             return False
+
+        # DETACH CONCURRENTLY cannot run in a transaction. The first note tells the next run the intention, should this
+        # one be interrupted. The second is written only if the name still has the same oid.
         _note(run, session, "retention detaches", partition, kept=action.kept)
         oid = _oid(session, partition.table)
         _run(session, "maintenance/detach_concurrently", run, partition.table)
@@ -52,7 +76,7 @@ def _concurrently(run: Run, action: Detach, lock_timeout: int) -> bool:
 
 
 def finalize(run: Run, action: Finalize) -> bool:
-    """Complete an interrupted detach; tell whether there was something to do."""
+    """Complete an interrupted detach; return False if none is pending."""
 
     def attempt(lock_timeout: int) -> bool:
         with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
@@ -65,6 +89,8 @@ def _finalize(run: Run, session: Session, partition: Partition) -> bool:
     with run.database.block(session):
         if not _pending(run, session, partition.table):
             return False
+
+        # A detach that retention did not begin is finalized too, but its table is never dropped.
         begun = [TableName(row["schema"], row["name"]) for row in detachments(run, session)]
         if partition.table in begun:
             _note(run, session, "retention detached", partition)
@@ -72,50 +98,72 @@ def _finalize(run: Run, session: Session, partition: Partition) -> bool:
         return True
 
 
-def drop(run: Run, action: Drop, store: Store | None = None) -> bool:
-    """Drop a table that retention has detached; tell whether there was one.
+def drop(run: Run, action: Drop, store: OpenStore | None = None) -> bool:
+    """Drop a table detached by retention; return False if there is none.
 
-    One that is archived is read again under its lock, so that no row goes that came after the archive.
+    An archived table is compared with its archive again under its lock, so no row written since is lost.
+    PreconditionFailed without a good archive, Diverged if rows changed.
     """
-    shelf = shelf_of(run, store, action.partition) if action.archived else None
+    folder = folder_of(run, store, action.partition) if action.archived else None
     with run.database.session() as session:
         found = catalog.describe(session, action.partition)
-        if shelf:
-            require_stored(run, session, shelf)
+        if folder:
+            require_stored(run, session, folder)
+
+    # DROP TABLE also locks the referenced tables; blockers are looked for on the first of them.
     referenced = [key.referenced for key in found.foreign_keys] if found else []
 
     def attempt(lock_timeout: int) -> bool:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
             if not detached(run, session, action.partition):
                 return False
-            if shelf:
+
+            if folder:
                 session.run("maintenance/lock_rows", table=action.partition.identifier)
-                require_same(run, session, shelf)
-            locks.stop(session, (action.partition,), lock_timeout)
+                require_same(run, session, folder)
+
+            # The lock may take a while, and the table may be attached again meanwhile.
+            locks.block_application(session, (action.partition,), lock_timeout)
             if not detached(run, session, action.partition):
                 return False
+
             session.run("maintenance/drop_partition", partition=action.partition.identifier)
-            run.ledger.note(session, "retention dropped", parent=str(run.table), partition=str(action.partition))
+            run.ledger.add_note(
+                "retention dropped", session=session, parent=str(run.table), partition=str(action.partition)
+            )
             return True
 
     return with_lock_retry(run.database, (referenced or [action.partition])[0], attempt)
 
 
-def _still(run: Run, session: Session, planned: Partition) -> bool:
-    """Tell whether the partition is attached as it was planned, and not the last one."""
+def _is_attached(run: Run, session: Session, planned: Partition) -> bool:
+    """Return True if the partition is attached as planned; PreconditionFailed if it must not be detached."""
     current = catalog.partitions(session, run.table)
     found = next((each for each in current if each.table == planned.table), None)
     if found is None:
         return False
+
     if (found.bound, found.kind, found.detach_pending) != (planned.bound, planned.kind, False):
         raise PreconditionFailed(
-            f"was planned as {planned.bound} and is {found.bound} now", where=str(found.table), remedy="Run again"
+            f"it changed since the plan: planned {planned.bound}, now {found.bound}",
+            where=str(found.table),
+            remedy="Trigger partition_maintenance again: it plans from the current catalog",
         )
-    attached = [each for _, _, each in own(ranges(run.spec, current)) if not each.detach_pending]
+
+    attached = [each for _, _, each in managed(ranges(run.spec, current)) if not each.detach_pending]
     if len(attached) < 2:
-        raise PreconditionFailed("the last partition is never detached", where=str(found.table))
+        raise PreconditionFailed(
+            "the last partition is never detached",
+            where=str(found.table),
+            remedy="Remove the cause of the failed creations in this run, then trigger partition_maintenance again",
+        )
+
     if keys := references(run, session).get(found.table):
-        raise PreconditionFailed(f"{', '.join(keys)} refers to it", where=str(found.table), remedy="Run again")
+        raise PreconditionFailed(
+            f"it is referenced by {', '.join(keys)}",
+            where=str(found.table),
+            remedy="Drop these foreign keys, or recreate them to reference the partitioned table",
+        )
     return True
 
 
@@ -133,7 +181,7 @@ def _oid(session: Session, name: TableName) -> int | None:
 
 
 def _note(run: Run, session: Session, message: str, partition: Partition, **more: bool) -> None:
-    size = session.value("migration/find_size", {"schema": partition.table.schema, "name": partition.table.name})
+    size = session.value("engine/find_size", {"schema": partition.table.schema, "name": partition.table.name})
     detail = {"bound": partition.bound, "estimated_rows": partition.estimated_rows, "bytes": size, **more}
     names = {"parent": str(run.table), "partition": str(partition.table)}
-    run.ledger.note(session, message, oid=_oid(session, partition.table), **names, **detail)
+    run.ledger.add_note(message, session=session, oid=_oid(session, partition.table), **names, **detail)

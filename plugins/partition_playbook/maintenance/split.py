@@ -1,9 +1,8 @@
-"""Split the default partition: its rows, however many, get their partitions while the application goes on.
+"""Split the default partition: any number of its rows move to new partitions while the application writes.
 
-It is the migration's protocol on one partition. Copies are built beside it while a row trigger logs the keys of what
-changes; when both are equal they take its place in one short transaction. Nothing is deleted from a table that anybody
-reads, so no trigger fires and no subscriber is told. What a split that breaks off leaves behind is removed by the next
-run.
+The protocol is the migration's, on one partition. Copies are built beside it while row triggers log the keys of changed
+rows. Once both are equal, the copies replace it in one short transaction. No row is deleted from a table in use, so no
+trigger fires and no subscriber sees a change. The next run removes the remains of an interrupted split.
 """
 
 from __future__ import annotations
@@ -19,30 +18,54 @@ from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition, Table
-from partition_playbook.database import Limits, LockRetry, Session, with_lock_retry
+from partition_playbook.database import SEPARATOR, Limits, Session
+from partition_playbook.engine import (
+    attributes,
+    capture,
+    cutover,
+    foreign_keys,
+    load,
+    reconcile,
+    shadow,
+    vacuum,
+    verify,
+)
+from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.errors import CaptureLost, Diverged, PlaybookError, PreconditionFailed, SplitUnderWay
+from partition_playbook.lock_retry import LockRetry, with_lock_retry
 from partition_playbook.maintenance import locks, waiting
 from partition_playbook.maintenance.actions import Create
 from partition_playbook.maintenance.create import equip, require_free, sibling
 from partition_playbook.maintenance.ranges import ranges
-from partition_playbook.migration import capture, cutover, keys, load, reconcile, settle, shadow, surface, verify
-from partition_playbook.migration.run import Run, Sides, sides
 from partition_playbook.names import TableName
+from partition_playbook.run import Run
 from partition_playbook.sql import columns, statement
 
-# 8 MB: some ten thousand rows, so that no transaction is long.
+# 8 MB, about ten thousand rows: keeps each transaction short.
 SLICE_BLOCKS = 1_000
 MORE_ROOM = (
-    "Nothing was replaced, no write is lost. Run again with more disk, a larger change_log_limit, or at a calm hour"
+    "Nothing was replaced and no write is lost. Raise `change_log_limit` in the spec or free disk space, then trigger "
+    "partition_maintenance again at a quieter time"
 )
-OTHER_SPLIT, LATER = "another run splits its default partition", "Run again when it has ended"
+OTHER_SPLIT = "another run is splitting its default partition"
+LATER = "Wait for that run to end, then clear this task"
 log = logging.getLogger(__name__)
+
+# A row trigger of a partition also fires for rows routed to it through the table; a statement trigger would not.
+OF_ROWS = capture.CaptureBody(
+    "maintenance/write_key_of_row", "old", "new", "splits", "Use DELETE, or wait for the end of partition_maintenance"
+)
 
 
 def split(run: Run, creates: Sequence[Create], retry: LockRetry | None = None) -> int | None:
-    """Create partitions with the rows that wait for them; return how many, None where there is nothing to do."""
-    with _alone(run):
+    """Create partitions with their rows from the default partition; return the number of rows, None if nothing to do.
+
+    SplitUnderWay if another run splits the table, PreconditionFailed if the partition cannot be split. CaptureLost if
+    the change log was full. The remains of a failed split are removed, by the next run at the latest.
+    """
+    with _exclusive(run):
         abandon_unfinished(run)
+
         with run.database.session() as session:
             partitions = catalog.partitions(session, run.table)
         taken = ranges(run.spec, partitions)
@@ -50,6 +73,7 @@ def split(run: Run, creates: Sequence[Create], retry: LockRetry | None = None) -
         default = next((each for each in partitions if each.is_default), None)
         if default is None or not missing:
             return None
+
         try:
             return _split(run, default, missing, retry)
         except CaptureLost as lost:
@@ -61,64 +85,72 @@ def split(run: Run, creates: Sequence[Create], retry: LockRetry | None = None) -
 
 
 def abandon(run: Run) -> bool:
-    """Remove what a split that did not end left behind; tell whether there was anything."""
-    with _alone(run):
+    """Remove the remains of an interrupted split; return False if there are none."""
+    with _exclusive(run):
         return abandon_unfinished(run)
 
 
 @contextmanager
-def _alone(run: Run) -> Iterator[None]:
-    """Be the only one who splits the table."""
+def _exclusive(run: Run) -> Iterator[None]:
+    """Hold the advisory lock on splits of the table; SplitUnderWay if another session holds it."""
     with run.database.session() as session:
-        if not session.value("migration/take_load_slot", {"slot": f"partition_playbook.split {run.table}"}):
+        if not session.value("engine/take_load_slot", {"slot": f"partition_playbook.split {run.table}"}):
             raise SplitUnderWay(OTHER_SPLIT, where=str(run.table), remedy=LATER)
         yield
 
 
-def _on(run: Run, default: TableName) -> Run:
-    """Return the run as the migration's engine sees it: the default partition is live, its copies stand by."""
+def _for_default(run: Run, default: TableName) -> Run:
+    """Return the run for the migration's engine: the default partition is the live table, its copies the standby."""
     return replace(run, spec=run.spec.model_copy(update={"table": str(default)}))
 
 
 def _split(run: Run, default: Partition, creates: Sequence[Create], retry: LockRetry | None) -> int:
-    inner = _on(run, default.table)
+    inner = _for_default(run, default.table)
     with run.database.transaction() as session:
         likes = _create_tables(run, inner, session, creates)
         staging = catalog.require(session, inner.table.shadow).oid
+
     _capture(run, inner)
     _copy(inner)
     for partition, like in likes.items():
         with run.database.transaction() as session:
             load.create_indexes(session, like, partition)
         with run.database.session() as session:
-            settle.vacuum(session, partition)
-    reconcile.catch_up(inner, until=1_000)
+            vacuum.vacuum(session, partition)
+
+    reconcile.catch_up(inner, until=reconcile.FEW_CHANGES)
     moved = _verify(inner, [each.partition.name for each in creates])
+
     with run.database.session() as session:
         parent = catalog.require(session, run.table)
-    # As late as can be: until the copies are reconciled they hold back deletes in the tables that they refer to.
+    # As late as possible: until they are reconciled, the copies block deletes in the referenced tables.
     for partition in likes:
-        keys.constrain(inner, partition, parent.foreign_keys)
+        foreign_keys.constrain(inner, partition, parent.foreign_keys)
     _take_place(run, inner, creates, staging, retry)
     return moved
 
 
 def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Create]) -> dict[TableName, Table]:
-    """Create the copies, empty, and what gathers them; return each with the table that it is like."""
+    """Create the copies, empty, under a staging table; return each copy with its model.
+
+    PreconditionFailed if the partition cannot be split or a name is taken.
+    """
     staging, new_default = inner.table.shadow, inner.table.shadow.default
     parent, default = catalog.require(session, run.table), catalog.require(session, inner.table)
     if reasons := list(waiting.unsplittable(session, parent, default)):
         raise PreconditionFailed(
-            f"it can't be split: {'; '.join(reasons)}",
+            f"it cannot be split: {'; '.join(reasons)}",
             where=str(inner.table),
-            remedy="Move the rows by hand in a quiet hour, or raise `max_moved_rows` where their number alone keeps "
-            "them from being moved",
+            remedy="If only the number of rows prevents the move, raise the param `max_moved_rows`. "
+            "Otherwise move the rows by hand at a quiet time",
         )
+
     by = sql.Identifier(run.spec.partition_by)
     for name in (staging, new_default, *(each.partition for each in creates)):
         require_free(session, name)
-    session.run("migration/create_shadow", shadow=staging.identifier, source=run.table.identifier, partition_by=by)
-    surface.forget_unvalidated_checks(session, parent, staging)
+    session.run("engine/create_shadow", shadow=staging.identifier, source=run.table.identifier, partition_by=by)
+    attributes.drop_unvalidated_checks(session, parent, staging)
+
     like = sibling(run, session, parent)
     kind = parent.column(run.spec.partition_by).type
     for each in creates:
@@ -126,44 +158,51 @@ def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Cre
         lower, upper = each.bounds.literals(kind)
         _stage(session, parent, staging, each.partition, sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper))
         equip(run, session, like, each.partition)
+
     shadow.create_detached(session, run.table, new_default, default, _outside(run, session, creates, kind))
     _stage(session, parent, staging, new_default, sql.SQL("DEFAULT"))
     equip(run, session, default, new_default)
-    capture.create_log(inner, session, sides(session, inner), "maintenance/create_row_capture")
+
+    capture.create_change_log(inner, session, sides(session, inner), OF_ROWS)
     noted = {"parent": str(run.table), "default": str(inner.table), "staging": str(staging)}
-    run.ledger.note(session, "split begun", oid=catalog.require(session, staging).oid, **noted)
+    run.ledger.add_note("split begun", session=session, oid=catalog.require(session, staging).oid, **noted)
     return dict.fromkeys((each.partition for each in creates), like) | {new_default: default}
 
 
 def _stage(session: Session, parent: Table, staging: TableName, partition: TableName, bound: sql.Composable) -> None:
-    surface.forget_unvalidated_checks(session, parent, partition)
+    attributes.drop_unvalidated_checks(session, parent, partition)
     parts = {"staging": staging.identifier, "partition": partition.identifier, "bound": bound}
     session.run("maintenance/stage_partition", **parts)
 
 
 def _outside(run: Run, session: Session, creates: Sequence[Create], kind: str) -> sql.Composed:
-    """Return the condition that a row belongs to no other partition, in a form from which PostgreSQL concludes it."""
+    """Return the condition for rows of no other partition, in a form for PostgreSQL to prove the bounds from.
+
+    With this CHECK constraint, ATTACH ... DEFAULT needs no scan.
+    """
     by = sql.Identifier(run.spec.partition_by)
     present = [each.edges for each in catalog.partitions(session, run.table) if each.edges]
-    edges = [(surface.catalog_text(lower), surface.catalog_text(upper)) for lower, upper in present]
+    edges = [(attributes.catalog_text(lower), attributes.catalog_text(upper)) for lower, upper in present]
     edges += [(_literal(lower), _literal(upper)) for lower, upper in (each.bounds.literals(kind) for each in creates)]
+
     conditions = []
     for lower, upper in edges:
         below = [] if lower == sql.SQL("MINVALUE") else [sql.SQL("{} < {}").format(by, lower)]
         above = [] if upper == sql.SQL("MAXVALUE") else [sql.SQL("{} >= {}").format(by, upper)]
         conditions.append(sql.SQL("({})").format(sql.SQL(" OR ").join([*below, *above])))
+
     return sql.SQL(" AND ").join(conditions)
 
 
 def _literal(end: date) -> sql.SQL:
-    return surface.catalog_text(sql.Literal(end).as_string())
+    return attributes.catalog_text(sql.Literal(end).as_string())
 
 
 def _capture(run: Run, inner: Run) -> None:
     def attempt(lock_timeout: int) -> None:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
-            locks.keep_off(session, run.table, inner.table)
-            locks.stop(session, (), lock_timeout)
+            locks.block_maintenance(session, run.table, inner.table)
+            locks.block_application(session, (), lock_timeout)
             parts = {"table": inner.table.identifier, "function": inner.table.capture_function.identifier}
             session.run("maintenance/create_row_capture_triggers", **parts)
 
@@ -171,15 +210,16 @@ def _capture(run: Run, inner: Run) -> None:
 
 
 def _copy(inner: Run) -> None:
-    """Copy all rows but those whose changes are logged, a few blocks at a time.
+    """Copy all rows without a logged change, a few blocks per transaction.
 
-    Whatever changes from now on is logged, so that what is copied did not change: no row is copied twice, and no key
-    is doubled. A row that is written behind the last block is in the log.
+    Every change from now on is logged, so a copied row is an unchanged one: no row is copied twice, and no key twice.
+    A row written behind the last block is in the log.
     """
     name = {"schema": inner.table.schema, "name": inner.table.name}
     with inner.database.session() as session:
         now = sides(session, inner)
         row = now.live.writable
+
         parts = {
             "staging": inner.table.shadow.identifier,
             "default": inner.table.identifier,
@@ -188,6 +228,7 @@ def _copy(inner: Run) -> None:
             "row": columns(row, "s"),
             "match": now.match("k", "s"),
         }
+
         blocks = session.value("maintenance/count_blocks", name)
         for first in range(0, blocks, SLICE_BLOCKS):
             slice_ = {"first": f"({first},0)", "last": f"({first + SLICE_BLOCKS},0)"}
@@ -196,21 +237,22 @@ def _copy(inner: Run) -> None:
 
 
 def _verify(inner: Run, partitions: Sequence[str]) -> int:
-    """Compare every row; return how many belong to the new partitions."""
+    """Compare every row; return the number of rows in the new partitions. Diverged if the copies differ."""
     compared, changes = verify.compare(inner)
     found = verify.content_check(compared, changes)
     if found.blocks:
-        raise Diverged(found.actual, where=str(inner.table), remedy="Nothing was changed. Report it, and run again")
+        remedy = "Nothing was replaced. Trigger partition_maintenance again; if it recurs, report this message as a bug"
+        raise Diverged(found.actual, where=str(inner.table), remedy=remedy)
     return sum(each.standby.rows for each in compared if each.partition in partitions)
 
 
 def _take_place(run: Run, inner: Run, creates: Sequence[Create], staging: int, retry: LockRetry | None) -> None:
-    """Let the copies take the place of the default partition in one short transaction.
+    """Replace the default partition by the copies in one short transaction.
 
-    The session that keeps other splits away may have been lost: the copies must still be ours, whose table is
-    ``staging``.
+    ``staging`` is the oid of this split's staging table. The session with the advisory lock may be lost, so
+    SplitUnderWay is raised if another split has replaced the table.
     """
-    expected = cutover.fingerprint(inner)
+    expected = cutover.table_fingerprint(inner)
 
     def attempt(lock_timeout: int) -> None:
         with reconcile.reconciler(inner) as session:
@@ -218,16 +260,18 @@ def _take_place(run: Run, inner: Run, creates: Sequence[Create], staging: int, r
             parent = catalog.require(session, run.table)
             replacing = _script(run, inner, session, now, parent, creates)
             cutover.catch_up(inner, session, now)
+
             with run.database.block(session):
-                locks.keep_off(session, run.table, inner.table)
-                # Not those that it refers to: LOCK TABLE asks for rights on them that ATTACH does not.
-                locks.stop(session, (run.table, inner.table), lock_timeout)
-                if sides(session, inner).other.oid != staging:
+                locks.block_maintenance(session, run.table, inner.table)
+                # Not the referenced tables: LOCK TABLE needs privileges on them, ATTACH does not.
+                locks.block_application(session, (run.table, inner.table), lock_timeout)
+                if sides(session, inner).require_standby().oid != staging:
                     raise SplitUnderWay(OTHER_SPLIT, where=str(run.table), remedy=LATER)
-                cutover.finish(inner, session, now, expected)
-                purpose = f"Let the copies take the place of {inner.table.name}"
+
+                cutover.drain_change_log(inner, session, now, expected)
+                purpose = f"Replace {inner.table.name} by its copies"
                 session.execute(replacing, purpose=purpose, lock="held already")
-                run.ledger.note(session, "split ended", parent=str(run.table), default=str(inner.table))
+                run.ledger.add_note("split ended", session=session, parent=str(run.table), default=str(inner.table))
 
     with_lock_retry(run.database, run.table, attempt, retry)
 
@@ -235,9 +279,10 @@ def _take_place(run: Run, inner: Run, creates: Sequence[Create], staging: int, r
 def _script(
     run: Run, inner: Run, session: Session, now: Sides, parent: Table, creates: Sequence[Create]
 ) -> sql.Composed:
-    """Compose everything that must change in the same instant."""
+    """Compose the statements of the replacement, all for the same transaction."""
     table, staging, new_default = run.table.identifier, inner.table.shadow, inner.table.shadow.default
     kind = parent.column(run.spec.partition_by).type
+
     parts = [
         statement("validation/check_keys_at_once").compose(),
         statement("maintenance/drop_partition").compose(partition=inner.table.identifier),
@@ -248,6 +293,7 @@ def _script(
             statement("maintenance/detach_partition").compose(parent=staging.identifier, partition=name),
             statement("maintenance/attach_partition").compose(parent=table, partition=name, lower=lower, upper=upper),
         ]
+
     parts += [
         statement("maintenance/detach_partition").compose(parent=staging.identifier, partition=new_default.identifier),
         statement("maintenance/attach_default").compose(parent=table, partition=new_default.identifier),
@@ -255,20 +301,20 @@ def _script(
         _drop_staging(inner),
         _drop_capture(inner),
     ]
-    return sql.SQL(";\n").join(parts)
+    return SEPARATOR.join(parts)
 
 
 def _renames(session: Session, old: Table, new: TableName) -> Iterator[sql.Composed]:
-    """Compose what gives the new default partition and its indexes the old one's names."""
+    """Compose the statements to rename the new default partition and its indexes like the old ones."""
     names = {(each.tail, each.constraint != ""): each.name for each in old.indexes}
     for each in catalog.require(session, new).indexes:
         if name := names.pop((each.tail, each.constraint != ""), None):
-            yield cutover.rename("INDEX", TableName(new.schema, each.name), name)
-    yield cutover.rename("TABLE", new, old.name)
+            yield attributes.rename("INDEX", TableName(new.schema, each.name), name)
+    yield attributes.rename("TABLE", new, old.name)
 
 
 def abandon_unfinished(run: Run) -> bool:
-    """Remove the copies, the change log and the triggers of splits that did not end."""
+    """Remove the copies, the change log and the triggers of interrupted splits; return False if there are none."""
     with run.database.session() as session:
         found = waiting.unfinished_splits(run, session)
     for default in found:
@@ -277,33 +323,37 @@ def abandon_unfinished(run: Run) -> bool:
 
 
 def _abandon(run: Run, default: TableName) -> None:
-    inner = _on(run, default)
+    inner = _for_default(run, default)
 
     def attempt(lock_timeout: int) -> None:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
             if catalog.describe(session, default):
-                locks.keep_off(session, run.table, default)
-                locks.stop(session, (default,), lock_timeout)
+                locks.block_maintenance(session, run.table, default)
+                locks.block_application(session, (default,), lock_timeout)
                 session.run("maintenance/drop_row_capture_triggers", table=default.identifier)
-            removing = sql.SQL(";\n").join([_drop_staging(inner), _drop_capture(inner)])
-            session.execute(removing, purpose="Remove what a split left that did not end")
-            run.ledger.note(session, "split abandoned", parent=str(run.table), default=str(default))
+            removing = SEPARATOR.join([_drop_staging(inner), _drop_capture(inner)])
+            session.execute(removing, purpose="Remove the remains of an interrupted split")
+            run.ledger.add_note("split abandoned", session=session, parent=str(run.table), default=str(default))
 
     with_lock_retry(run.database, default, attempt)
 
 
 def _drop_staging(inner: Run) -> sql.Composed:
-    return statement("migration/drop_table").compose(kind=sql.SQL("TABLE"), table=inner.table.shadow.identifier)
+    return statement("engine/drop_table").compose(kind=sql.SQL("TABLE"), table=inner.table.shadow.identifier)
 
 
 def _drop_capture(inner: Run) -> sql.Composed:
-    parts = {"log": inner.table.change_log.identifier, "function": inner.table.capture_function.identifier}
-    return statement("migration/drop_capture").compose(**parts)
+    parts = {
+        "log": inner.table.change_log.identifier,
+        "function": inner.table.capture_function.identifier,
+        "guard": inner.table.guard_function.identifier,
+    }
+    return statement("engine/drop_capture").compose(**parts)
 
 
 def _clean_up(run: Run) -> None:
-    """Remove what is left now, where that can be done; else the next run does."""
+    """Remove the remains of a failed split now; if this fails too, leave it to the next run."""
     try:
         abandon_unfinished(run)
     except (PlaybookError, psycopg.Error) as error:
-        log.warning("%s: what the split left is removed by the next run: %s", run.table, error)
+        log.warning("%s: the remains of the split are removed by the next run: %s", run.table, error)

@@ -1,27 +1,27 @@
-"""The rows that wait in the default partition: how many for which interval, and in which ways they may leave it."""
+"""The rows in the default partition, by interval, and the permitted ways to move them out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition, Table
-from partition_playbook.database import Session
-from partition_playbook.intervals import Bounds, bounds_at, in_zone
-from partition_playbook.migration import dependents
-from partition_playbook.migration.run import Run
+from partition_playbook.database import Row, Session
+from partition_playbook.engine import dependents
+from partition_playbook.intervals import Bounds, Interval, bounds_at, in_zone
 from partition_playbook.names import TableName
+from partition_playbook.run import Run
 
-# Rows are moved while the table is locked: about 100 ms for so many.
+# Rows move while the table is locked: about 100 ms for this many.
 MOVE_LIMIT = 10_000
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """The rows by their intervals; why they can't be moved under a lock, and why the partition can't be split."""
+    """The rows by interval, the reasons not to move them under a lock, and the reasons not to split the partition."""
 
     rows: Mapping[Bounds, int] = field(default_factory=dict)
     unmovable: tuple[str, ...] = ()
@@ -32,43 +32,54 @@ NOTHING = Waiting()
 
 
 def find(run: Run, session: Session, default: Partition) -> Waiting:
-    """Read what waits in the default partition."""
+    """Count the rows in the default partition by interval."""
     by = sql.Identifier(run.spec.partition_by)
     parts = {"default": default.table.identifier, "partition_by": by}
     zone, interval = run.spec.timezone, run.spec.interval
     found = session.rows("maintenance/list_waiting", {"interval": interval.value}, **parts)
     if not found:
         return NOTHING
+
     parent, table = catalog.require(session, run.table), catalog.require(session, default.table)
     return Waiting(
-        {bounds_at(interval, in_zone(row["lower"], zone)): row["rows"] for row in found},
+        _by_interval(interval, zone, found),
         tuple(unmovable(parent, table)),
         tuple(unsplittable(session, parent, table)),
     )
 
 
+def _by_interval(interval: Interval, zone: str, found: Sequence[Row]) -> dict[Bounds, int]:
+    rows: dict[Bounds, int] = {}
+    for row in found:
+        # A clock that goes back over midnight shows one day in two intervals: such rows count for both.
+        for bounds in {bounds_at(interval, in_zone(row[end], zone)) for end in ("oldest", "newest")}:
+            rows[bounds] = rows.get(bounds, 0) + row["rows"]
+    return rows
+
+
 def unmovable(parent: Table, default: Table) -> Iterator[str]:
-    """Say why rows can't be deleted here and inserted there: who would see the delete."""
-    # Server 14 calls the table's own triggers internal where they hang on a partition.
+    """Yield the reasons not to move rows by DELETE and INSERT: observers of the delete."""
+    # PostgreSQL 14 marks triggers inherited by a partition as internal, so those of the table count too.
     triggers = [each.name for table in (default, parent) for each in table.user_triggers if each.each_row]
     yield from (f"the row trigger {name} would fire" for name in dict.fromkeys(triggers))
-    yield from (f"{key} refers to the rows" for key in parent.inbound_keys)
+    yield from (f"{key} references the rows" for key in parent.inbound_keys)
     for name in {each.name for each in (*default.publications, *parent.publications)}:
         yield f"subscribers of {name} would see a delete"
 
 
 def unsplittable(session: Session, parent: Table, default: Table) -> Iterator[str]:
-    """Say what keeps copies of the rows from taking the place of the default partition."""
+    """Yield the reasons not to replace the default partition by copies of its rows."""
     if default.kind != "r":
         yield "it is not a plain table"
     if not default.key:
-        yield "it has no key that tells its rows apart"
-    # PostgreSQL refuses to take a partition away while its rows are referred to.
-    yield from (f"{key} refers to the rows" for key in parent.inbound_keys)
+        yield "it has no key to identify its rows"
+    # PostgreSQL refuses to detach a partition with referenced rows.
+    yield from (f"{key} references the rows" for key in parent.inbound_keys)
     yield from (f"{each.name} publishes it by its own name" for each in default.publications)
+    # Without publish_via_partition_root subscribers keep the rows in their default partition: no DDL is replicated.
     for each in parent.publications:
         if not each.via_root:
-            yield f"{each.name} publishes each partition by its own name, where subscribers keep the rows"
+            yield f"{each.name} publishes each partition by its own name, and subscribers keep the rows there"
     names = {"schema": default.schema, "names": [default.name, parent.name]}
     for row in session.rows("maintenance/list_whole_publications", names):
         yield f"{row['name']} would publish the copies too"
@@ -81,6 +92,6 @@ def unsplittable(session: Session, parent: Table, default: Table) -> Iterator[st
 
 
 def unfinished_splits(run: Run, session: Session) -> list[TableName]:
-    """List the default partitions of the table whose split began and did not end."""
+    """Return the default partitions of the table with an interrupted split."""
     rows = session.rows("maintenance/find_unfinished_split", {"parent": str(run.table)})
     return [TableName.parse(row["default"]) for row in rows]

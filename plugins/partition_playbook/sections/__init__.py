@@ -1,1 +1,1 @@
-"""One module is one section of the playbook and one task group of that name; wiring only."""
+"""The eleven sections of the playbook: each folder is one task group of the same name."""

@@ -71,7 +71,7 @@ def trigger(client: AirflowClient, server: Server, connection: psycopg.Connectio
     """Return a function that triggers a migration as the button does."""
 
     def start(**conf: object) -> Migration:
-        run = client.trigger(MIGRATION, {"table": "calm", "accept_weaker_uniqueness": True} | conf)
+        run = client.trigger(MIGRATION, {"table": "calm", "accept_weaker_uniqueness": True, "watch_minutes": 0} | conf)
         return Migration(client, server, connection, run.run_id)
 
     return start

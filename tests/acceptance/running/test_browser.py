@@ -1,4 +1,4 @@
-"""What a person sees and does in a browser, from the trigger form to the way back, and what a stranger does not see."""
+"""A person sees and does all in a browser, from the trigger form to the way back; a stranger sees nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from staging.environment import create_schema
 from staging.instance import Instance
 from staging.rest import AirflowClient, TaskInstance
 from tests.fixtures import footprint, sabotage
-from tests.fixtures.running_airflow import APPROVAL, MIGRATION, SIGN_OFF, Migration, Server
+from tests.fixtures.running_airflow import APPROVAL, MIGRATION, SECOND_APPROVAL, SIGN_OFF, Migration, Server
 
 CONSOLE = "/partition_playbook/"
 VIEWS = ("tables", "partitions", "run", "gates", "plans", "audit", "runs")
@@ -195,8 +195,9 @@ def test_a_rehearsal_is_watched_approved_waived_signed_off_and_rolled_back(
 
     run.asked(GATE)
     failed = open_tab(page, run, "Gates").locator("tr.failed")
-    expect(failed.filter(has_text="speedup_last_7_days").locator(".note")).to_contain_text("see the gains")
+    expect(failed.filter(has_text="speedup_last_7_days").locator(".note")).to_contain_text("Weigh the gains")
     answer(page, run, GATE, "Waive", REASON)
+    answer(page, run, SECOND_APPROVAL, "Approve")
     answer(page, run, SIGN_OFF, "Approve")
 
     assert run.finish() == "success", run.story()

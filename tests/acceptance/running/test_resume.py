@@ -16,6 +16,8 @@ from tests.fixtures.running_airflow import APPROVAL, MIGRATION, SIGN_OFF, Migrat
 TABLE = TableName("public", "sensor_readings")
 RUN = "SELECT phase, verdict FROM partition_playbook.runs WHERE mode <> 'maintenance'"
 
+LOOKS = "SELECT count(*) FROM partition_playbook.events WHERE kind = 'look'"
+
 
 def test_a_run_whose_tasks_died_thrice_goes_on_and_loses_nothing(
     trigger: Callable[..., Migration], connection: psycopg.Connection, dsn: str
@@ -57,7 +59,7 @@ def test_production_stops_where_a_person_says_no_and_goes_on_where_one_says_yes(
     trigger: Callable[..., Migration], connection: psycopg.Connection, dsn: str
 ) -> None:
     with Writers(dsn, count=2, rate=20) as writers:
-        run = trigger(mode="migrate", backup="external", external_backup_at=now())
+        run = trigger(table="watched", watch_minutes=0.05, mode="migrate", backup="external", external_backup_at=now())
         run.answer("Reject")
         assert run.finish() == "failed"
         assert run.tasks("migration.cut_over", "upstream_failed")
@@ -69,6 +71,7 @@ def test_production_stops_where_a_person_says_no_and_goes_on_where_one_says_yes(
         assert writers.compare().exact
         assert writers.errors == ()
     assert connection.execute(RUN).fetchall() == [("live", "go")]
+    assert connection.execute(LOOKS).fetchone() > (1,)  # type: ignore[operator]
     assert footprint.description(dsn, TABLE).is_partitioned
     assert {each.state for each in run.client.task_instances(MIGRATION, run.run_id)} == {"success", "skipped"}
 
@@ -90,7 +93,7 @@ def test_a_run_that_waits_for_a_person_is_rolled_back_and_a_late_approval_change
         assert writers.compare().exact
         assert writers.errors == ()
     (task,) = run.tasks("migration.cut_over", "failed")
-    assert "no table stands by to take over" in client.log(MIGRATION, run.run_id, task)
+    assert "the run is in phase abandoned" in client.log(MIGRATION, run.run_id, task)
     assert footprint.description(dsn, TABLE) == table
     assert footprint.objects(connection) == objects
     assert connection.execute(RUN).fetchall() == [("abandoned", "rolled back")]

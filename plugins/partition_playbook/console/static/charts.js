@@ -1,18 +1,18 @@
-// Inline SVG, drawn in pixels of the place it gets.
+// Inline SVG, drawn in the pixels of its host element.
 
-import { bytes, count, day, moment, svg } from "./dom.js";
+import { bytes, count, day, moment, several, svg } from "./dom.js";
 
 const LEFT = 62, RIGHT = 12, TOP = 36, BOTTOM = 24;
 
-function ticks(most, unit, wanted = 4) {
+function ticks(most, unit, steps = 4) {
   most /= unit;
-  const rough = most / wanted || 1;
+  const rough = most / steps || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10);
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step * unit);
 }
 
-// Years, quarters or months, as many as can be read; hours and minutes where the range is short.
+// Labels of the time axis: years, quarters or months; below three days hours, minutes or seconds.
 function moments(from, to, width) {
   const room = Math.max(2, Math.floor(width / 90));
   const days = (to - from) / 86_400_000;
@@ -48,7 +48,7 @@ function frame(host, label, from, to, most, format, height) {
       svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, format(value)));
   }
   for (const [at, text] of moments(from, to, width - LEFT)) {
-    const last = width - text.length * 3.5; // else the frame would cut it off
+    const last = width - text.length * 3.5; // else the edge would clip it
     axis.append(svg("text", { x: Math.min(x(at), last), y: height - 6, "text-anchor": "middle" }, text));
   }
   const chart = svg("svg", { role: "img", "aria-label": label, width, height, viewBox: `0 0 ${width} ${height}` }, axis);
@@ -56,7 +56,7 @@ function frame(host, label, from, to, most, format, height) {
   return { chart, x, y, width };
 }
 
-// Draw again when the place changes its width.
+// Draw again when the width of the host changes.
 function drawn(host, draw) {
   let width = 0;
   new ResizeObserver(() => {
@@ -72,7 +72,7 @@ export function partitionMap(host, map, measure) {
   const ranged = map.partitions.filter((each) => each.lower && each.upper && !each.is_default);
   const lines = [
     ["now", map.now, "now"],
-    ["horizon", map.horizon, "wanted up to"],
+    ["horizon", map.horizon, "premake"],
     ["cutoff", map.cutoff, `keep ${map.keep}`],
   ].filter(([, at]) => at);
   const format = measure === "bytes" ? bytes : count;
@@ -80,7 +80,7 @@ export function partitionMap(host, map, measure) {
     const ends = [...ranged.flatMap((each) => [each.lower, each.upper]), ...lines.map(([, at]) => at)].map(Date.parse);
     const from = Math.min(...ends), to = Math.max(...ends);
     const most = Math.max(1, ...ranged.map((each) => each[measure] ?? 0));
-    const label = `${ranged.length} partitions of ${map.table} by time; the table below has the same figures`;
+    const label = `${several(ranged.length, "partition")} of ${map.table} by time; the table below has the same figures`;
     const height = 240;
     const { chart, x, y, width } = frame(host, label, from, to, most, format, height);
     for (const each of ranged) {
@@ -91,7 +91,7 @@ export function partitionMap(host, map, measure) {
         class: each.detach_pending ? "bar warn" : map.cutoff && Date.parse(each.upper) <= Date.parse(map.cutoff) ? "bar old" : "bar",
         x: left + gap / 2, width: Math.max(right - left - gap, 0.6), y: top, height: height - BOTTOM - top,
       }, svg("title", {}, `${each.name}\n${day(each.lower, map.timezone)} to ${day(each.upper, map.timezone)}\n`
-        + `${bytes(each.bytes)}, about ${count(each.estimated_rows)} rows`)));
+        + `${bytes(each.bytes)}, about ${several(each.estimated_rows, "row")}`)));
     }
     for (const [kind, at, text] of lines) {
       const place = x(Date.parse(at));

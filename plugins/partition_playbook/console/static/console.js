@@ -1,4 +1,4 @@
-// Which table, which run, which view: kept in the address, so that it can be reloaded and sent to somebody.
+// The page: its table, run and view are in the address, so a reload or a shared link shows the same.
 
 import { empty, h, moment } from "./dom.js";
 import { filters, VIEWS } from "./views.js";
@@ -8,7 +8,7 @@ const place = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
 const chosen = { table: asked.get("table"), run: asked.get("run"), view: asked.get("view"), partition: asked.get("partition") };
 let tables = [];
-let shown = 0; // how often something was chosen: an answer to an earlier choice is not drawn any more
+let shown = 0; // the number of choices so far: an answer to an earlier choice is not drawn
 let timer;
 
 class Unanswered extends Error {
@@ -64,15 +64,15 @@ function drawPickers(runs) {
     h("option", { value: each.spec, selected: each.spec === chosen.table }, each.spec)));
   const known = runs.some((each) => each.run_id === chosen.run);
   const options = runs.map((each) => h("option", { value: each.run_id, selected: each.run_id === chosen.run },
-    `${moment(each.started_at)} · ${each.mode} · ${each.verdict ?? each.phase}`));
+    `${moment(each.started_at)} · ${each.mode} · ${each.state}`));
   if (chosen.run && !known) options.unshift(h("option", { value: chosen.run, selected: true }, chosen.run));
   place("run").replaceChildren(...(options.length ? options : [h("option", { value: "" }, "none yet")]));
   place("run").disabled = !options.length;
 }
 
-const sorry = (error) => empty(error.message, error.remedy || "The log of Airflow's API server says more.");
+const sorry = (error) => empty(error.message, error.remedy || "See the log of Airflow's API server.");
 
-// Draw the view, and draw it again while there is something to watch.
+// Draw the view, and refresh it while it is live.
 async function start() {
   const mine = ++shown;
   clearTimeout(timer);
@@ -97,7 +97,7 @@ async function draw(mine, known) {
   const view = VIEWS[chosen.view];
   if (view.needsRun && !chosen.run) {
     place("view").replaceChildren(empty("No run yet",
-      "Trigger partition_migration for this table: mode plan changes nothing and shows every statement."));
+      "Trigger partition_migration for this table. Mode plan changes nothing and shows every statement."));
     return;
   }
   const { content, live } = await view.draw({ ...known, tables, chosen, ask, askTable, askRun, choose });
@@ -116,18 +116,18 @@ async function watch(mine, known) {
     await draw(mine, known);
   } catch (error) {
     if (mine !== shown) return;
-    place("status").textContent = `${error.message}. Trying again`;
+    place("status").textContent = `${error.message}. Retrying`;
     timer = setTimeout(() => watch(mine, known), 2 * REFRESH_MS);
   }
 }
 
 const OURS = ["partition_migration", "partition_maintenance", "partition_rollback", "partition_finalize"];
 
-// A tab is on every DAG; on one of ours it shows a table, on a run of ours that run.
+// Every DAG has the tab: on a DAG of the playbook it shows a table, on its DAG runs the run.
 async function arrive() {
   const dag = asked.get("dag_id"), run = asked.get("run_id");
   if (!dag) return null;
-  if (!OURS.includes(dag)) return empty("This DAG is none of the playbook's", "See Browse, Partitions for all tables.");
+  if (!OURS.includes(dag)) return empty("This DAG is not part of Partition Playbook", "Open Browse, Partitions for all tables.");
   if (!run) {
     chosen.view ??= dag === "partition_maintenance" ? "tables" : "run";
     return null;
@@ -135,7 +135,8 @@ async function arrive() {
   const [found] = await ask("find", { run_id: run, dag_id: dag });
   if (!found) {
     setTimeout(main, REFRESH_MS);
-    return empty("The ledger does not know this run yet", "It has not come to its preflight, or found no migration to undo or to finalize.");
+    return empty("The ledger has no entry of this run yet",
+      "The run has not started its preflight, or found no migration to roll back or to finalize.");
   }
   if (found.section) filters.section = found.section;
   Object.assign(chosen, { table: found.spec, run: found.run_id, view: chosen.view ?? (found.section ? "audit" : "run") });

@@ -1,4 +1,4 @@
-// Elements and formats. Whatever comes from a database becomes text here, never markup.
+// Elements and formats. Every value of a database becomes a text node, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -20,34 +20,87 @@ const zone = localStorage.getItem("timezone") || "UTC";
 const clocks = new Map();
 
 function clock(timezone) {
-  // Sweden writes dates as ISO 8601 does.
+  // The locale sv-SE writes dates in ISO 8601.
   const options = { timeZone: timezone, dateStyle: "short", timeStyle: "medium" };
   if (!clocks.has(timezone)) clocks.set(timezone, new Intl.DateTimeFormat("sv-SE", options));
   return clocks.get(timezone);
 }
 
-export const several = (found, noun) => `${count(found)} ${noun}${found === 1 ? "" : "s"}`;
-export const count = (value) => (value == null ? "–" : whole.format(Math.round(value)));
+// ---- Numbers, by the rules of figures.py; an en dash for null.
+
+const UNITS = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+const HOUR = 3600, DAY = 86_400;
+// A duration below the limit is written in whole units and the rest in parts, all in seconds.
+const DURATIONS = [[HOUR, 60, "min", 1, "s"], [2 * DAY, HOUR, "h", 60, "min"], [10 * DAY, DAY, "days", HOUR, "h"]];
+
+// About two significant digits and no trailing zero; from 100 on a whole number.
+function short(value) {
+  const amount = Math.abs(value);
+  if (amount >= 99.95) return whole.format(Math.round(value) + 0);
+  const decimals = amount >= 1 ? 1 : amount ? Math.min(3, 1 - Math.floor(Math.log10(amount))) : 0;
+  return String(Number(value.toFixed(decimals)));
+}
+
+export const count = (value) => (value == null ? "–" : whole.format(Math.round(value) + 0));
+
+// A number with its noun: 1 partition, 1,000 rows; an irregular plural is given.
+export const several = (value, noun, plural = `${noun}s`) =>
+  `${count(value)} ${value != null && Math.abs(Math.round(value)) === 1 ? noun : plural}`;
 
 export function bytes(value) {
   if (value == null) return "–";
-  const power = Math.min(Math.floor(Math.log(Math.max(Math.abs(value), 1)) / Math.log(1024)), 5);
-  const scaled = value / 1024 ** power;
-  return `${scaled.toFixed(power && Math.abs(scaled) < 100 ? 1 : 0)} ${["B", "kB", "MB", "GB", "TB", "PB"][power]}`;
+  if (Math.abs(Math.round(value)) < 1024) return several(value, "byte");
+  let scaled = value;
+  for (const unit of UNITS) {
+    scaled /= 1024;
+    if (Math.abs(Math.round(scaled)) < 1024) return `${short(scaled)} ${unit}`;
+  }
+  return `${short(scaled)} ${UNITS.at(-1)}`;
 }
 
 export function milliseconds(value) {
-  if (value == null) return "–";
-  return value < 10_000 ? `${value.toFixed(value < 10 ? 2 : 1)} ms` : duration(value / 1000);
+  if (value == null || !Number.isFinite(value)) return "–";
+  if (value < 0) return `-${milliseconds(-value)}`;
+  if (value > 0 && value < 0.0005) return "under 0.001 ms";
+  return Math.round(value) < 1000 ? `${short(value)} ms` : long(value / 1000);
 }
 
-export function duration(seconds) {
-  if (seconds == null || !isFinite(seconds)) return "–";
-  if (seconds < 100) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 100) return `${minutes} min`;
-  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${Math.round(minutes / 1440)} days`;
+// A duration of at least a second, in the largest two units that it fills.
+function long(value) {
+  if (Number(value.toFixed(1)) < 60) return `${short(value)} s`;
+  for (const [limit, unit, name, part, rest] of DURATIONS) {
+    const parts = Math.round(value / part);
+    if (parts * part < limit) {
+      const left = parts % (unit / part);
+      return `${(parts - left) / (unit / part)} ${name}${left ? ` ${left} ${rest}` : ""}`;
+    }
+  }
+  return several(value / DAY, "day");
 }
+
+export const duration = (value) => milliseconds(value == null ? null : 1000 * value);
+
+// A share of one: only all of it is 100 %, only nothing 0 %.
+export function percent(share) {
+  if (share == null) return "–";
+  const value = 100 * share, amount = Math.abs(value);
+  if (amount > 0 && amount < 0.05) return value > 0 ? "under 0.1 %" : "over -0.1 %";
+  if (amount > 99 && amount < 100) return `${short(Math.trunc(10 * value) / 10)} %`;
+  return `${amount >= 9.95 ? count(value) : short(value)} %`;
+}
+
+// A saved share of a cost in words: 0.5 is 50 % faster, -0.36 is 36 % slower.
+export function gain(share, less = "faster", more = "slower", same = "as fast as before") {
+  return Math.abs(share) < 0.005 ? same : `${percent(Math.abs(share))} ${share > 0 ? less : more}`;
+}
+
+// A measurement in its unit: bytes, ms and s in their words, any other after the number.
+export function measured(value, unit) {
+  const written = { bytes, ms: milliseconds, s: duration }[unit];
+  return written ? written(value) : `${Math.abs(value) >= 100 ? count(value) : short(value)} ${unit}`.trim();
+}
+
+// ---- Moments
 
 export const seconds = (from, to) => (new Date(to) - new Date(from)) / 1000;
 
@@ -66,20 +119,21 @@ export function time(value) {
 
 const TONES = {
   go: "good", green: "good", passed: "good", attached: "good", loaded: "good", live: "good", finalized: "good",
-  "no-go": "bad", red: "bad", failed: "bad", abandoned: "bad",
+  "no-go": "bad", red: "bad", failed: "bad", lost: "bad", abandoned: "bad",
   yellow: "warn", warning: "warn", waiting: "warn", loading: "busy", running: "busy", rolled_back: "warn",
+  "asks a person": "warn", retrying: "warn",
 };
 
 export const badge = (text, tone = TONES[text] ?? "quiet") => h("span", { class: `badge ${tone}` }, text);
 
-// On a phone each row stands as a card, where a cell tells its own name.
+// On a phone each row is a card, so each cell carries the name of its column.
 export function labelled(heads, row) {
   [...row.children].forEach((each, index) => each.setAttribute("data-label", heads[index].name ?? heads[index]));
   return row;
 }
 
 export function table(caption, heads, rows) {
-  // A region that scrolls must be reached by the keyboard.
+  // A scrolling region must be focusable by keyboard.
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     h("table", {},
       h("caption", {}, caption),
@@ -97,7 +151,7 @@ export const figures = (...content) => h("dl", { class: "figures" }, ...content)
 
 export const empty = (title, ...text) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, ...text));
 
-// Airflow's frame lets nothing in it open a window or move the page around it; a link of that page may.
+// The sandbox of Airflow's iframe blocks popups and top navigation; a link of the parent page is allowed both.
 export function leave(path, text) {
   const href = new URL(`../${path}`, document.baseURI.split("?")[0]).href;
   return h("a", {

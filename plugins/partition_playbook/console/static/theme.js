@@ -1,11 +1,11 @@
-// Follow the theme of the page around us, which Airflow's switch sets; on our own, the one that was chosen last.
+// Follow the theme of Airflow's page around the iframe; outside of it, the theme last chosen in Airflow.
 const root = document.documentElement;
 
 function outer() {
   try {
     return window.parent === window ? null : window.parent.document.documentElement;
   } catch {
-    return null; // the page around us is not Airflow
+    return null; // another origin: the parent page is not Airflow
   }
 }
 

@@ -1,19 +1,22 @@
-// One function a view: ask, then return what to show, and whether it is worth watching.
+// One function per view: it returns the content, and `live` if the view has to be refreshed.
 
 import { line, partitionMap } from "./charts.js";
 import {
-  badge, bytes, cell, count, day, duration, empty, figure, figures, h, labelled, leave, milliseconds, moment, number, seconds, several, table, time,
+  badge, bytes, cell, count, day, duration, empty, figure, figures, gain, h, labelled, leave, measured, milliseconds, moment, number,
+  seconds, several, table, time,
 } from "./dom.js";
 
 const right = (name) => ({ name, class: "number" });
 const link = (text, onclick) => h("button", { onclick }, text);
 const ended = (run) => Boolean(run.ended_at);
+const stopped = (run) => run.state === "failed" || run.state === "lost";
+const atWork = (run) => !ended(run) && !stopped(run);
 
 // ---- Tables
 
 async function tables({ tables: listed, chosen, choose }) {
   if (!listed.length) {
-    return { content: empty("No table spec", "Put one YAML file a table into include/tables; the README shows one.") };
+    return { content: empty("No table spec", "Write one YAML file per table into include/tables; see docs/table-spec.md.") };
   }
   const rows = listed.map((each) => h("tr", { class: each.spec === chosen.table && "chosen" },
     cell(link(each.spec, () => choose({ table: each.spec, view: "partitions" }))),
@@ -21,16 +24,16 @@ async function tables({ tables: listed, chosen, choose }) {
     h("td", { class: "long" }, each.problem ? [each.problem.problem, ". ", each.problem.remedy]
       : each.health?.problems.join(", ") || "–"),
     number(bytes(each.health?.bytes)),
-    number(each.health?.bytes_per_day == null ? "–" : `${bytes(each.health.bytes_per_day)}`),
+    number(bytes(each.health?.bytes_per_day)),
     number(count(each.health?.partitions)),
     number(count(each.health?.ahead)),
     number(count(each.health?.default_rows)),
     cell(each.health?.full_at ? day(each.health.full_at) : "–"),
     cell(time(each.health?.checked_at)),
-    cell(each.last_run ? [badge(each.last_run.verdict ?? each.last_run.phase), " ", each.last_run.mode] : "none")));
-  const heads = ["Table", "Health", "Problems", right("Size"), right("A day"), right("Partitions"), right("Ahead"),
+    cell(each.last_run ? [badge(each.last_run.state), " ", each.last_run.mode] : "none")));
+  const heads = ["Table", "Health", "Problems", right("Size"), right("Per day"), right("Partitions"), right("Ahead"),
     right("In default"), "Disk full", "Checked", "Last run"];
-  return { content: table("Every table spec, as partition_maintenance found it last", heads, rows) };
+  return { content: table("All table specs, with the state at the last partition_maintenance", heads, rows) };
 }
 
 // ---- Partitions
@@ -44,7 +47,7 @@ async function partitions(page) {
 
 function drawMap(page, map) {
   const self = map.siblings.find((each) => each.role === "table");
-  if (!self) return empty(`${map.table} does not exist`, "Correct `table` or `connection` in its spec.");
+  if (!self) return empty(`${map.table} does not exist`, "Correct the key `table` or `connection` in its spec.");
   const health = page.tables.find((each) => each.spec === page.chosen.table)?.health;
   return [overview(map, health), ...(map.partitions.length ? charted(page, map) : [...siblings(map), unpartitioned(self)])];
 }
@@ -57,11 +60,11 @@ function overview(map, health) {
   const ahead = map.partitions.filter((each) => each.lower && Date.parse(each.lower) > now).length;
   return figures(
     figure("Health", health ? badge(health.status) : badge("never checked"), health?.problems.join(", ")),
-    figure("Partitions", count(map.partitions.length), `${count(ahead)} ahead, one a ${map.interval}`),
-    figure("Size", bytes(size), health?.bytes_per_day != null && `${bytes(health.bytes_per_day)} a day`),
+    figure("Partitions", count(map.partitions.length), `${count(ahead)} ahead, one per ${map.interval}`),
+    figure("Size", bytes(size), health?.bytes_per_day != null && `${bytes(health.bytes_per_day)} per day`),
     figure("Rows", `≈ ${count(rows)}`, "as last analyzed"),
-    figure("Default partition", spare ? `≈ ${count(spare.estimated_rows)} rows` : "none", spare && bytes(spare.bytes)),
-    figure("Retention", map.keep ?? "all is kept", map.cutoff && `before ${day(map.cutoff, map.timezone).slice(0, 10)}`));
+    figure("Default partition", spare ? `≈ ${several(spare.estimated_rows, "row")}` : "none", spare && bytes(spare.bytes)),
+    figure("Retention", map.keep ?? "none", map.cutoff && `before ${day(map.cutoff, map.timezone).slice(0, 10)}`));
 }
 
 function siblings(map) {
@@ -74,11 +77,11 @@ function siblings(map) {
       number("–"), number("–"), cell(time(each.since)))),
   ];
   return rows.length
-    ? [table("Beside the table", ["Name", "Is", right("Size"), right("Rows"), "Since"], rows)] : [];
+    ? [table("Siblings and detached partitions", ["Name", "Role", right("Size"), right("Rows"), "Since"], rows)] : [];
 }
 
 const unpartitioned = (self) => empty("This table is not partitioned",
-  `It has about ${count(self.estimated_rows)} rows, ${bytes(self.bytes)}. Trigger partition_migration in mode plan: that changes nothing.`);
+  `It has about ${several(self.estimated_rows, "row")}, ${bytes(self.bytes)}. Trigger partition_migration in mode plan: it changes nothing.`);
 
 function charted(page, map) {
   const place = h("div", { class: "chart" });
@@ -106,24 +109,24 @@ function charted(page, map) {
 
 // ---- Run
 
-const samples = new Map(); // the changes that waited, as seen since the page was opened, by run
+const samples = new Map(); // by run: the number of waiting changes, sampled since the page was opened
 
 async function run(page) {
-  const [now, measured, past] = await Promise.all([
+  const [now, taken, past] = await Promise.all([
     page.askRun("progress"), page.askRun("measurements"), samples.has(page.chosen.run) ? [] : page.askRun("backlog"),
   ]);
   const seen = samples.get(page.chosen.run) ?? past.map((each) => ({ at: each.happened_at, value: each.waiting }));
-  const live = !ended(now.run);
+  const live = atWork(now.run);
   if (live && now.waiting_changes != null) seen.push({ at: now.now, value: now.waiting_changes });
   samples.set(page.chosen.run, seen.slice(-2000));
   const open = scrolled();
-  const content = [summary(now, live), ...waits(now, live), ...loads(now, page.chosen.partition), ...waiting(now, seen, live), ...locks(now),
-    ...measurements(measured)];
+  const content = [summary(now, live), ...stop(now), ...wayBack(now), ...waits(now, live), ...loads(now, page.chosen.partition), ...waiting(now, seen, live), ...locks(now),
+    ...measurements(taken)];
   requestAnimationFrame(() => restore(open));
   return { content, live };
 }
 
-// What a person scrolled to stays in sight while the figures change.
+// Keep the scroll positions over a refresh.
 const scrolled = () => [...document.querySelectorAll("#view .scroll")].map((each) => [each.scrollTop, each.scrollLeft]);
 const restore = (places) => document.querySelectorAll("#view .scroll").forEach((each, index) => {
   if (places[index]) [each.scrollTop, each.scrollLeft] = places[index];
@@ -138,26 +141,43 @@ function pace(now) {
   const over = now.loads.every((each) => each.ended_at);
   const last = over ? Math.max(...now.loads.map((each) => Date.parse(each.ended_at))) : Date.parse(now.now);
   const rows = now.loads.reduce((sum, each) => sum + done(each), 0);
-  const wanted = now.loads.reduce((sum, each) => sum + (each.rows ?? Math.max(each.expected_rows, done(each))), 0);
+  const total = now.loads.reduce((sum, each) => sum + (each.rows ?? Math.max(each.expected_rows, done(each))), 0);
   const rate = rows / Math.max((last - first) / 1000, 0.001);
-  return { rows, wanted, rate, left: over ? 0 : (wanted - rows) / Math.max(rate, 0.001) };
+  return { rows, rate, left: over ? 0 : (total - rows) / Math.max(rate, 0.001) };
 }
 
 function summary(now, live) {
   const { rate, left, rows } = pace(now);
   const { run } = now;
   return figures(
-    figure("Verdict", badge(run.verdict ?? (live ? "running" : "none")), `mode ${run.mode}`),
+    figure("Verdict", badge(run.state), [`mode ${run.mode}`, ...now.waived].join("; ")),
     figure("Phase", badge(run.phase), `plan ${run.plan_hash?.slice(0, 12) ?? "not made"}`),
-    figure("Started", h("small", {}, time(run.started_at)), `by ${run.opened_by}`),
-    figure("Took", duration(seconds(run.started_at, run.ended_at ?? now.now)), live && "so far"),
-    figure("Rows loaded", count(rows), rate && `${count(rate)} rows/s`),
-    figure("Loads left", left ? duration(left) : left === 0 ? "none" : "–", left ? "at this pace" : null),
+    figure("Started", h("small", {}, time(run.started_at)),
+      `by ${run.opened_by}, with version ${now.versions.join(", ") || "before 0.2.0"}`),
+    figure("Took", duration(seconds(run.started_at, run.ended_at ?? (live ? now.now : run.state_since ?? now.now))), live && "so far"),
+    figure("Rows loaded", count(rows), rate && measured(rate, "rows/s")),
+    figure("Loads left", left ? duration(left) : left === 0 ? "none" : "–", left ? "at this rate" : null),
     figure("Changes waiting", now.waiting_changes == null ? "no capture"
       : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
 }
 
-// Why a load or a vacuum is not begun: a person has paused it, or the server is busy.
+// Where and since when a run has failed, or asks a person, and what to do.
+function stop({ run, failure }) {
+  if (!run.next_step && !run.state_in) return [];
+  const where = run.state_in ? [" in ", h("span", { class: "mono" }, run.state_in)] : [];
+  const since = run.state_since ? [", since ", time(run.state_since)] : [];
+  return [h("p", { class: "note" }, h("strong", {}, run.state), ...where, ...since, ". ", failure && `${failure}. `, run.next_step)];
+}
+
+// What a rollback would take, as partition_standby saw it.
+function wayBack({ way_back: back }) {
+  if (!back) return [];
+  const told = [...back.sentences.map((each) => `${each}.`)].join(" ");
+  return [h("p", { class: back.state === "in step" ? "" : "note" }, h("strong", {}, "Way back: "), badge(back.state, back.state === "in step" ? "good" : "bad"), " ", told,
+    h("span", { class: "muted" }, " Seen ", time(back.looked_at)))];
+}
+
+// The reason for not starting a load or a vacuum: a pause by a person, or the throttle.
 function waits(now, live) {
   if (!live) return [];
   return now.waits.map((each) => h("p", { class: "note" }, h("strong", {}, each.partition || each.task), " waits: ", each.why, ", since ", time(each.since)));
@@ -177,7 +197,7 @@ function loads(now, chosen) {
     number(each.started_at ? duration(seconds(each.started_at, each.ended_at ?? now.now)) : "–"),
     number(each.ended_at ? count(each.rows / Math.max(seconds(each.started_at, each.ended_at), 0.001)) : "–")));
   const heads = ["Partition", "State", "Progress", right("Rows"), right("Expected"), right("Size"), right("Took"), right("Rows/s")];
-  const listed = table(`${now.loads.filter((each) => each.ended_at).length} of ${now.loads.length} partitions loaded`, heads, rows);
+  const listed = table(`${count(now.loads.filter((each) => each.ended_at).length)} of ${several(now.loads.length, "partition")} loaded`, heads, rows);
   listed.classList.add("tall");
   return [h("h2", {}, "Loads"), listed];
 }
@@ -185,26 +205,26 @@ function loads(now, chosen) {
 function waiting(now, seen, live) {
   if (seen.length < 2) return [];
   const place = h("div", { class: "chart" });
-  line(place, `Changes that waited, from ${moment(seen[0].at)} to ${moment(seen.at(-1).at)}, at most ${count(Math.max(...seen.map((each) => each.value)))}`, seen);
-  return [h("h2", {}, "Changes waiting in the change log"), place,
-    h("p", { class: "muted" }, live ? "As the reconciler saw it, and since this page was opened." : "As the reconciler saw it after each batch.")];
+  line(place, `Waiting changes from ${moment(seen[0].at)} to ${moment(seen.at(-1).at)}, at most ${count(Math.max(...seen.map((each) => each.value)))}`, seen);
+  return [h("h2", {}, "Waiting changes in the change log"), place,
+    h("p", { class: "muted" }, live ? "Sampled by the reconciler, and by this page since it was opened." : "Sampled by the reconciler after each batch.")];
 }
 
 function locks(now) {
-  if (!now.lock_waits.length) return ended(now.run) ? [] : [h("p", { class: "muted" }, "Nobody waits for a lock on the table.")];
+  if (!now.lock_waits.length) return ended(now.run) ? [] : [h("p", { class: "muted" }, "No session waits for a lock on the table.")];
   const rows = now.lock_waits.map((each) => h("tr", {}, number(each.pid), cell(each.application || each.role),
     cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.join(", ")),
     h("td", { class: "long mono" }, each.query)));
-  const heads = [right("pid"), "Application", "Table", "Waits for", right("Since"), "Held up by pid", "Statement"];
+  const heads = [right("pid"), "Application", "Table", "Lock mode", right("Waiting"), "Blocked by pid", "Statement"];
   return [h("h2", {}, "Lock waits"), table(`${several(rows.length, "session")} waiting for a lock`, heads, rows)];
 }
 
-function measurements(measured) {
-  const rows = measured.filter((each) => each.value != null).reverse().map((each) => h("tr", {}, cell(each.stage), h("td", { class: "name" }, each.name),
-    number(each.unit === "ms" ? milliseconds(each.value) : each.unit === "bytes" ? bytes(each.value) : `${count(each.value)} ${each.unit}`),
+function measurements(taken) {
+  const rows = taken.filter((each) => each.value != null).reverse().map((each) => h("tr", {}, cell(each.stage), h("td", { class: "name" }, each.name),
+    number(measured(each.value, each.unit)),
     cell(time(each.taken_at))));
   if (!rows.length) return [];
-  const listed = table("What the run measured, the newest first", ["Stage", "Name", right("Value"), "Taken at"], rows);
+  const listed = table("Measurements, newest first", ["Stage", "Name", right("Value"), "Taken at"], rows);
   listed.classList.add("tall");
   return [h("h2", {}, "Measurements"), listed];
 }
@@ -221,30 +241,31 @@ function tone(check) {
 
 async function gates(page) {
   const found = await page.askRun("gates");
-  if (!found.length) return { content: empty("No check yet", "The first ones come with preflight.") };
+  if (!found.length) return { content: empty("No check yet", "Preflight makes the first checks.") };
   return { content: found.map(gate) };
 }
 
 function gate({ section, go, checks }) {
+  const waived = checks.filter((each) => each.outcome === "waived").length;
   const of = (kind) => checks.filter((each) => tone(each) === kind).length;
-  const told = [[of("good"), "passed"], [of("bad"), "failed"], [of("warn"), "to note"], [of("quiet"), "skipped"]]
+  const summed = [[of("good"), "passed"], [of("bad"), "failed"], [waived, "waived"], [of("warn") - waived, "to review"], [of("quiet"), "skipped"]]
     .filter(([found]) => found).map((each) => each.join(" ")).join(", ");
   const worstFirst = [...checks].sort((one, other) => (tone(other) === "bad") - (tone(one) === "bad"));
   const rows = worstFirst.map((each) => h("tr", { class: tone(each) === "bad" && "failed" },
     cell(badge(failed(each) && each.severity !== "error" ? each.severity : each.outcome, tone(each))),
     h("td", { class: "name mono" }, each.name),
     h("td", { class: "long" }, each.expected),
-    h("td", { class: "long" }, each.actual, failed(each) && each.remedy && h("p", { class: "note" }, each.remedy)),
+    h("td", { class: "long" }, each.actual, (failed(each) || each.outcome === "waived") && each.remedy && h("p", { class: "note" }, each.remedy)),
     cell(evidence(each.evidence))));
   return h("details", { class: "section", open: !go },
-    h("summary", {}, h("h2", {}, section), badge(go ? "go" : "no-go"), h("span", { class: "muted" }, told)),
+    h("summary", {}, h("h2", {}, section), badge(go ? "go" : "no-go"), waived > 0 && badge("waived", "warn"), h("span", { class: "muted" }, summed)),
     table(`Checks of ${section}`, ["Outcome", "Check", "Expected", "Actual", "Evidence"], rows));
 }
 
 const evidence = (content) => Object.keys(content).length
   ? lazily("show", () => h("pre", {}, JSON.stringify(content, null, 2))) : "–";
 
-// Build what is folded away when it is unfolded.
+// Build the content of a fold when it is opened.
 function lazily(title, build) {
   const folded = h("details", { ontoggle: () => folded.children.length < 2 && folded.append(build()) }, h("summary", {}, title));
   return folded;
@@ -254,52 +275,55 @@ function lazily(title, build) {
 
 async function plans(page) {
   const found = await page.askRun("plans");
-  if (!found.length) return { content: empty("No plan yet", "The section snapshot plans and times each query of the spec, pruning does so again.") };
+  if (!found.length) return { content: empty("No plan yet", "The sections snapshot and pruning plan and time each query of the spec.") };
   return { content: found.map(compared) };
 }
 
 function compared({ query, before, after }) {
   return h("details", { class: "section", open: true },
-    h("summary", {}, h("h2", {}, query), changed("time", before?.ms, after?.ms), changed("pages", before?.buffers, after?.buffers)),
+    h("summary", {}, h("h2", {}, query), changed(before?.ms, after?.ms, "faster", "slower", "as fast as before"),
+      changed(before?.buffers, after?.buffers, "fewer pages", "more pages", "as many pages as before")),
     h("div", { class: "side-by-side" }, side("Before", query, before), side("After", query, after)));
 }
 
-// The gate of the section pruning judges; this only says what changed.
-function changed(what, before, after) {
+// The difference only; the checks of the section pruning judge it.
+function changed(before, after, less, more, same) {
   if (!before || after == null) return null;
-  const share = Math.round(100 * (after / before - 1));
-  return badge(`${what} ${share > 0 ? "+" : share < 0 ? "−" : "±"}${count(Math.abs(share))} %`, "quiet");
+  return badge(gain(1 - after / before, less, more, same), "quiet");
 }
 
 function side(title, query, timed) {
   if (!timed) return h("div", {}, h("h3", {}, title), h("p", { class: "muted" }, "not measured"));
   return h("div", {}, h("h3", {}, title),
-    h("p", {}, `${milliseconds(timed.ms)}, of it ${milliseconds(timed.planning_ms)} to plan; ${count(timed.buffers)} pages`),
+    h("p", {}, `${milliseconds(timed.ms)}, including ${milliseconds(timed.planning_ms)} for planning; ${several(timed.buffers, "page")}`),
     timed.plan && h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": `${title}: plan of ${query}` }, drawPlan(timed.plan).join("\n")));
 }
 
 function drawPlan(node, depth = 0) {
   const on = [node["Relation Name"], node["Index Name"] && `using ${node["Index Name"]}`].filter(Boolean).join(" ");
-  const ran = node["Actual Loops"] ? `${count(node["Actual Rows"])} rows${node["Actual Loops"] > 1 ? ` × ${count(node["Actual Loops"])}` : ""}, `
-    + `${milliseconds((node["Actual Total Time"] ?? 0) * node["Actual Loops"])}, ${count((node["Shared Hit Blocks"] ?? 0) + (node["Shared Read Blocks"] ?? 0))} pages`
+  const pages = (node["Shared Hit Blocks"] ?? 0) + (node["Shared Read Blocks"] ?? 0);
+  // EXPLAIN shows rows and time as averages of one loop.
+  const ran = node["Actual Loops"]
+    ? [several(node["Actual Rows"], "row") + (node["Actual Loops"] > 1 ? ` × ${several(node["Actual Loops"], "loop")}` : ""),
+      milliseconds((node["Actual Total Time"] ?? 0) * node["Actual Loops"]), several(pages, "page")].join(", ")
     : "never executed";
-  const said = ["Index Cond", "Recheck Cond", "Filter", "Sort Key", "Subplans Removed"].filter((each) => node[each] != null)
+  const details = ["Index Cond", "Recheck Cond", "Filter", "Sort Key", "Subplans Removed"].filter((each) => node[each] != null)
     .map((each) => `${"  ".repeat(depth)}     ${each}: ${[node[each]].flat().join(", ")}`);
-  return [`${"  ".repeat(depth)}→ ${node["Node Type"]}${on && ` on ${on}`}  (${ran})`, ...said,
+  return [`${"  ".repeat(depth)}→ ${node["Node Type"]}${on && ` on ${on}`}  (${ran})`, ...details,
     ...(node.Plans ?? []).flatMap((each) => drawPlan(each, depth + 1))];
 }
 
 // ---- Audit
 
 const SECTIONS = ["preflight", "data_preparation", "snapshot", "migration", "validation", "pruning", "application", "lifecycle",
-  "rollback", "decision", "roll_back_standing_run", "finalize", "maintenance"];
-const KINDS = ["statement", "note", "backlog"];
+  "watch", "rollback", "decision", "roll_back_standing_run", "finalize", "maintenance"];
+const KINDS = ["statement", "note", "backlog", "look"];
 export const filters = { section: "", kind: "", text: "" };
 
 async function audit(page) {
   const body = h("tbody");
   const more = h("button", { onclick: () => extend() }, "Older events");
-  const told = h("p", { class: "muted", role: "status" });
+  const result = h("p", { class: "muted", role: "status" });
   let last = null, all = 0, turn = 0;
   async function extend() {
     const mine = ++turn;
@@ -311,10 +335,10 @@ async function audit(page) {
       all += found.length;
       last = found.at(-1)?.event_id ?? last;
       more.hidden = found.length < 100;
-      told.textContent = all ? `${several(all, "event")} shown, the newest first${more.hidden ? "; these are all" : ""}.`
-        : "No event passes these filters.";
+      result.textContent = all ? `${several(all, "event")}, newest first${more.hidden ? "; no older ones" : ""}.`
+        : "No event matches these filters.";
     } catch (error) {
-      told.textContent = `${error.message}. ${error.remedy}`;
+      result.textContent = `${error.message}. ${error.remedy}`;
     }
     more.disabled = false;
   }
@@ -332,11 +356,11 @@ async function audit(page) {
     clearTimeout(pause);
     pause = setTimeout(again, 300);
   } }));
-  const heads = ["When", "Section", "Kind", "What", right("Rows"), right("Took"), "Log"];
+  const heads = ["When", "Section", "Kind", "Event", right("Rows"), right("Took"), "Log"];
   const listed = table("Audit trail", heads, []);
   listed.querySelector("tbody").replaceWith(body);
   await extend();
-  return { content: [h("div", { class: "bar-of-filters" }, choice("section", "Section", SECTIONS), choice("kind", "Kind", KINDS), text), told, listed, more] };
+  return { content: [h("div", { class: "bar-of-filters" }, choice("section", "Section", SECTIONS), choice("kind", "Kind", KINDS), text), result, listed, more] };
 }
 
 function event(each) {
@@ -374,7 +398,7 @@ async function runs(page) {
 
 const past = (page, each) => h("tr", { class: each.run_id === page.chosen.run && "chosen" },
   cell(link(moment(each.started_at), () => page.choose({ run: each.run_id, view: "run" }))),
-  cell(each.mode), cell(badge(each.verdict ?? "none")), cell(each.mode === "maintenance" ? "–" : badge(each.phase)),
+  cell(each.mode), cell(badge(each.state)), cell(each.mode === "maintenance" ? "–" : badge(each.phase)),
   number(each.ended_at ? duration(seconds(each.started_at, each.ended_at)) : "–"),
   number(each.partitions ? count(each.partitions) : "–"), number(count(each.rows)), number(bytes(each.bytes)),
   cell(each.opened_by), h("td", { class: "name mono" }, each.run_id));

@@ -1,0 +1,16 @@
+-- purpose: Delete the changed rows, and the rows that the standby has now, from the table beside
+-- params: changes
+-- returns: none
+-- lock: ROW EXCLUSIVE on the table beside
+-- transaction: one
+-- rerun: safe because deleted rows are skipped
+DELETE FROM {doubled}
+ WHERE _partition_playbook_doubled IN (
+       SELECT d._partition_playbook_doubled
+         FROM (SELECT DISTINCT {columns} FROM {log} WHERE _partition_playbook_change = ANY (%(changes)s)) AS k
+         JOIN {doubled} AS d ON {changed} AND d._partition_playbook_left_at IS NULL
+        UNION ALL
+       SELECT d._partition_playbook_doubled
+         FROM {doubled} AS d
+         JOIN {standby} AS s ON {written}
+        WHERE d._partition_playbook_left_at IS NULL)

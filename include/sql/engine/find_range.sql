@@ -1,0 +1,12 @@
+-- purpose: Read the smallest and largest finite partition value, and the estimated number of rows
+-- params: schema, name
+-- returns: row
+-- lock: ACCESS SHARE on the source
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT min({partition_by}) AS oldest,
+       max({partition_by}) AS newest,
+       (SELECT greatest(c.reltuples, 0)::bigint FROM pg_class c
+         WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))) AS estimated_rows
+  FROM {source}
+ WHERE {partition_by} > '-infinity' AND {partition_by} < 'infinity'

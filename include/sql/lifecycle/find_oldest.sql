@@ -1,0 +1,7 @@
+-- purpose: Read the least partition value in a partition, fast with an index on the column
+-- params: none
+-- returns: value
+-- lock: ACCESS SHARE on the partition
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT min(t.{partition_by}) FROM {partition} AS t WHERE isfinite(t.{partition_by})

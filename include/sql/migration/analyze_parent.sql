@@ -1,7 +1,0 @@
--- purpose: Renew the statistics of the partitioned table; autovacuum never does it
--- params: none
--- returns: none
--- lock: SHARE UPDATE EXCLUSIVE on the table
--- transaction: none
--- rerun: safe because it only renews statistics
-ANALYZE {only} {parent}

@@ -1,7 +1,0 @@
--- purpose: Count the changes that wait to be reconciled
--- params: none
--- returns: value
--- lock: ACCESS SHARE on the change log
--- transaction: one
--- rerun: safe because it only reads
-SELECT count(*) FROM {log}

@@ -1,7 +1,0 @@
--- purpose: Read what a view selects, with the names that the search path makes necessary
--- params: schema, name
--- returns: value
--- lock: none
--- transaction: one
--- rerun: safe because it only reads
-SELECT rtrim(pg_get_viewdef(to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))), ';')

@@ -1,7 +1,0 @@
--- purpose: Keep the capture's function where it is until triggers that call it are committed
--- params: none
--- returns: none
--- lock: ACCESS SHARE on the change log
--- transaction: one
--- rerun: safe because it only locks
-LOCK TABLE ONLY {log} IN ACCESS SHARE MODE

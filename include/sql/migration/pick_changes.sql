@@ -1,9 +1,0 @@
--- purpose: Pick the oldest changes by their own ids, with every other change to the same rows
--- params: batch
--- returns: value
--- lock: ACCESS SHARE on the change log
--- transaction: one
--- rerun: safe because it only reads
-SELECT coalesce(array_agg(l._partition_playbook_change), '{{}}')
-  FROM {log} l
-  JOIN (SELECT DISTINCT {key} FROM (SELECT {key} FROM {log} ORDER BY _partition_playbook_change LIMIT %(batch)s) AS oldest) AS picked ON {match}

@@ -1,0 +1,7 @@
+-- purpose: Count the rows of the default partition, with the least and the greatest value of the partition column
+-- params: none
+-- returns: row
+-- lock: ACCESS SHARE on the default partition
+-- transaction: one
+-- rerun: safe because it only reads
+SELECT count(*) AS rows, min({partition_by})::text AS oldest, max({partition_by})::text AS newest FROM {table}

@@ -1,0 +1,1 @@
+"""The glue to Airflow: tasks, runs, trigger forms, links, approvals, notifications."""

@@ -1,0 +1,37 @@
+"""Keep the files of a run: its backup and its report."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from partition_playbook.errors import PreconditionFailed
+
+REPORT_PAGE = "report.html"
+ARTIFACTS_VARIABLE = "PARTITION_PLAYBOOK_ARTIFACTS"
+
+
+def artifacts_path(run_id: str) -> Path:
+    """Return the folder of a run's backup and report: unique per run, safe for any characters in the id."""
+    root = Path(
+        os.environ.get(ARTIFACTS_VARIABLE)
+        or Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "artifacts"
+    )
+    readable = re.sub(r"[^A-Za-z0-9_-]", "_", run_id)[:80]
+    return root / f"{readable}_{hashlib.sha256(run_id.encode()).hexdigest()[:12]}"
+
+
+def artifacts_folder(run_id: str) -> Path:
+    """Create the folder of a run's backup and report with mode 0700; PreconditionFailed if another user owns it."""
+    folder = artifacts_path(run_id)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise PreconditionFailed(
+            "the folder is a symbolic link or belongs to another user",
+            where=str(folder),
+            remedy="Check its contents and remove it, then clear this task",
+        )
+    folder.chmod(0o700)  # a dump contains every row of the database
+    return folder

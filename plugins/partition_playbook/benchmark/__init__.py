@@ -1,0 +1,1 @@
+"""Measure the queries of the spec: their ranges, plans and times."""

@@ -1,0 +1,137 @@
+"""Time the spec's queries on the live table, in the same way before and after the migration."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pendulum
+from psycopg import sql
+
+from partition_playbook import catalog, figures
+from partition_playbook.benchmark import plans
+from partition_playbook.benchmark.plans import Plan
+from partition_playbook.database import Limits, Row, Session
+from partition_playbook.engine import layout
+from partition_playbook.errors import InvalidSpec
+from partition_playbook.intervals import Bounds, bounds_at, in_zone
+from partition_playbook.names import TableName
+from partition_playbook.run import Run
+from partition_playbook.spec import Query, TableSpec
+
+log = logging.getLogger(__name__)
+
+WARM_UPS, RUNS, FEWEST_RUNS = 2, 9, 3
+BUDGET_SECONDS = 60.0  # a slow query has fewer runs, so its benchmark ends
+LIMITS = Limits(statement_timeout=600_000)
+
+
+def benchmark(run: Run, stage: str) -> None:
+    """Time every query of the spec and record median time and buffers, all runs, and the whole median plan.
+
+    ``stage`` is the stage of the measurements in the ledger. InvalidSpec for a query with unknown braces.
+    """
+    for query in run.spec.queries:
+        found = measure(run, compose(run, query.sql))
+        record(run, stage, query, found)
+
+
+def measure(run: Run, query: sql.Composed) -> list[Plan]:
+    """Run a query repeatedly with warm caches, in read-only transactions; return the plans by total time.
+
+    FEWEST_RUNS to RUNS plans follow WARM_UPS discarded ones; BUDGET_SECONDS ends the runs of a slow query.
+    """
+    found: list[Plan] = []
+    with run.database.session(LIMITS, search_path=run.table.search_path) as session:
+        session.run("benchmark/restore_jit")
+        started = time.perf_counter()
+        for count in range(WARM_UPS + RUNS):
+            plan = plans.parse(ask(session, "benchmark/explain_query", query=query))
+            found += [plan] if count >= WARM_UPS else []
+            if len(found) >= FEWEST_RUNS and time.perf_counter() - started > BUDGET_SECONDS:
+                break
+    return sorted(found, key=lambda plan: plan.total_ms)
+
+
+def ask(session: Session, name: str, **parts: sql.Composed) -> Any:
+    """Return the value of one statement with SQL of the spec, in a read-only transaction that is rolled back.
+
+    In pipeline mode the server refuses a second statement in the text; it could commit and leave the transaction.
+    """
+    session.connection.read_only = True
+    with session.connection.pipeline(), session.connection.transaction(force_rollback=True):
+        return session.value(name, **parts)
+
+
+def record(run: Run, stage: str, query: Query, found: Sequence[Plan]) -> None:
+    """Record the times in ms and the buffers of all runs; the plan is that of the run with the median time."""
+    median = found[len(found) // 2]
+    cost = f"{figures.milliseconds(median.total_ms)}, {figures.count(median.buffers, 'buffer')}"
+    log.info("%s: %s, median of %s", query.name, cost, figures.count(len(found), "run"))
+    run.ledger.record_measurement(
+        stage,
+        query.name,
+        median.total_ms,
+        "ms",
+        planning_ms=median.planning_ms,
+        execution_ms=median.execution_ms,
+        buffers=statistics.median_low([plan.buffers for plan in found]),
+        planning_buffers=median.planning_buffers,
+        plan=dict(median.root),
+        runs=[plan.total_ms for plan in found],
+        pages=[plan.buffers for plan in found],
+    )
+
+
+def compose(run: Run, template: str, table: TableName | None = None, interval: Bounds | None = None) -> sql.Composed:
+    """Fill the braces of a query: the table, by default the live one, its partition column, and an interval.
+
+    The interval is by default the run's own. InvalidSpec for unknown braces.
+    """
+    with run.database.session() as session:
+        kind = catalog.require(session, run.table).column(run.spec.partition_by).type
+    lower, upper = (interval or asked_interval(run)).literals(kind)
+    try:
+        return sql.SQL(template).format(
+            table=(table or run.table).identifier,
+            partition_by=sql.Identifier(run.spec.partition_by),
+            interval_start=sql.Literal(lower),
+            interval_end=sql.Literal(upper),
+        )
+    except (KeyError, IndexError, ValueError) as error:
+        remedy = "Use only table, partition_by, interval_start and interval_end in braces; write { as {{ and } as }}"
+        raise InvalidSpec(f"queries: {error} in {template!r}", where=run.spec.table, remedy=remedy) from error
+
+
+def asked_interval(run: Run) -> Bounds:
+    """Return the past interval for the queries: chosen once per run in the middle of the data, then from the ledger."""
+    recorded = run.ledger.measurements("benchmark").get("asked_interval")
+    if recorded:
+        start = pendulum.parse(recorded["detail"]["lower"])
+        assert isinstance(start, pendulum.DateTime)
+        return bounds_at(run.spec.interval, in_zone(start, run.spec.timezone))
+
+    with run.database.session() as session:
+        found = layout.find_range(session, run.spec)
+    chosen = choose_interval(run.spec, found, layout.bounds_for(found, run.spec))
+    lower, upper = chosen.lower.isoformat(), chosen.upper.isoformat()
+    run.ledger.record_measurement("benchmark", "asked_interval", None, "interval", lower=lower, upper=upper)
+    return chosen
+
+
+def choose_interval(spec: TableSpec, found: Row, bounds: Sequence[Bounds]) -> Bounds:
+    """Choose the middle one of the past intervals, if possible of those with data from end to end.
+
+    ``found`` has the oldest and the newest partition value, ``bounds`` are the planned ones.
+    """
+    past = [each for each in bounds if each.upper <= pendulum.now("UTC")] or list(bounds[:1])
+    if found["oldest"] is None:
+        return past[-1]
+
+    oldest, newest = (in_zone(found[end], spec.timezone) for end in ("oldest", "newest"))
+    touched = [each for each in past if each.overlaps(oldest, newest)] or past
+    whole = [each for each in touched if oldest <= each.lower and each.upper <= newest] or touched
+    return whole[len(whole) // 2]

@@ -1,0 +1,218 @@
+"""Foreign keys of both tables: those of the standby must not block deletes in other tables for long."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import psycopg
+from psycopg import sql
+
+from partition_playbook import catalog
+from partition_playbook.catalog import Constraint, Table
+from partition_playbook.database import Limits, Session
+from partition_playbook.engine import attributes, dependents, reconcile
+from partition_playbook.engine.dependents import Dependent, Kind
+from partition_playbook.engine.locks import Deadline
+from partition_playbook.engine.sides import Direction, Sides, sides
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.lock_retry import with_lock_retry
+from partition_playbook.names import TableName
+from partition_playbook.run import Run
+
+# With so few changes waiting, a row deleted together with its parent is most likely gone on both sides.
+BACKLOG_BEFORE_KEYS = 100
+CATCH_UPS = 5
+UNCHECKED = " NOT VALID"
+UNENFORCED = " NOT ENFORCED"
+WORKERS = 2
+log = logging.getLogger(__name__)
+
+
+def prepare(run: Run, direction: Direction) -> None:
+    """Add the live table's foreign keys to the standby before a swap.
+
+    Forward, each partition's keys are validated while the application works, and the parent adopts them. Back, the keys
+    are added as NOT VALID, and validated after the swap: the live table checked the rows when they were written.
+    """
+    with run.database.session() as session:
+        now = sides(session, run)
+        partitions = [each.table for each in catalog.partitions(session, now.partitioned.table_name)]
+    keys = now.live.foreign_keys
+    if direction is Direction.BACK:
+        for key in keys:
+            _add_unchecked(run, now.require_standby().table_name, key)
+        return
+
+    _record_keys(run, now)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(partial(constrain, run, keys=keys), partitions))
+    for key in keys:
+        _add_to_parent(run, now, key)
+
+
+def constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> None:
+    """Add keys to a partition and validate them; PreconditionFailed if they don't hold after CATCH_UPS tries.
+
+    The partition may still have rows that refer to deleted ones: each try reconciles the deletes first.
+    """
+    for key in keys:
+        _add_unchecked(run, partition, key)
+
+    for _ in range(CATCH_UPS):
+        reconcile.catch_up(run, until=BACKLOG_BEFORE_KEYS)
+        try:
+            for key in keys:
+                if key.validated:
+                    _validate(run, partition, key)
+            return
+        except psycopg.errors.ForeignKeyViolation as error:
+            problem = error.diag.message_detail or str(error)
+            log.info("%s: %s; reconciling, then validating again", partition, problem)
+    raise PreconditionFailed(
+        f"rows violate a foreign key: {problem}",
+        where=str(partition),
+        remedy="Correct these rows in the live table, then clear this task",
+    )
+
+
+def _record_keys(run: Run, now: Sides) -> None:
+    """Record the original's keys for their validation after a swap: the retired table loses them."""
+    definitions = {key.name: key.definition for key in now.live.foreign_keys}
+    run.ledger.record_measurement("migration", "foreign_keys", len(definitions), "keys", definitions=definitions)
+
+
+def release(run: Run) -> None:
+    """Validate the foreign keys of the live table and those that refer to it, after a swap.
+
+    Also drop those of the standby, which a swap of an earlier version left.
+    """
+    with run.database.session() as session:
+        now = sides(session, run)
+    for key in now.require_standby().foreign_keys:
+        _drop(run, now.require_standby().table_name, key)
+    validate_live(run)
+
+
+def validate_live(run: Run) -> None:
+    """Validate the keys of and to the live table left NOT VALID by a swap, except those NOT VALID on the original."""
+    recorded = run.ledger.measurements("migration")
+    if "foreign_keys" not in recorded:
+        return  # no swap was ever prepared
+
+    with run.database.session() as session:
+        live = catalog.require(session, run.table)
+        referring = [each for each in dependents.find(session, run.table) if each.kind is Kind.FOREIGN_KEY]
+
+    definitions = recorded["foreign_keys"]["detail"]["definitions"]
+    for key in live.foreign_keys:
+        if not definitions.get(key.name, "").endswith((UNCHECKED, UNENFORCED)):
+            _validate(run, live.table_name, key)
+
+    originals = recorded["surface"]["detail"]["facts"] if "surface" in recorded else {}
+    for each in referring:
+        if f"{UNCHECKED} " not in originals.get(f"dependent {each}", "") and not each.definition.endswith(UNENFORCED):
+            _validate_referring(run, each)
+
+
+def _validate_referring(run: Run, key: Dependent) -> None:
+    def step(session: Session) -> None:
+        if key.definition.endswith(UNCHECKED):
+            session.run("engine/validate_key", table=key.belongs_to.identifier, name=sql.Identifier(key.name))
+
+    _locked(run, run.table, step)
+
+
+def _drop(run: Run, table: TableName, key: Constraint) -> None:
+    def step(session: Session) -> None:
+        drop(session, table, key)
+
+    _locked(run, key.referenced, step)
+
+
+def drop_of_live(session: Session, live: Table, deadline: Deadline) -> None:
+    """Drop the foreign keys of the live table, which is about to become the standby, within the deadline of a swap.
+
+    They must end with the swap: a row deleted in the new live table may wait in the standby for its reconcile, and the
+    application's delete of the row it refers to would fail.
+    """
+    for key in live.foreign_keys:
+        with deadline.request():
+            drop(session, live.table_name, key)
+
+
+def drop(session: Session, table: TableName, key: Constraint) -> None:
+    """Drop a foreign key."""
+    session.run("engine/drop_key", table=table.identifier, name=sql.Identifier(key.name))
+
+
+def _is_valid(session: Session, table: TableName, key: Constraint) -> bool | None:
+    """Tell whether a table's foreign key is validated; None if it has none of that name."""
+    found = session.rows("catalog/find_key", {"schema": table.schema, "table": table.name, "name": key.name})
+    return bool(found[0]["validated"]) if found else None
+
+
+def _definition(key: Constraint) -> sql.SQL:
+    return sql.SQL(key.definition.removesuffix(UNCHECKED))
+
+
+def _add_unchecked(run: Run, table: TableName, key: Constraint) -> None:
+    def step(session: Session) -> None:
+        if _is_valid(session, table, key) is None:
+            add_unchecked(session, table, key)
+
+    _locked(run, key.referenced, step)
+
+
+def add_unchecked(session: Session, table: TableName, key: Constraint) -> None:
+    """Add a foreign key as NOT VALID, for new rows only."""
+    parts = {"table": table.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
+    session.run("engine/add_key_unchecked", **parts)
+    _comment(session, table, key)
+
+
+def _comment(session: Session, table: TableName, key: Constraint) -> None:
+    attributes.set_comment(
+        session, "CONSTRAINT", sql.SQL("{} ON {}").format(sql.Identifier(key.name), table.identifier), key.comment
+    )
+
+
+def _validate(run: Run, table: TableName, key: Constraint) -> None:
+    def step(session: Session) -> None:
+        if _is_valid(session, table, key) is False:
+            validate(session, table, key)
+
+    _locked(run, key.referenced, step)
+
+
+def validate(session: Session, table: TableName, key: Constraint) -> None:
+    """Validate a foreign key."""
+    session.run("engine/validate_key", table=table.identifier, name=sql.Identifier(key.name))
+
+
+def _add_to_parent(run: Run, now: Sides, key: Constraint) -> None:
+    def step(session: Session) -> None:
+        parent = now.partitioned.table_name
+        if _is_valid(session, parent, key) is None:
+            add_whole(session, parent, key)
+
+    _locked(run, key.referenced, step)
+
+
+def add_whole(session: Session, parent: TableName, key: Constraint) -> None:
+    """Add a foreign key to the partitioned table; it adopts those of its partitions."""
+    definition = _definition(key) if key.validated else sql.SQL(key.definition)
+    parts = {"table": parent.identifier, "name": sql.Identifier(key.name), "definition": definition}
+    session.run("engine/add_key", **parts)
+    _comment(session, parent, key)
+
+
+def _locked(run: Run, referenced: TableName, step: Callable[[Session], None]) -> None:
+    def attempt(lock_timeout: int) -> None:
+        with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
+            step(session)
+
+    # The blocker may also hold a partition: the retry looks for it on both tables.
+    with_lock_retry(run.database, referenced, attempt, also=(run.table, run.table.shadow, run.table.retired))

@@ -1,0 +1,81 @@
+"""Plan the partitions of a table: their bounds, and the hash of the plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import datetime
+
+import pendulum
+import psycopg
+from psycopg import sql
+
+from partition_playbook import figures
+from partition_playbook.catalog import Table
+from partition_playbook.database import Row, Session
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.intervals import Bounds, between, bounds_at, in_zone
+from partition_playbook.spec import TableSpec
+
+MAX_PARTITIONS = 1000
+
+
+def planned_bounds(session: Session, spec: TableSpec) -> list[Bounds]:
+    """Compute contiguous bounds from the oldest row to the newest one, at least to ``premake`` intervals from now.
+
+    Raises PreconditionFailed above MAX_PARTITIONS, or for values outside the years 1 to 9999.
+    """
+    return bounds_for(find_range(session, spec), spec)
+
+
+def bounds_for(found: Row, spec: TableSpec) -> list[Bounds]:
+    """Compute the planned bounds for an oldest and a newest value; PreconditionFailed above MAX_PARTITIONS."""
+    now = pendulum.now(spec.timezone)
+    oldest = in_zone(found["oldest"], spec.timezone) if found["oldest"] is not None else now
+    newest = in_zone(found["newest"], spec.timezone) if found["newest"] is not None else now
+
+    ahead = spec.interval.shift(spec.interval.floor(now), spec.premake)
+    span = (max(newest, ahead) - min(oldest, now)).total_days() / spec.interval.days
+    if span > MAX_PARTITIONS:
+        raise PreconditionFailed(
+            f"rows from {oldest} to {newest} need about {figures.count(span, 'partition')}, more than the "
+            f"{figures.number(MAX_PARTITIONS)} allowed",
+            where=spec.table,
+            remedy="Correct the rows with wrong values, or set a wider `interval` in the spec",
+        )
+    return list(between(spec.interval, min(oldest, now), max(newest, ahead)))
+
+
+def find_range(session: Session, spec: TableSpec) -> Row:
+    """Read the oldest and newest finite partition value, and the estimated number of rows."""
+    try:
+        return session.row(
+            "engine/find_range",
+            {"schema": spec.name.schema, "name": spec.name.name},
+            source=spec.name.identifier,
+            partition_by=sql.Identifier(spec.partition_by),
+        )
+    except psycopg.DataError as error:
+        raise PreconditionFailed(
+            f"a value is outside the supported range (years 1 to 9999): {error}",
+            where=f"{spec.table}.{spec.partition_by}",
+            remedy="Correct or delete the rows outside this range, then clear this task",
+        ) from error
+
+
+def plan_hash(source: Table, spec: TableSpec) -> str:
+    """Return one value over the source's definition and the spec: if both are the same, so is the hash."""
+    surface = asdict(source)
+    surface.pop("unknown_options")  # the server's own marks change with its minor version
+    surface["triggers"] = [each for each in surface["triggers"] if not each["name"].startswith("partition_playbook_")]
+    content = json.dumps(
+        [surface, spec.model_dump(mode="json", include={"table", "partition_by", "interval", "timezone"})]
+    )
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def bounds_of(load: Row, spec: TableSpec) -> Bounds:
+    """Return the bounds of a load."""
+    lower: datetime = load["lower_bound"]
+    return bounds_at(spec.interval, in_zone(lower, spec.timezone))

@@ -1,0 +1,137 @@
+"""Read the state for a plan: partitions, the server's clock, interrupted work of retention, reasons to defer it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import pendulum
+from pendulum import DateTime
+from psycopg import sql
+
+from partition_playbook import catalog, figures
+from partition_playbook.catalog import Partition, Table
+from partition_playbook.checks import Check, check
+from partition_playbook.database import Row, Session
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.intervals import in_zone
+from partition_playbook.maintenance import waiting
+from partition_playbook.maintenance.ranges import ranges
+from partition_playbook.maintenance.state import Detached, TableState
+from partition_playbook.names import CAPTURE_PREFIX, TableName
+from partition_playbook.run import Run
+
+MOST_CLOCK_DRIFT_HOURS = 1
+
+
+def read_state(run: Run, session: Session) -> TableState:
+    """Read the state of a partitioned table; moments are in the time zone of the spec."""
+    retired = run.table.retired
+    values = {"schema": run.table.schema, "name": run.table.name, "retired": retired.name, "prefix": CAPTURE_PREFIX}
+    state = session.row("maintenance/find_state", values)
+
+    begun = detachments(run, session)
+    partitions = catalog.partitions(session, run.table)
+    default = next((each for each in partitions if each.is_default), None)
+
+    return TableState(
+        partitions=tuple(partitions),
+        clock=in_zone(state["clock"], run.spec.timezone),
+        analyzed_at=in_zone(state["analyzed_at"], run.spec.timezone) if state["analyzed_at"] else None,
+        detached=tuple(_detached(run, each) for each in begun if each["detached"] and not each["attached"]),
+        intended=tuple(TableName(each["schema"], each["name"]) for each in begun if not each["detached"]),
+        deferral=_deferral(run, state),
+        waiting=waiting.find(run, session, default) if default else waiting.NOTHING,
+        unfinished=tuple(waiting.unfinished_splits(run, session)),
+        newest=_newest(run, session, partitions, state["clock"]),
+        last_event=in_zone(state["last_event"], run.spec.timezone) if state["last_event"] else None,
+        references=references(run, session),
+    )
+
+
+def detachments(run: Run, session: Session) -> list[Row]:
+    """Return the tables that retention began to detach from the table and that still exist."""
+    return session.rows("maintenance/list_detachments", {"parent": str(run.table)})
+
+
+def references(run: Run, session: Session) -> dict[TableName, list[str]]:
+    """Return the foreign keys that reference a partition by itself, by partition."""
+    found: dict[TableName, list[str]] = {}
+    for row in session.rows("maintenance/list_references", {"schema": run.table.schema, "name": run.table.name}):
+        found.setdefault(TableName(row["schema"], row["name"]), []).append(row["key"])
+    return found
+
+
+def _detached(run: Run, row: Row) -> Detached:
+    lower, upper = catalog.bound_ends(row["bound"], run.spec.timezone) or (None, None)
+    ends = (lower, upper) if lower and upper else None
+    since = in_zone(row["since"], run.spec.timezone)
+    return Detached(TableName(row["schema"], row["name"]), since, ends, row["kept"], row["archive"] is not None)
+
+
+def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: datetime) -> DateTime | None:
+    """Return the greatest partition value up to the clock, from the newest partition with rows or the default one."""
+    rows = session.rows("maintenance/list_filled", {"schema": run.table.schema, "name": run.table.name})
+    filled = {TableName(row["schema"], row["name"]) for row in rows}
+
+    begun = [
+        (each.lower, each.partition)
+        for each in ranges(run.spec, partitions)
+        if each.lower and each.lower <= clock and each.partition.table in filled
+    ]
+    newest_first = [partition for _, partition in sorted(begun, key=lambda each: each[0], reverse=True)]
+    defaults = [each for each in partitions if each.is_default and each.table in filled]
+
+    def newest(partition: Partition) -> datetime | date | None:
+        parts = {"partition": partition.table.identifier, "partition_by": sql.Identifier(run.spec.partition_by)}
+        found: datetime | date | None = session.value("maintenance/find_newest", {"clock": clock}, **parts)
+        return found
+
+    # A partition with pages may hold only dead rows or future ones; then the next one is read.
+    firsts = [next(filter(None, map(newest, each)), None) for each in (newest_first, defaults)]
+    return max((in_zone(each, run.spec.timezone) for each in firsts if each), default=None)
+
+
+def _deferral(run: Run, state: Row) -> str:
+    """Return the reason for retention to wait: a rollback could not restore rows dropped by it."""
+    standing = run.ledger.standing_run(run.table)
+    if standing:
+        return f"the migration {standing['run_id']} is not finalized (phase {standing['phase']})"
+    if state["retired"]:
+        return f"the retired table {run.table.retired} still exists"
+    if state["captured"]:
+        return "the capture of a migration is still on"
+    return ""
+
+
+def require_ours(run: Run, parent: Table) -> None:
+    """Raise PreconditionFailed unless the table is range-partitioned by the column of the spec, a time column."""
+    by = run.spec.partition_by
+    keys = (f"RANGE ({by})", 'RANGE ("{}")'.format(by.replace('"', '""')))
+    if parent.partition_key not in keys:
+        raise PreconditionFailed(
+            f"partitioned by {parent.partition_key}, not by {keys[0]}",
+            where=str(run.table),
+            remedy="Correct `partition_by` in the spec; maintenance supports only RANGE over one column",
+        )
+    kind = parent.column(by).type
+    if not kind.startswith(("timestamp", "date")):
+        raise PreconditionFailed(
+            f"the partition column {by} has the type {kind}",
+            where=str(run.table),
+            remedy="Remove its table spec: maintenance supports only timestamptz, timestamp and date",
+        )
+
+
+def clock_check(found: TableState) -> Check:
+    """Check the server's clock against the worker's."""
+    here = pendulum.now("UTC")
+    drift = abs((here - found.clock).total_seconds()) / 3600
+    return check(
+        "clocks_agree",
+        drift <= MOST_CLOCK_DRIFT_HOURS,
+        expected=f"the server's clock within {figures.count(MOST_CLOCK_DRIFT_HOURS, 'hour')} of the worker's, "
+        f"{here.to_iso8601_string()}",
+        actual=found.clock.in_timezone("UTC").to_iso8601_string(),
+        remedy="Nothing was changed. Correct the wrong clock, then trigger partition_maintenance again",
+    )

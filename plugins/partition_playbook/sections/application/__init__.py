@@ -1,0 +1,1 @@
+"""Section 7: the spec's SQL and HTTP probes."""

@@ -1,0 +1,1 @@
+"""Section 2: synthetic rows for a rehearsal."""

@@ -1,0 +1,1 @@
+"""Section 4: the shadow, the loads and the cutover."""

@@ -1,0 +1,173 @@
+"""Make the pre-migration checklist. It only reads the database, but for the plan hash in the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import psycopg
+
+from partition_playbook import catalog, figures
+from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.database import Session
+from partition_playbook.engine import layout
+from partition_playbook.errors import LedgerMissing, SharedSession
+from partition_playbook.run import Run
+from partition_playbook.sections.preflight import after_cutover, probes, queries, server, source
+from partition_playbook.sections.preflight.context import PreflightContext, make_checks
+from partition_playbook.sections.preflight.environment import CHECKS, names_fit, no_standing_run
+from partition_playbook.sections.preflight.first_retention import first_retention
+from partition_playbook.sections.preflight.privileges import (
+    foreign_function_rights,
+    privileges,
+    statistics_privilege,
+    unreadable_table,
+)
+from partition_playbook.sections.preflight.runway import RUNWAY
+from partition_playbook.sections.preflight.time_zone import time_zone, unknown_zone
+from partition_playbook.sections.preflight.unknown_catalog import unknown_catalog, unknown_options
+from partition_playbook.sections.preflight.unsupported import unsupported_checks
+from partition_playbook.spec import Mode, RunParams
+
+OLDEST_SERVER, NEWEST_SERVER = 14, 18
+KINDS = {
+    "r": "a plain table",
+    "p": "a partitioned table",
+    "v": "a view",
+    "m": "a materialized view",
+    "f": "a foreign table",
+}
+BY_PARTITION_COLUMN = (
+    *source.BY_PARTITION_COLUMN,
+    time_zone,
+    names_fit,
+    queries.queries,
+    queries.query_ranges,
+    queries.speedup_possible,
+    first_retention,
+    *server.BY_PARTITION_COLUMN,
+)
+
+
+def preflight_checks(run: Run, params: RunParams) -> list[Check]:
+    """Make the whole checklist; a missing or broken object is a failed check, never an exception.
+
+    Only a lost connection and a lock timeout are raised, as psycopg's errors, because a retry can help. Commands of the
+    application run last, while no session is open.
+    """
+    found = _database_checks(run, params)
+    return [*found, *probes.command_checks(run.spec.application, params.mode, found)]
+
+
+def _database_checks(run: Run, params: RunParams) -> list[Check]:
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        try:
+            session = stack.enter_context(run.database.or_utc().session())
+        except psycopg.OperationalError as error:
+            return [_not_connected(run, error)]
+        except SharedSession as error:
+            return [server.pooled(error)]
+        session.connection.read_only = True
+        latency = 1000 * (time.perf_counter() - started)
+        unknown = list(unknown_zone(session, run.spec.timezone))
+        return [*_server(session, latency), *(unknown or _table(session, run, params))]
+
+
+def _not_connected(run: Run, error: psycopg.OperationalError) -> Check:
+    return check(
+        "connectivity",
+        False,
+        expected=f"a session through the Airflow connection {run.spec.connection}",
+        actual=str(error).strip(),
+        remedy=f"Correct the Airflow connection {run.spec.connection} or start the server, then clear this task",
+    )
+
+
+def _server(session: Session, latency: float) -> Iterator[Check]:
+    found = session.row("preflight/find_server")
+    yield check(
+        "connectivity",
+        not found["standby"],
+        expected="a session on a primary",
+        actual=f"PostgreSQL {found['version']}, database {found['database']}, user {found['role']}, "
+        f"connected in {figures.milliseconds(latency)}{', a standby in recovery' if found['standby'] else ''}",
+        remedy="Set the host of the Airflow connection to the primary: a standby is read-only",
+    )
+
+    version = session.server_version()
+    unknown = version > NEWEST_SERVER
+    yield check(
+        "server_version",
+        OLDEST_SERVER <= version <= NEWEST_SERVER,
+        expected=f"PostgreSQL {OLDEST_SERVER} to {NEWEST_SERVER}",
+        actual=str(version),
+        severity=Severity.WARNING if unknown else Severity.ERROR,
+        remedy="The playbook is not tested with this version: rehearse on a copy first"
+        if unknown
+        else f"Upgrade the server to PostgreSQL {OLDEST_SERVER} or newer first",
+    )
+
+
+def _table(session: Session, run: Run, params: RunParams) -> Iterator[Check]:
+    try:
+        with run.database.block(session):
+            table = catalog.describe(session, run.table)
+    except psycopg.errors.InsufficientPrivilege as error:
+        yield unreadable_table(session, run.table, error)
+        return
+
+    kind = KINDS[table.kind] if table else "no relation of this name, or no privilege to see it"
+    plain = table is not None and table.kind in "rp"
+    remedy = "Correct `table` in the spec, create the table, or GRANT USAGE on its schema"
+    yield check("table_exists", plain, expected=f"{run.table} is a table", actual=kind, remedy=remedy)
+    if table is None or not plain:
+        return
+
+    context = PreflightContext(run, params, session, table)
+    if table.is_partitioned:
+        yield from make_checks(context, (source.already_partitioned, no_standing_run))
+        return
+    yield from _every_check(context)
+    yield _plan(context)
+
+
+def _every_check(context: PreflightContext) -> Iterator[Check]:
+    yield from make_checks(context, (unknown_options, unknown_catalog))
+    yield from make_checks(context, RUNWAY)
+    yield from make_checks(
+        context, (*source.SHAPE, privileges, foreign_function_rights, statistics_privilege, *source.KEYS)
+    )
+
+    typed = list(make_checks(context, (source.partition_type,)))
+    yield from typed
+    if any(each.blocks for each in typed):
+        reason = "the partition column has an unsupported type: see partition_type"
+        yield from (skipped(each.__name__, reason) for each in BY_PARTITION_COLUMN)
+    else:
+        yield from make_checks(context, BY_PARTITION_COLUMN)
+
+    yield from unsupported_checks(context)
+    yield from make_checks(context, (*probes.CHECKS, *server.CHECKS, *CHECKS))
+    yield from after_cutover.never_blocking(make_checks(context, after_cutover.CHECKS))
+
+
+def _plan(context: PreflightContext) -> Check:
+    """Show the hash of the plan and record it: the shadow is only built while the table still has this hash."""
+    plan_hash = layout.plan_hash(context.table, context.run.spec)
+    try:
+        if context.params.mode is not Mode.PLAN:
+            context.run.ledger.set_plan_hash(plan_hash)
+        actual, recorded = plan_hash, True
+    except (LedgerMissing, psycopg.errors.InsufficientPrivilege) as error:
+        reason = error.problem if isinstance(error, LedgerMissing) else error.diag.message_primary
+        actual, recorded = f"{plan_hash}, not recorded: {reason}", False
+
+    return check(
+        "plan_hash",
+        recorded,
+        expected="a hash over the definition of the table and the spec, recorded in the ledger",
+        actual=actual,
+        remedy="Clear preflight.open_run: it creates the ledger and opens the run",
+    )

@@ -1,0 +1,381 @@
+"""Check the source itself: columns, keys, partition values, physical order of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psycopg
+from psycopg import sql
+
+from partition_playbook import figures
+from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.engine import load
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.sections.preflight.context import PreflightContext
+from partition_playbook.sections.preflight.empty_partitions import (
+    FarRows,
+    far_rows,
+    find_empty_partitions,
+    wider_choices,
+)
+from partition_playbook.spec import Arrival, Mode
+
+# The settings of a session that a wrongly IMMUTABLE function may read. The first two zones never have the same
+# date, and no time of the day is before noon in all of them.
+SETTINGS = {
+    "TimeZone": ("Etc/GMT+12", "Etc/GMT-14", "Etc/GMT-6", "Etc/GMT+6"),
+    "DateStyle": ("ISO, YMD", "German, DMY"),
+    "IntervalStyle": ("postgres", "iso_8601"),
+    "extra_float_digits": ("1", "-15"),
+    "bytea_output": ("hex", "escape"),
+}
+SAMPLE = 200
+# The time to make one foreign key to one partition again; 0.9 ms measured on an idle server.
+INBOUND_KEY_MS = 1.0
+TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
+
+
+def columns_exist(context: PreflightContext) -> Check:
+    """Check that every column in the spec exists."""
+    spec = context.run.spec
+    known = {column.name for column in context.table.columns}
+    named = [spec.partition_by, *spec.distinct, *spec.synthetic.values]
+    missing = [name for name in dict.fromkeys(named) if name not in known]
+    return check(
+        "columns_exist",
+        not missing,
+        expected="every column of the spec exists",
+        actual=f"missing: {', '.join(missing)}" if missing else f"{figures.count(len(set(named)), 'column')} found",
+        remedy="Correct partition_by, distinct or synthetic.values in the spec; the columns are "
+        f"{', '.join(sorted(known))}",
+    )
+
+
+def partition_type(context: PreflightContext) -> Check:
+    """Check that the partition column is a stored timestamp or date."""
+    column = context.table.column(context.partition_by)
+    plain = (
+        column.type if "(" not in column.type else column.type[: column.type.index("(")] + column.type.partition(")")[2]
+    )
+    return check(
+        "partition_type",
+        plain in TYPES and not column.generated,
+        expected=f"{context.partition_by} is one of {', '.join(TYPES)} and not generated",
+        actual=f"{column.type}{', generated' if column.generated else ''}",
+        remedy="Set partition_by in the spec to a stored column of one of these types, or ALTER COLUMN … TYPE first",
+    )
+
+
+def partition_values(context: PreflightContext) -> Check:
+    """Count the rows with NULL or infinity, and check that the partition column is NOT NULL."""
+    by = sql.Identifier(context.partition_by)
+    found = context.session.row(
+        "preflight/list_partition_values", source=context.table.table_name.identifier, partition_by=by
+    )
+    nullable = not context.table.column(context.partition_by).not_null
+
+    return check(
+        "partition_values",
+        not nullable and not any(found.values()),
+        expected=f"{context.partition_by} is NOT NULL and has finite values only",
+        actual=f"{'nullable, ' if nullable else ''}{figures.number(found['nulls'])} NULL, "
+        f"{figures.number(found['infinities'])} infinity, {figures.number(found['negative_infinities'])} -infinity",
+        remedy="Correct or delete these rows, then ALTER COLUMN … SET NOT NULL; partitions hold finite values only",
+        evidence=found,
+    )
+
+
+def expressions(context: PreflightContext) -> Check:
+    """Evaluate CHECK constraints, generated columns and indexed expressions with the fixed search_path of the loads.
+
+    Each is evaluated for the same rows under several values of each setting in SETTINGS; the values must be equal.
+    """
+    texts = [row["expression"] for row in context.session.rows("preflight/list_expressions", context.name)]
+    failed = [f"{text}: {problem}" for text in texts if (problem := _evaluate(context, text))]
+    remedy = "Run ALTER FUNCTION … SET search_path on the function named; a restore of a dump would fail as well"
+    if texts and not failed:
+        sample = context.session.rows(
+            "preflight/list_sample_rows", {"most": SAMPLE}, source=context.table.table_name.identifier
+        )
+        places = [row["place"] for row in sample]
+        failed = [f"{text} depends on {name}" for text in texts for name in _dependencies(context, text, places)]
+        remedy = (
+            "The loads build it under settings of their own, so an index would miss rows of the application. Name the "
+            "zone or the format in the expression, for example at AT TIME ZONE 'Europe/Berlin' or "
+            "to_char(day, 'YYYY-MM-DD'), or DROP it first"
+        )
+    return check(
+        "expressions",
+        not failed,
+        expected="CHECK constraints, generated columns and indexed expressions do not depend on the session's "
+        f"search_path, {', '.join(SETTINGS)}",
+        actual="; ".join(failed) or f"{len(texts)} evaluated",
+        remedy=remedy,
+    )
+
+
+def _dependencies(context: PreflightContext, text: str, places: list[str]) -> Iterator[str]:
+    """Yield the settings under which an expression has other values."""
+    for name, values in SETTINGS.items():
+        first, *others = (_values(context, text, places, name, value) for value in values)
+        # A row that the application changed meanwhile has another place.
+        if any(first[place] != other[place] for other in others for place in first.keys() & other.keys()):
+            yield name
+
+
+def _values(context: PreflightContext, text: str, places: list[str], name: str, value: str) -> dict[str, str]:
+    """Return a digest of the value of an expression for each row; the setting ends with a savepoint."""
+    table = context.table.table_name
+    with context.session.connection.transaction(force_rollback=True):
+        # Before the next statement is planned: the planner evaluates an IMMUTABLE function of constants.
+        context.session.rows("preflight/set_setting", {"name": name, "value": value})
+        rows = context.session.rows(
+            "preflight/evaluate_for_sample",
+            {"places": places},
+            source=table.identifier,
+            alias=sql.Identifier(table.name),
+            expression=sql.SQL(text),
+        )
+    return {row["place"]: row["value"] for row in rows}
+
+
+def _evaluate(context: PreflightContext, text: str) -> str:
+    source = context.table.table_name.identifier
+    try:
+        with context.session.connection.transaction():
+            context.session.rows("preflight/evaluate_expression", source=source, expression=sql.SQL(text))
+    except psycopg.Error as error:
+        if context.session.connection.closed:
+            raise
+        return error.diag.message_primary or str(error)
+    return ""
+
+
+def key(context: PreflightContext) -> Check:
+    """Check that a primary key or a unique index over NOT NULL columns identifies each row."""
+    return check(
+        "key",
+        bool(context.table.key),
+        expected="a primary key, or a unique index on NOT NULL columns",
+        actual=", ".join(context.table.key) or "none",
+        remedy="Add a primary key: without one, a changed row cannot be found in the standby table",
+    )
+
+
+def uniqueness(context: PreflightContext) -> Check:
+    """Require accept_weaker_uniqueness if a key gains the partition column."""
+    by = context.partition_by
+    keys = {index.name: ", ".join(index.columns) for index in context.table.indexes if index.unique}
+    weaker = [
+        f"{index.name}: ({keys[index.name]}) becomes ({keys[index.name]}, {by})"
+        for index in context.table.indexes
+        if index.unique and by not in index.columns
+    ]
+
+    accepted = context.params.accept_weaker_uniqueness or context.params.mode is Mode.PLAN
+    return check(
+        "uniqueness",
+        not weaker,
+        expected=f"{by} is a column of every unique key",
+        actual="; ".join(weaker) or f"{figures.count(len(keys), 'key')} unchanged",
+        severity=Severity.WARNING if accepted else Severity.ERROR,
+        remedy="PostgreSQL enforces a unique key within each partition only. The same value may occur with two values "
+        f"of {by}, and no foreign key can reference it alone. ON CONFLICT must name the whole new key. Values from a "
+        "sequence or a random UUID stay unique in practice. Set the param accept_weaker_uniqueness to accept this",
+    )
+
+
+def inbound_keys(context: PreflightContext) -> Check:
+    """Refuse foreign keys to the table without the partition column, and those from the table to itself.
+
+    Before PostgreSQL 15, keys with CASCADE, SET NULL or SET DEFAULT are refused too: the server takes an UPDATE across
+    partitions for a DELETE.
+    """
+    rows = context.session.rows("preflight/list_inbound_keys", context.name)
+    found = [row["name"] for row in rows if row["own"] or context.partition_by not in row["columns"]]
+    moved = "would cascade if an UPDATE moves a row to another partition, before PostgreSQL 15"
+    found += [f"{row['name']} {moved}" for row in rows if row["acts_on_moves"]]
+
+    return check(
+        "inbound_keys",
+        not found,
+        expected=f"every foreign key to the table references {context.partition_by} too",
+        actual=", ".join(found) or f"{figures.count(len(rows), 'foreign key')} with it" if rows else "none",
+        remedy="Drop these foreign keys first, or let them reference a table that is not partitioned",
+        evidence={row["name"]: row["columns"] for row in rows},
+    )
+
+
+def inbound_keys_hold(context: PreflightContext) -> Check:
+    """Warn if the swap has too many foreign keys to make again under its locks, each to every partition."""
+    keys = len(context.session.rows("preflight/list_inbound_keys", context.name))
+    try:
+        partitions = len(context.bounds)
+    except PreconditionFailed:
+        return skipped("inbound_keys_hold", "no partitions are planned: see partitions_planned")
+
+    estimated = keys * partitions * INBOUND_KEY_MS
+    limit = 1000 * context.run.spec.max_lock.total_seconds()
+    return check(
+        "inbound_keys_hold",
+        estimated <= limit,
+        expected=f"the swap makes the foreign keys to the table again within {figures.milliseconds(limit)}",
+        actual=f"about {figures.milliseconds(estimated)}: {figures.count(keys, 'key')} to "
+        f"{figures.count(partitions, 'partition')}",
+        severity=Severity.WARNING,
+        remedy="Reads and writes of the application wait meanwhile. Set a wider `interval`, drop the keys before the "
+        "cutover and add them afterwards as NOT VALID, or raise `max_lock` in the spec",
+    )
+
+
+def already_partitioned(context: PreflightContext) -> Check:
+    """Refuse a partitioned table and a partition."""
+    table = context.table
+    actual = (
+        f"partitioned by {table.partition_key}"
+        if table.is_partitioned
+        else "a partition"
+        if table.is_partition
+        else "neither"
+    )
+    return check(
+        "already_partitioned",
+        not table.is_partitioned and not table.is_partition,
+        expected="neither partitioned nor a partition",
+        actual=actual,
+        remedy="There is nothing to migrate: trigger partition_maintenance for a partitioned table",
+    )
+
+
+# The chunks of a hypertable are its rows: the advice for plain inheritance would destroy it.
+ENGINES = {
+    "citus": (
+        "the table is distributed by Citus",
+        "Leave it to Citus, which partitions by time itself with create_time_partitions(). To migrate it, first call "
+        "undistribute_table() if one server can hold all rows",
+    ),
+    "hypertable": (
+        "the table is a hypertable of TimescaleDB",
+        "Leave it to TimescaleDB, which partitions it already. Do not detach its chunks: they are its rows. To migrate "
+        "it, first copy the rows to a plain table",
+    ),
+}
+
+
+def inheritance(context: PreflightContext) -> Check:
+    """Refuse tables with inheritance parents or children."""
+    engines = {row["kind"] for row in context.session.rows("preflight/list_foreign_engines", context.name)}
+    if engines:
+        actual, remedy = ENGINES[min(engines)]
+        return check("inheritance", False, expected="no inheritance", actual=actual, remedy=remedy)
+
+    passed = not context.table.inherits or context.table.is_partition
+    return check(
+        "inheritance",
+        passed,
+        expected="no inheritance",
+        actual="none" if passed else "the table has parents or children",
+        remedy="Move the rows of the children into the table, then run ALTER TABLE … NO INHERIT on each child",
+    )
+
+
+def persistence(context: PreflightContext) -> Check:
+    """Refuse unlogged and temporary tables: a crash or the end of the session empties them."""
+    actual = {"p": "permanent", "u": "unlogged", "t": "temporary"}[context.table.persistence]
+    return check(
+        "persistence",
+        context.table.persistence == "p",
+        expected="permanent",
+        actual=actual,
+        remedy="Run ALTER TABLE … SET LOGGED first; a temporary table cannot be migrated",
+    )
+
+
+def partitions_planned(context: PreflightContext) -> Check:
+    """Show number and range of the planned partitions; warn of empty ones, with their causes and their cost."""
+    expected = "partitions without a gap from the oldest row to the premade ones"
+    try:
+        bounds = context.bounds
+    except PreconditionFailed as error:
+        return _too_many_partitions(context, expected, error)
+
+    empty = find_empty_partitions(context)
+    advice = _advice(context, empty.far) if empty else ""
+    return check(
+        "partitions_planned",
+        empty is None,
+        expected=expected,
+        actual=f"{figures.count(len(bounds), 'partition')}, one per {context.run.spec.interval}, from "
+        f"{bounds[0].lower} to {bounds[-1].upper}{f'; {empty}' if empty else ''}",
+        severity=Severity.WARNING,
+        remedy=f"Each empty partition costs locks, memory and planning time. {advice}",
+        evidence={"partitions": [context.run.table.partition(each.suffix).name for each in bounds]},
+    )
+
+
+def _too_many_partitions(context: PreflightContext, expected: str, error: PreconditionFailed) -> Check:
+    """Refuse a range with too many partitions, and name the few rows that stretch it."""
+    actual, remedy = error.problem, error.remedy
+    with suppress(PreconditionFailed):  # a value outside the years 1 to 9999: the error tells it
+        far = far_rows(context)
+        actual += f"; most of them {far}" if far else ""
+        remedy = _advice(context, far) or remedy
+    return check("partitions_planned", False, expected=expected, actual=actual, remedy=remedy)
+
+
+def _advice(context: PreflightContext, far: FarRows | None) -> str:
+    """Return the ways to fewer partitions: without the far-out rows, or with a wider interval."""
+    ways = ["correct or delete the far-out rows, if their values are wrong"] if far else []
+    if wider := wider_choices(context):
+        ways.append(f"set {wider} in the spec")
+    advice = ", or ".join(ways)
+    return advice[:1].upper() + advice[1:]
+
+
+def arrival_order(context: PreflightContext) -> Check:
+    """Warn if the rows are stored in time order: then partitions make no read faster."""
+    if context.params.synthetic_rows:
+        ordered, actual = (
+            context.params.arrival is Arrival.TIME,
+            f"arrival {context.params.arrival} of the synthetic rows",
+        )
+    else:
+        found = context.session.rows("catalog/find_correlation", {**context.name, "column": context.partition_by})
+        if not found:
+            return skipped("arrival_order", "no statistics: run ANALYZE on the table to estimate the gain")
+        ordered = load.correlation(context.session, context.run) >= load.ORDERED
+        actual = f"correlation {figures.decimal(found[0]['correlation'])}"
+
+    return check(
+        "arrival_order",
+        not ordered,
+        expected=f"rows stored in another order than {context.partition_by} (correlation under {load.ORDERED})",
+        actual=actual,
+        severity=Severity.WARNING,
+        remedy="The rows are in time order already: partitions make no read faster, and the criterion min_speedup will "
+        "probably fail. Such a table gains retention by DROP instead of DELETE, and smaller vacuums and indexes. To "
+        "migrate for these, set `criterion: false` on the queries of the spec, or waive the criterion at the gate "
+        "go_no_go_pruning",
+    )
+
+
+def index_on_partition_column(context: PreflightContext) -> Check:
+    """Warn if no index leads with the partition column: each load would read the whole table."""
+    leading = [
+        index.name for index in context.table.indexes if index.columns[:1] == (context.partition_by,) and index.valid
+    ]
+    return check(
+        "index_on_partition_column",
+        bool(leading),
+        expected=f"an index with {context.partition_by} as its first column",
+        actual=", ".join(leading) or "none",
+        severity=Severity.WARNING,
+        remedy=f"Run CREATE INDEX CONCURRENTLY … ({context.partition_by}) first: without it each load reads the whole "
+        "table",
+    )
+
+
+SHAPE = (already_partitioned, inheritance, persistence, columns_exist)
+KEYS = (key, uniqueness, inbound_keys, inbound_keys_hold, expressions)
+BY_PARTITION_COLUMN = (partition_values, partitions_planned, arrival_order, index_on_partition_column)

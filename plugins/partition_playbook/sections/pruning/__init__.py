@@ -1,0 +1,1 @@
+"""Section 6: plans and timings of the spec's queries."""

@@ -1,0 +1,1 @@
+"""Section 3: backup, statistics and the benchmark before the migration."""

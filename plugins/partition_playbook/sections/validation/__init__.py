@@ -1,0 +1,1 @@
+"""Section 5: rows, partitions, indexes and keys after the cutover."""

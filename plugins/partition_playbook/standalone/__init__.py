@@ -1,0 +1,1 @@
+"""The tasks of the DAGs maintenance, rollback and finalize. Wiring only."""

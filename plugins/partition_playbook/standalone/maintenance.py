@@ -1,0 +1,107 @@
+"""The DAG partition_maintenance: maintain the table of each spec, each in a mapped task of its own."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow.sdk import Asset, AssetAlias, ObjectStoragePath, Param, get_current_context, task, task_group
+
+from partition_playbook.airflow.forms import form
+from partition_playbook.airflow.notifications import AnnounceFailure, red_message
+from partition_playbook.airflow.runs import attach_run, tell_trigger
+from partition_playbook.airflow.tasks import SHORT
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.ledger import MAINTENANCE
+from partition_playbook.maintenance.maintain import maintain
+from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
+from partition_playbook.run import Run
+from partition_playbook.spec import load_spec, spec_names, validated
+
+log = logging.getLogger(__name__)
+
+# Outlets are the same for all mapped tasks, so each task adds an event of its table's asset through this alias.
+MAINTAINED = AssetAlias("partition_playbook")
+
+
+def maintained_asset(table: str) -> Asset:
+    """Return the asset of a table spec, for schedules of other DAGs."""
+    return Asset(f"partition_playbook/{table}")
+
+
+@task_group
+def maintenance() -> None:
+    """Maintain the tables in parallel; a failed task does not affect the others."""
+    maintain_one.expand(table=choose_tables())
+
+
+@task(execution_timeout=SHORT)
+def choose_tables() -> list[str]:
+    """Return the names of the table specs of this run."""
+    params = _params()
+    return spec_names() if params.table == ALL_TABLES else [params.table]
+
+
+def _maintained_run(context: Any) -> Run:
+    table = context["maintained_table"]
+    return attach_run(load_spec(table, standing=True), f"{context['run_id']}/{table}", context, MAINTENANCE)
+
+
+@task(
+    map_index_template="{{ maintained_table }}",
+    max_active_tis_per_dagrun=2,
+    outlets=[MAINTAINED],
+    on_failure_callback=AnnounceFailure(red_message, run=_maintained_run),
+)
+def maintain_one(table: str) -> dict[str, Any]:
+    """Create partitions ahead, move rows out of the default partition, apply retention; return a summary."""
+    context = get_current_context()
+    context["maintained_table"] = table  # type: ignore[typeddict-unknown-key]
+    params = _params()
+    done = maintain_table(context["run_id"], table, params)
+    if params.is_real and "health" in done:
+        context["outlet_events"][MAINTAINED].add(maintained_asset(table), extra=done["health"])
+    return done
+
+
+def maintain_table(run_id: str, table: str, params: MaintenanceParams) -> dict[str, Any]:
+    """Maintain one table as a run of its own in the ledger; return the summary.
+
+    PreconditionFailed if a check of severity error failed, after the work is done.
+    """
+    run = _open(f"{run_id}/{table}", table, params)
+
+    done = maintain(run, params, ObjectStoragePath)
+    verdict = run.ledger.record_checks(done.checks)
+    for each in verdict.checks:
+        log.info("%s", each)
+
+    run.ledger.add_note("maintained", **done.summary)
+    run.ledger.close("go" if verdict.go else "no-go")
+    if not verdict.go:
+        raise PreconditionFailed(
+            str(verdict), where=table, remedy="Follow the remedies of these checks, then clear this task"
+        )
+    return done.summary
+
+
+def _open(run_id: str, table: str, params: MaintenanceParams) -> Run:
+    spec = load_spec(table, standing=True)
+    context = get_current_context()
+    run = attach_run(spec, run_id, context, MAINTENANCE)
+    run.ledger.open(spec.name, MAINTENANCE, spec.model_dump(mode="json"), params.model_dump(mode="json"))
+    tell_trigger(run, context)
+    return run
+
+
+def _params() -> MaintenanceParams:
+    given = get_current_context()["params"]
+    return validated(MaintenanceParams, dict(given), where="params")
+
+
+def trigger_form() -> dict[str, Param]:
+    """Return the trigger form: one table or all of them, and the other params of MaintenanceParams."""
+    shown = MaintenanceParams.model_fields["table"]
+    choices = [ALL_TABLES, *spec_names()]
+    table = Param(ALL_TABLES, type="string", enum=choices, title=shown.title, description_md=shown.description)
+    return form(MaintenanceParams, table)

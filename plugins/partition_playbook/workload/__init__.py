@@ -1,0 +1,1 @@
+"""Read the statements of the application and plan them on the partitioned table."""

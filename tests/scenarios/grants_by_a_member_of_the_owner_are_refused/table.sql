@@ -1,0 +1,15 @@
+CREATE ROLE scenario_member_owner;
+CREATE ROLE scenario_member_lead;
+CREATE ROLE scenario_member_clerk;
+GRANT USAGE, CREATE ON SCHEMA public TO scenario_member_owner;
+CREATE TABLE claims (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, filed_at timestamptz NOT NULL);
+ALTER TABLE claims OWNER TO scenario_member_owner;
+SET ROLE scenario_member_owner;
+GRANT SELECT ON claims TO scenario_member_lead WITH GRANT OPTION;
+GRANT USAGE ON SEQUENCE claims_id_seq TO scenario_member_lead WITH GRANT OPTION;
+SET ROLE scenario_member_lead;
+GRANT SELECT ON claims TO scenario_member_clerk;
+GRANT USAGE ON SEQUENCE claims_id_seq TO scenario_member_clerk;
+RESET ROLE;
+GRANT scenario_member_owner TO scenario_member_lead;
+INSERT INTO claims (filed_at) SELECT moment FROM pg_temp.moments(100);

@@ -1,0 +1,13 @@
+CREATE ROLE scenario_chain_zed;
+CREATE ROLE scenario_chain_yan;
+CREATE ROLE scenario_chain_xav;
+CREATE TABLE parcels (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sent_at timestamptz NOT NULL, weight int);
+GRANT SELECT, UPDATE (weight) ON parcels TO scenario_chain_zed WITH GRANT OPTION;
+SET ROLE scenario_chain_zed;
+GRANT SELECT ON parcels TO scenario_chain_yan WITH GRANT OPTION;
+GRANT UPDATE (weight) ON parcels TO scenario_chain_yan WITH GRANT OPTION;
+SET ROLE scenario_chain_yan;
+GRANT SELECT (id) ON parcels TO PUBLIC;
+GRANT SELECT, UPDATE (weight) ON parcels TO scenario_chain_xav;
+RESET ROLE;
+INSERT INTO parcels (sent_at, weight) SELECT moment, n FROM pg_temp.moments(200);
