@@ -355,15 +355,37 @@ Pattern = Annotated[str, Field(min_length=1), AfterValidator(_is_pattern)]
 ConnectionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,250}$")]
 
 
-class LogFile(_Value):
-    """A log file that each worker can read."""
+class LogLines(_Value):
+    """The lines of a log that are findings."""
 
-    path: str = Field(pattern="^/", description="Absolute path on the worker. For several workers use `loki`.")
     pattern: Pattern = Field(
         default=r"(?i)\b(error|fatal|panic|critical)\b",
         description="Regular expression for a line that is a finding. The ledger keeps its first 300 characters.",
     )
     ignore: Pattern | None = Field(default=None, description="Regular expression for matching lines to leave out.")
+
+
+class LogFile(LogLines):
+    """A log file that each worker can read."""
+
+    path: str = Field(pattern="^/", description="Absolute path on the worker. For several workers use `loki`.")
+
+
+# A busy server logs errors of its clients all day; these are errors that partitions bring, and the server's own.
+SERVER_ERRORS = (
+    r"PANIC\b|no partition of relation|ON CONFLICT specification|cached plan must not change|out of shared memory|"
+    r"No space left on device|was terminated by signal|invalid page in block"
+)
+
+
+class ServerLog(LogLines):
+    """PostgreSQL's own log, read through the connection of the spec."""
+
+    pattern: Pattern = Field(
+        default=SERVER_ERRORS,
+        description="Regular expression for a line that is a finding. The default knows the messages in English. The "
+        "ledger keeps its first 300 characters.",
+    )
 
 
 class Loki(_Value):
@@ -401,6 +423,11 @@ class Watch(_Value):
         default=(), description="Log files on the worker. Lines before the watch are left out."
     )
     loki: Loki | None = Field(default=None, description="Log lines in Loki.")
+    server_log: ServerLog | None = Field(
+        default=ServerLog(),
+        description="PostgreSQL's own log. It is read if `logging_collector` is on and the role is a member of "
+        "`pg_monitor` with EXECUTE on `pg_read_binary_file(text, bigint, bigint)`. `null` switches it off.",
+    )
     prometheus: Prometheus | None = Field(default=None, description="Firing alerts in Prometheus.")
     max_deadlocks: int = Field(default=0, ge=0, description="Deadlocks in the database that are no finding.")
     max_slowdown: float = Field(

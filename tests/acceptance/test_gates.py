@@ -255,6 +255,7 @@ def assert_only_these_may_be_waived(staged: Staged) -> None:
         "application:response_time_probe_alerts.evaluate",
         "lifecycle:maintenance_ran",
         "lifecycle:future_partitions",
+        "watch:watch",
     }
 
 

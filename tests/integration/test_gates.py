@@ -361,6 +361,18 @@ def test_silence_never_rolls_production_back(live: Run, connection: psycopg.Conn
     assert stands(connection) == SHADOW
 
 
+def test_no_finding_of_the_watch_rolls_back_by_itself(live: Run, connection: psycopg.Connection) -> None:
+    """Hours after the cutover clients may depend on it: also other rows of a probe are a question to a person."""
+    record(live, *AFTER)
+    nobody = "nobody chose to roll back after the no-go of watch"
+    for name in ("watch_logs", "probe_recent_after_watch", "procedure_recent_after_watch"):
+        record(live, "watch", made=replace(FAILED, name=name))
+        refused(back, live, nobody, remedy="Clear the task go_no_go_watch")
+    answer(live, Question.WAIVER, section="watch", chosen="Roll back", agreed=False)
+    back(live)
+    assert stands(connection) == SHADOW
+
+
 def test_a_no_go_that_loses_rows_asks_nobody(live: Run, connection: psycopg.Connection) -> None:
     record(live, *AFTER)
     record(live, "pruning", made=replace(FAILED, name="speedup_last_7_days"))

@@ -17,6 +17,7 @@ SOURCES = {
     "alerts": ("no alert of the selector fired", "watch.prometheus"),
     "loki": ("no log line of the query came", "watch.loki"),
     "logs": ("no line of the log files matched", "watch.logs"),
+    "server_log": ("no line of PostgreSQL's log matched", "watch.server_log"),
     "health": ("every health address and HTTP probe answered", "watch.health"),
     "database": ("the database counted no more deadlocks than allowed", ""),
 }
@@ -38,7 +39,7 @@ def watch_checks(run: Run, watch: Watch) -> list[Check]:
     """Return one check for each source, one for the time, and one for the statements."""
     with run.database.session() as session:
         looks = session.rows("watch/list_looks", {"run_id": run.ledger.run_id, "since": watch.started_at})
-    return [_time_check(run, watch, looks), *_source_checks(looks), _statements_check(run, watch)]
+    return [_time_check(run, watch, looks), *_source_checks(watch, looks), _statements_check(run, watch)]
 
 
 def _time_check(run: Run, watch: Watch, looks: list[Row]) -> Check:
@@ -57,11 +58,12 @@ def _time_check(run: Run, watch: Watch, looks: list[Row]) -> Check:
     )
 
 
-def _source_checks(looks: list[Row]) -> Iterator[Check]:
+def _source_checks(watch: Watch, looks: list[Row]) -> Iterator[Check]:
     for name, (expected, key) in SOURCES.items():
         asked = [each for each in looks if name in each["detail"]["asked"]]
         if not asked:
-            yield skipped(f"watch_{name}", f"the spec has no `{key}`", expected=expected)
+            reason = watch.server_log.get("reason") if name == "server_log" else None
+            yield skipped(f"watch_{name}", reason or f"the spec has no `{key}`", expected=expected)
             continue
         found = [(each["happened_at"], text) for each in asked for text in each["detail"]["found"].get(name, ())]
         silent = [each["detail"]["unanswered"][name] for each in asked if name in each["detail"]["unanswered"]]

@@ -14,6 +14,7 @@ from partition_playbook.database import Row, Session
 from partition_playbook.run import Run
 from partition_playbook.sections.watch import logs, sources
 from partition_playbook.sections.watch.sources import Fetch, Unanswered
+from partition_playbook.spec import LogLines
 from partition_playbook.workload import statement_statistics
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ MOST_STATEMENTS, LEAST_CALLS, LEAST_MS = 50, 20, 1.0
 class Watch:
     """The state of a watch: when and with which counters it began, the place in each log, and the findings so far.
 
-    ``statements`` maps a text to its calls and total time in ms at the beginning.
+    ``server_log`` is the place in the server's log, or the ``reason`` for which it is not read. ``statements`` maps a
+    text to its calls and total time in ms at the beginning.
     """
 
     started_at: str
@@ -35,6 +37,7 @@ class Watch:
     counters: dict[str, Any]
     places: dict[str, dict[str, int]] = field(default_factory=dict)
     seen_until: str = ""
+    server_log: dict[str, Any] = field(default_factory=dict)
     statements: dict[str, list[float]] = field(default_factory=dict)
     findings: int = 0
     ended: bool = False
@@ -73,8 +76,20 @@ def begin(run: Run, seconds: float) -> Watch:
             watch.places[each.path] = asdict(logs.end_of(each.path))
         except OSError as error:
             log.warning("%s: %s", each.path, error.strerror)
+    watch.server_log = _end_of_server_log(run)
     watch.save(run)
     return watch
+
+
+def _end_of_server_log(run: Run) -> dict[str, Any]:
+    """Return the place in the server's log, or the reason for which it is not read: few roles may."""
+    if run.spec.watch.server_log is None:
+        return {"reason": "the spec has `watch.server_log: null`"}
+    try:
+        with run.database.session() as session:
+            return asdict(logs.end_of_server_log(session))
+    except Unanswered as error:
+        return {"reason": str(error)}
 
 
 def _counters(run: Run) -> Row:
@@ -127,6 +142,8 @@ def _sources(run: Run, watch: Watch, fetch: Fetch, now: Row) -> Iterator[tuple[s
         yield "loki", partial(sources.loki_lines, spec.loki, fetch, since, now["at"])
     if spec.logs:
         yield "logs", partial(_new_lines, run, watch)
+    if spec.server_log and "file" in watch.server_log:
+        yield "server_log", partial(_new_server_lines, run, watch, spec.server_log)
     if spec.health or run.spec.application.http_probes:
         yield "health", lambda: list(sources.health(spec.health, run.spec.application))
 
@@ -152,6 +169,14 @@ def _new_lines(run: Run, watch: Watch) -> list[str]:
         found += [f"{each.path}: {line}" for line in lines]
     if unreadable and not found:
         raise Unanswered("; ".join(unreadable))
+    return found
+
+
+def _new_server_lines(run: Run, watch: Watch, wanted: LogLines) -> list[str]:
+    place, since = logs.ServerPlace(**watch.server_log), datetime.fromisoformat(watch.seen_until)
+    with run.database.session() as session:
+        found, place = logs.new_server_lines(session, wanted, place, since)
+    watch.server_log = asdict(place)
     return found
 
 

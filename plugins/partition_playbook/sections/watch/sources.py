@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from partition_playbook.sections.application.http_probes import http_probe_checks
-from partition_playbook.sections.watch.logs import LINE_LENGTH, MOST_LINES
 from partition_playbook.spec import Application, Loki, Prometheus
 
 # Sends a GET to an Airflow connection of type http and returns the JSON; raises Unanswered.
 Fetch = Callable[[str, str, Mapping[str, str]], Any]
 HEALTH_SECONDS = 5.0
+# A look keeps no more of one source; the rest of a line may be a secret or a whole document.
+MOST_LINES = 20
+LINE_LENGTH = 300
 
 
 class Unanswered(Exception):
