@@ -127,6 +127,7 @@ RUNS = Group(
         Metric("capture_lost", "1 if the capture of a standing migration stopped, else 0."),
         Metric("rollback_possible", "1 if a swap leads back, else 0."),
         Metric("lock_waiters", "Sessions that wait for a lock on the table or its partitions."),
+        Metric("drill", "1 while a rehearsal provokes the alert RehearsalDrill, else 0."),
     ),
 )
 SWAP = (*TABLE, "direction")

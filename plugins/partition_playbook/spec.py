@@ -458,6 +458,11 @@ class Monitoring(_Value):
         description="Id of an Airflow connection of type http to Prometheus. Preflight checks that the alerts of "
         "`monitoring/alerts.yaml` are loaded, healthy and evaluated, and that an alert manager is active.",
     )
+    drill_within: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(hours=1))] = Field(
+        default=timedelta(minutes=10),
+        description="Time for the alert `RehearsalDrill`, which each rehearsal with `prometheus` provokes, to fire and "
+        "to be resolved: seconds, or a duration such as `00:10:00`.",
+    )
     grafana: Grafana | None = Field(
         default=None, description="Preflight checks that the dashboard has every panel of `monitoring/dashboard.json`."
     )

@@ -26,7 +26,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ``sensor_readings`` is the worked one with a query that takes as long before as after, whatever the machine does: it
     misses each gain that is asked for. ``calm`` asks no query to become faster: with so few rows on a busy machine
     none can be relied on to. ``hurried`` has a probe that partitions answer late. ``guarded`` is for jo to approve.
-    ``watched`` looks at the log of an application.
+    ``watched`` looks at the log of an application. ``drilled`` asks a Prometheus that is not there.
     """
     folder = tmp_path_factory.mktemp("tables")
     spec = yaml.safe_load((ROOT / "include" / "tables" / "sensor_readings.yaml").read_text())
@@ -53,6 +53,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "application.log").touch()
     watch = {"every": 0.3, "logs": [{"path": str(folder / "application.log")}]}
     (folder / "watched.yaml").write_text(yaml.safe_dump(spec | {"watch": watch}))
+    drilled = spec | {"monitoring": {"prometheus": "nowhere", "drill_within": 0.5}}
+    (folder / "drilled.yaml").write_text(yaml.safe_dump(drilled))
     slow = "pg_sleep(CASE WHEN tableoid::regclass::text ~ '_y[0-9]' THEN 1 ELSE 0 END)::text"
     spec["application"]["probes"][0] |= {"max_seconds": 0.2, "sql": f"SELECT {slow} FROM {{table}} LIMIT 1"}
     (folder / "hurried.yaml").write_text(yaml.safe_dump(spec))

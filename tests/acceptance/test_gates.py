@@ -31,7 +31,13 @@ SELECT (SELECT id FROM public.units ORDER BY id LIMIT 1), (SELECT id FROM public
 
 VERDICT = "SELECT verdict FROM partition_playbook.runs WHERE mode = 'rehearse'"
 
-PREFLIGHT = ("choose_mode", "preflight.open_run", "preflight.check_preconditions", "go_no_go_preflight")
+PREFLIGHT = (
+    "choose_mode",
+    "preflight.open_run",
+    "preflight.provoke_alert",
+    "preflight.check_preconditions",
+    "go_no_go_preflight",
+)
 SNAPSHOT = ("snapshot.benchmark_before", "snapshot.back_up", "snapshot.check_restore", "go_no_go_snapshot")
 SHADOW = (
     "migration.build_shadow",
@@ -129,6 +135,14 @@ def test_a_no_go_at_preflight_touches_nothing(staged: Staged) -> None:
     before = staged.look()
     run = staged.rehearse()
     assert_no_go(staged, run, PREFLIGHT, "preflight", "partition_values")
+    assert_restored(staged, before)
+
+
+def test_a_provoked_alert_that_no_prometheus_tells_is_a_no_go(staged: Staged) -> None:
+    before = staged.look()
+    run = staged.rehearse(table="drilled")
+    assert_no_go(staged, run, PREFLIGHT, "preflight", "monitoring_alerts")
+    assert "monitoring_drill: expected an alert that this rehearsal provokes fires" in run.log
     assert_restored(staged, before)
 
 
@@ -246,6 +260,7 @@ def assert_only_these_may_be_waived(staged: Staged) -> None:
         "preflight:monitoring",
         "preflight:monitoring_alerts",
         "preflight:monitoring_dashboard",
+        "preflight:monitoring_drill",
         "pruning:pruned_one_interval_count",
         "pruning:speedup_one_interval_count",
         "pruning:regressions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,3 +177,38 @@ def test_a_trigger_survives_a_restart_of_the_triggerer(built: Run, tmp_path: Pat
     path, arguments = trigger.serialize()
     again = import_string(path)(**arguments)
     assert again.serialize() == trigger.serialize()
+
+
+@pytest.fixture
+def metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Return the socket that receives what Airflow sends to StatsD."""
+    from airflow.sdk._shared.observability.metrics import stats as backend
+    from airflow.sdk.observability import stats
+    from airflow.sdk.observability.metrics import stats_utils
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
+        monkeypatch.setenv("AIRFLOW__METRICS__STATSD_PORT", str(receiver.getsockname()[1]))
+        monkeypatch.setattr(backend, "_backend", None)
+        monkeypatch.setattr(backend, "_factory", None)
+        stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)
+        yield receiver
+        backend._get_backend().statsd.close()  # type: ignore[union-attr]
+
+
+def test_the_progress_of_a_migration_is_told_to_airflows_own_metrics(built: Run, metrics: socket.socket) -> None:
+    from partition_playbook.airflow import progress
+
+    waiting = names(built)
+    load.load_partition(built, waiting[0], workers=1)
+    progress.tell(built)
+    told = dict(metrics.recv(1000).decode().split(":") for _ in range(3))
+    rows = sum(each["rows"] or 0 for each in built.ledger.loads())
+    assert rows > 0
+    assert told == {
+        "airflow.partition_playbook.sensor_readings.loads": f"{len(waiting)}|g",
+        "airflow.partition_playbook.sensor_readings.loads_done": "1|g",
+        "airflow.partition_playbook.sensor_readings.rows_loaded": f"{rows}|g",
+    }

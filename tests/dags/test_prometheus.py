@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from partition_playbook.checks import check
+from partition_playbook.checks import Check, Outcome, Verdict, check
 from partition_playbook.intervals import Interval
 from partition_playbook.run import Run
+from partition_playbook.sections.preflight import drill
+from partition_playbook.spec import Mode, RunParams
 from staging import dashboard
 from tests.fixtures.dag_runs import CONNECTION, uri
 from tests.fixtures.prometheus import Prometheus, scraping, wait_until
@@ -85,3 +90,84 @@ def test_an_alert_fires_once_a_partition_is_missing(
     drop_next_partition(connection)
     wait_until(lambda: prometheus.states("NoPartitionForNow") == {"firing"}, "the alert fires")
     assert prometheus.values('ALERTS{alertname="NoPartitionForNow",severity="critical"}') == [1]
+
+
+REHEARSAL = RunParams(table="sensor_readings", mode=Mode.REHEARSE)
+
+
+def drilled(run: Run, monkeypatch: pytest.MonkeyPatch, url: str, *, within: timedelta = timedelta(minutes=1)) -> Run:
+    """Return the run with a spec that names a Prometheus."""
+    monkeypatch.setenv("AIRFLOW_CONN_DRILLED", url)
+    monitoring = run.spec.monitoring.model_copy(update={"prometheus": "drilled", "drill_within": within})
+    return replace(run, spec=run.spec.model_copy(update={"monitoring": monitoring}))
+
+
+def drill_to_its_end(run: Run) -> Check:
+    from partition_playbook.airflow.http import fetch
+
+    current = drill.provoke(run)
+
+    def is_over() -> bool:
+        nonlocal current
+        current, over = drill.look(run, current, fetch)
+        return over
+
+    wait_until(is_over, "the end of the drill")
+    return drill.drill_check(run, REHEARSAL)
+
+
+def test_a_rehearsal_provokes_an_alert_and_sees_it_fire_and_resolved(
+    prometheus: Prometheus, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = drilled(run, monkeypatch, prometheus.url)
+    found = drill_to_its_end(run)
+    assert found.outcome is Outcome.PASSED, str(found)
+    assert re.fullmatch(r"RehearsalDrill fired after .*, and was resolved after .*", found.actual)
+    assert prometheus.values("partition_playbook_drill") == [0]
+    assert prometheus.states("RehearsalDrill") == set()
+
+
+def test_a_drill_that_nobody_scrapes_is_a_no_go_that_may_be_waived(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scraping(tmp_path, 1, "/metrics", TOKEN, [MONITORING / "alerts.yaml"]) as deaf:
+        found = drill_to_its_end(drilled(run, monkeypatch, deaf.url, within=timedelta(seconds=1)))
+    assert found.blocks
+    assert Verdict.of("preflight", [found]).waivable
+    assert found.actual == "RehearsalDrill did not fire within 1 s"
+    assert "partition_playbook_drill" in found.remedy
+
+
+def test_a_prometheus_that_does_not_answer_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = drill_to_its_end(drilled(run, monkeypatch, "http://127.0.0.1:1", within=timedelta(seconds=1)))
+    assert found.blocks
+    assert found.actual.endswith("Prometheus could not be asked: connection drilled: ConnectionError")
+
+
+def test_the_metric_of_a_drill_ends_with_its_time_and_with_its_run(
+    run: Run, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead worker leaves no alert that fires for ever."""
+
+    def metric() -> Any:
+        return (connection.execute("SELECT drill FROM partition_playbook.run_metrics").fetchone() or (None,))[0]
+
+    drill.provoke(drilled(run, monkeypatch, "http://127.0.0.1:1"))
+    assert metric() == 1
+    run.ledger.close("no-go")
+    assert metric() == 0
+    connection.execute("UPDATE partition_playbook.runs SET ended_at = NULL")
+    assert metric() == 1
+    drill.provoke(drilled(run, monkeypatch, "http://127.0.0.1:1", within=timedelta(microseconds=1)))
+    assert metric() == 0
+
+
+def test_only_a_rehearsal_with_a_prometheus_provokes_an_alert(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = drilled(run, monkeypatch, "http://127.0.0.1:1")
+    production = RunParams(table="sensor_readings", mode=Mode.MIGRATE)
+    assert drill.is_wanted(named, REHEARSAL)
+    assert not drill.is_wanted(named, production)
+    assert not drill.is_wanted(run, REHEARSAL)
+    assert drill.drill_check(named, production).outcome is Outcome.SKIPPED
+    assert drill.drill_check(run, REHEARSAL).outcome is Outcome.SKIPPED
+    assert drill.drill_check(named, REHEARSAL).actual == "no alert was provoked"

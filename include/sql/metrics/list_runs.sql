@@ -84,7 +84,11 @@ SELECT m.table_schema || '.' || m.table_name AS "table",
        coalesce((SELECT sum(w.sessions)
                    FROM waiting w
                    LEFT JOIN pg_inherits i ON i.inhrelid = w.relation
-                  WHERE coalesce(i.inhparent, w.relation) = m.oid), 0)::bigint AS lock_waiters
+                  WHERE coalesce(i.inhparent, w.relation) = m.oid), 0)::bigint AS lock_waiters,
+       -- A rehearsal that died provokes nothing after the time of its drill.
+       EXISTS (SELECT FROM partition_playbook.measurements x
+                WHERE x.run_id = m.run_id AND m.ended_at IS NULL AND x.stage = 'preflight' AND x.name = 'drill' AND x.value = 1
+                  AND now() < (x.detail->>'until')::timestamptz)::int AS drill
   FROM measured m
  CROSS JOIN LATERAL (
      SELECT count(*) AS all_of_them, count(*) FILTER (WHERE l.state IN ('loaded', 'attached')) AS done, coalesce(sum(l.rows), 0)::bigint AS rows

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from partition_playbook import engine, figures
+from partition_playbook.airflow import progress
 from partition_playbook.airflow.links import PartitionLink, show_link
 from partition_playbook.airflow.runs import current_run, run_params, watched_run
 from partition_playbook.errors import LoadMustWait, PlaybookError, TryAgain
@@ -60,6 +61,7 @@ class LoadPartition(BaseOperator):
             self._defer(run, workers, since, told)
         if told:
             run.ledger.add_note(f"resumed after {figures.seconds(time.time() - since)}", partition=self.partition)
+        progress.tell(run)
         return rows
 
     def _defer(self, run: Run, workers: int, since: float, told: list[str]) -> NoReturn:

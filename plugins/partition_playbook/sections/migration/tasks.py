@@ -8,6 +8,7 @@ from contextlib import suppress
 from airflow.sdk import TriggerRule, get_current_context, task, task_group
 
 from partition_playbook import engine, gates
+from partition_playbook.airflow import progress
 from partition_playbook.airflow.approvals import Ask
 from partition_playbook.airflow.loads import LoadPartition
 from partition_playbook.airflow.loads_pool import loads_pool
@@ -54,7 +55,9 @@ def migration() -> None:
 def build_shadow(run: Run) -> list[str]:
     """Create the shadow and its partitions, start change capture, and return the partitions that are left to load."""
     loads = engine.shadow.build(run, gates.before_shadow)
-    return [load["partition_name"] for load in loads if not _loaded_at_once(run, load)]
+    left = [load["partition_name"] for load in loads if not _loaded_at_once(run, load)]
+    progress.tell(run)
+    return left
 
 
 def _loaded_at_once(run: Run, load: Row) -> bool:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import psycopg
-from airflow.sdk import get_current_context, task, task_group
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.sdk import BaseOperator, get_current_context, task, task_group
 
 from partition_playbook.airflow.http import fetch
 from partition_playbook.airflow.loads_pool import DEFAULT_POOL, CheckLoadsPool, loads_pool, use_loads_pool
 from partition_playbook.airflow.notifications import Announce, started_message
-from partition_playbook.airflow.runs import attach_run, ended_runs, run_params, tell_trigger
+from partition_playbook.airflow.runs import attach_run, current_run, ended_runs, run_params, tell_trigger
 from partition_playbook.airflow.siblings import sibling_checks
 from partition_playbook.airflow.tasks import SHORT, playbook_task
 from partition_playbook.errors import NotEnoughPrivilege, PreconditionFailed
 from partition_playbook.ledger import Ledger
 from partition_playbook.run import Run
+from partition_playbook.sections.preflight import drill
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.preflight.monitoring import monitoring_checks
 from partition_playbook.spec import Mode, RunParams, load_spec
@@ -30,7 +33,7 @@ LOADS = "migration.load_partition"
 def preflight() -> None:
     """Check all preconditions before anything changes."""
     opened, checked = open_run(), check_preconditions()
-    opened >> checked
+    opened >> ProvokeAlert(task_id="provoke_alert", doc_md="Let one alert fire and be resolved.") >> checked
     if loads_pool() != DEFAULT_POOL:
         opened >> use_loads_pool()
         opened >> check_loads_pool() >> checked
@@ -65,6 +68,31 @@ def open_run() -> str:
     return ledger.run_id
 
 
+class ProvokeAlert(BaseOperator):
+    """In a rehearsal, provoke the alert of the drill, and wait in the triggerer until it fired and was resolved.
+
+    The check ``monitoring_drill`` judges it. Its time is the spec's `monitoring.drill_within`.
+    """
+
+    def execute(self, context: Any) -> None:
+        """Begin the drill; do nothing where none is wanted."""
+        run, params = current_run(context), run_params(context)
+        if not drill.is_wanted(run, params):
+            log.info("%s: no alert is provoked: it takes mode rehearse and the spec's monitoring.prometheus", run.table)
+            return
+        drill.provoke(run)
+        self.execute_complete(context)
+
+    def execute_complete(self, context: Any, event: Any = None) -> None:
+        """Ask Prometheus once, and wait unless the drill is over."""
+        run = current_run(context)
+        last = drill.Drill.last(run) or drill.provoke(run)
+        seen, is_over = drill.look(run, last, fetch)
+        log.info("%s: the alert %s is %s", run.table, drill.ALERT, seen.state)
+        if not is_over:
+            self.defer(trigger=TimeDeltaTrigger(drill.EVERY), method_name="execute_complete")
+
+
 def _remedies(run: Run, params: RunParams) -> list[str]:
     """Return the remedy of each failed check, without a ledger to write to."""
     plan = params.model_copy(update={"mode": Mode.PLAN})
@@ -75,7 +103,7 @@ def _remedies(run: Run, params: RunParams) -> list[str]:
 def check_preconditions(run: Run, params: RunParams) -> None:
     """Make every check of the checklist and record it."""
     siblings = sibling_checks(get_current_context())
-    monitored = monitoring_checks(run.spec.monitoring, fetch)
+    monitored = [*monitoring_checks(run.spec.monitoring, fetch), drill.drill_check(run, params)]
     verdict = run.ledger.record_checks([*preflight_checks(run, params), *siblings, *monitored])
     for check in verdict.checks:
         log.info("%s", check)

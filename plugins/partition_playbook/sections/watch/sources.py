@@ -23,10 +23,14 @@ class Unanswered(Exception):
 
 def alerts(prometheus: Prometheus, fetch: Fetch) -> list[str]:
     """Return the firing alerts that the selector of the spec matches."""
-    query = f'ALERTS{{alertstate="firing",{prometheus.alerts}}}'
-    found = fetch(prometheus.connection, "api/v1/query", {"query": query})
-    series = [each["metric"] for each in _result(found)]
+    series = firing(prometheus.connection, prometheus.alerts, fetch)
     return sorted({f"alert {each.get('alertname', '?')} fires ({_labels(each)})"[:LINE_LENGTH] for each in series})
+
+
+def firing(connection: str, selector: str, fetch: Fetch) -> list[Mapping[str, str]]:
+    """Return the labels of the alerts that fire now in a Prometheus and match a selector."""
+    query = f'ALERTS{{alertstate="firing",{selector}}}'
+    return [each["metric"] for each in _result(fetch(connection, "api/v1/query", {"query": query}))]
 
 
 def _labels(metric: Mapping[str, str]) -> str:
