@@ -23,7 +23,7 @@ from partition_playbook.people import Question
 from partition_playbook.run import Run
 from partition_playbook.sections.application.procedures import record_during
 from partition_playbook.sections.migration.lock_hold import lock_hold_check
-from partition_playbook.sections.preflight import after_cutover
+from partition_playbook.sections.preflight import after_cutover, key_steps
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.validation.checks import parity_check
 from partition_playbook.spec import RunParams, load_spec
@@ -141,7 +141,7 @@ def plan() -> None:
     checks = [*preflight_checks(run, params), *sibling_checks(context)]
     for check in checks:
         log.info("%s", check)
-    for line in [*engine.plan.describe(run, params), *after_cutover.lines(checks)]:
+    for line in [*engine.plan.describe(run, params), *after_cutover.lines(checks), *key_steps.lines(checks)]:
         log.info("%s", line)
 
     refused = [check.name for check in checks if check.blocks]
