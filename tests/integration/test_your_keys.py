@@ -318,7 +318,10 @@ def test_two_sessions_with_the_same_new_row_before_the_cutover(
         holder.execute("SELECT pg_advisory_lock(1)")
         second = threading.Thread(target=pause_and_write)
         second.start()
-        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+        waits = (
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
         wait_until(lambda: connection.execute(waits).fetchone() == (1,), "the second session's pause")
         send(connection, upsert, 1, BEGUN, 1)
         holder.execute("SELECT pg_advisory_unlock(1)")
