@@ -51,8 +51,9 @@ screenshots: $(LOCKED) ## Take the screenshots in docs/ from the last `make demo
 	@$(RUN) staging.browser
 	$(RUN) staging.screenshots
 
-reference: $(LOCKED) ## Write docs/table-spec.md from the descriptions of the spec's keys
+reference: $(LOCKED) ## Write docs/table-spec.md and the JSON schema from the descriptions of the spec's keys
 	$(RUN) staging.reference
+	$(RUN) staging.table_schema
 
 monitoring: $(LOCKED) ## Write the dashboard and the exporters' queries in monitoring/ from code
 	$(RUN) staging.monitoring

@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "plugins" / "partition_playbook"
 LAYERS = [
     {"__version__"},
     {"choices", "errors", "figures", "names", "intervals", "runway", "checks", "people", "markdown", "artifacts"},
+    {"spec_yaml", "spec_problems"},
     {"spec"},
     {"sql", "encoding", "database", "lock_retry", "disk"},
     {"catalog", "parity", "metrics", "ledger"},
@@ -28,9 +29,10 @@ LAYERS = [
     {"sections"},
     {"airflow"},
     {"sections/tasks", "standalone", "console"},
+    {"shell"},
     {"cli"},
 ]
-AIRFLOW = {name for layer in LAYERS[10:] for name in layer}
+AIRFLOW = {name for layer in LAYERS[11:] for name in layer}
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
 STATEMENTS = sorted(str(path.relative_to(SQL_ROOT).with_suffix("")) for path in SQL_ROOT.rglob("*.sql"))
