@@ -183,10 +183,14 @@ class Ledger:
         """Record the answer to a question."""
         self.add_note(ANSWERED, **answer.note)
 
-    def announce_once(self, subject: str, text: str) -> bool:
-        """Record a message to people; return False if this run has sent the same message before."""
-        detail = Jsonb({"text": text, "origin": dict(self.origin)})
-        values = {"run_id": self.run_id, "section": self.section, "subject": subject, "text": text, "detail": detail}
+    def announce_once(self, subject: str, text: str, kind: str = "") -> bool:
+        """Record a message to people; return False if this run has sent one of the same subject and kind before.
+
+        A message without a kind is the same only with the same text.
+        """
+        same = kind or text
+        detail = Jsonb({"text": text, "kind": same, "origin": dict(self.origin)})
+        values = {"run_id": self.run_id, "section": self.section, "subject": subject, "kind": same, "detail": detail}
         with self.database.transaction() as session:
             session.rows("ledger/lock_ledger")
             return bool(session.rows("ledger/announce", values))

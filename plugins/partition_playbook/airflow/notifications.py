@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -41,12 +41,13 @@ Send = Callable[["Message", Any], None]
 
 @dataclass(frozen=True)
 class Message:
-    """One notification."""
+    """One notification; two of one subject and ``kind`` are one event, without a kind two of one text."""
 
     subject: str
     happened: str
     next_step: str
     address: str
+    kind: str = ""
 
     @property
     def text(self) -> str:
@@ -82,7 +83,7 @@ class Announce(BaseNotifier):
     def _is_new(self, context: Context, message: Message) -> bool:
         """Record the message in the ledger; True if it is new, or if the ledger does not answer."""
         try:
-            return self.run(context).ledger.announce_once(message.subject, message.text)
+            return self.run(context).ledger.announce_once(message.subject, message.text, message.kind)
         except Exception as error:
             log.warning("the ledger does not answer, so this notification may be a repetition: %s", error)
             return True
@@ -200,13 +201,17 @@ def question_message(context: Context) -> Message:
 
 
 def failure_message(context: Context) -> Message:
-    """Return the message about a task that failed without a retry left."""
-    ti = context["ti"]
+    """Return the message about a task that failed without a retry left.
+
+    A hundred mapped loads that fail for one cause are one event.
+    """
+    ti, error = context["ti"], context.get("exception")
     step = (
         "fix the cause and clear the task; it resumes from the state in the ledger. "
         "To undo a migration instead, trigger partition_rollback"
     )
-    return _message(context, f"{ti.task_id} failed", _reason(context), step)
+    message = _message(context, f"{ti.task_id} failed", _reason(context), step)
+    return replace(message, kind=type(error).__name__) if ti.map_index >= 0 else message
 
 
 def red_message(context: Context) -> Message:
