@@ -1,0 +1,59 @@
+import { initTRPC } from "@trpc/server";
+import { asc } from "drizzle-orm";
+
+import type { Database } from "./database.js";
+import { Aggregate, ByUnit, Evaluate, Ingest, Recent, Repeat, toRow } from "./input.js";
+import { log } from "./log.js";
+import * as metrics from "./metrics.js";
+import { ingest, prepareReads, repeat } from "./readings.js";
+import { units } from "./schema.js";
+
+const t = initTRPC.create();
+
+/** Count and time every call; an error is one line of the log with its SQLSTATE. */
+const observed = t.procedure.use(async ({ path, next }) => {
+  const stop = metrics.seconds.startTimer({ procedure: path });
+  const result = await next();
+  stop();
+
+  metrics.calls.inc({ procedure: path, result: result.ok ? "ok" : result.error.code });
+  if (!result.ok && result.error.code === "INTERNAL_SERVER_ERROR") {
+    const query = result.error.cause;
+    const server = (query?.cause ?? query) as { code?: string; message?: string } | undefined;
+    log.error({ procedure: path, sqlstate: server?.code, reason: server?.message }, "a call failed");
+  }
+  return result;
+});
+
+/** Build the procedures on a database. */
+export function createRouter(database: Database) {
+  const reads = prepareReads(database);
+  const count = <T>(rows: T[]) => {
+    metrics.inserted.inc(rows.length);
+    return { inserted: rows };
+  };
+
+  return t.router({
+    units: t.router({
+      list: observed.query(() => database.select().from(units).orderBy(asc(units.name))),
+    }),
+    readings: t.router({
+      recent: observed
+        .input(Recent)
+        .query(({ input }) => reads.recent.execute({ ...input, to: input.to ?? "infinity" })),
+      byUnit: observed.input(ByUnit).query(({ input }) => reads.byUnit.execute(input)),
+      aggregate: observed.input(Aggregate).query(({ input }) => reads.aggregate.execute(input)),
+      ingest: observed
+        .input(Ingest)
+        .mutation(async ({ input }) => count(await ingest(database, input.readings.map(toRow)))),
+      repeat: observed
+        .input(Repeat)
+        .mutation(async ({ input }) => count(await repeat(database, input.readings.map(toRow)))),
+    }),
+    alerts: t.router({
+      evaluate: observed.input(Evaluate).query(({ input }) => reads.alerts.execute(input)),
+    }),
+  });
+}
+
+export type AppRouter = ReturnType<typeof createRouter>;
