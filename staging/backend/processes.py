@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
+from psycopg.conninfo import conninfo_to_dict
 
 from staging.backend.install import SOURCE, install
 from staging.instance import Instance
@@ -70,7 +72,7 @@ def serving(conninfo: str, folder: Path, pool_size: int = 5) -> Iterator[Server]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = Server(f"http://127.0.0.1:{port}", folder / "server.log", node)
-    settings = {"DATABASE_URL": conninfo, "PORT": str(port), "POOL_SIZE": str(pool_size)}
+    settings = {"DATABASE_URL": _address(conninfo), "PORT": str(port), "POOL_SIZE": str(pool_size)}
     with _running(node, "dist/src/server.js", settings, server.log, lambda: _is_healthy(server.url)):
         yield server
 
@@ -111,6 +113,13 @@ def _running(
         yield
     finally:
         _stop(process)
+
+
+def _address(conninfo: str) -> str:
+    """Return a connection string as a URL: node-postgres knows no other form."""
+    given = {name: quote(str(value), safe="") for name, value in conninfo_to_dict(conninfo).items()}
+    password = f":{given['password']}" if "password" in given else ""
+    return f"postgresql://{given['user']}{password}@{given['host']}:{given.get('port', '5432')}/{given['dbname']}"
 
 
 def _is_healthy(url: str) -> bool:

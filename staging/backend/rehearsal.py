@@ -77,8 +77,11 @@ class Application:
 
 
 @contextmanager
-def attended(staging: Staging) -> Iterator[Application]:
-    """Run the application with its users on the staging database; they stop when the context ends."""
+def attended(staging: Staging, late: float) -> Iterator[Application]:
+    """Run the application with its users on the staging database; they stop when the context ends.
+
+    ``late`` is the share of their readings with a random moment of the past year.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
     places = history.prepare(staging.database)
     with (
@@ -87,7 +90,7 @@ def attended(staging: Staging) -> Iterator[Application]:
     ):
         fixed = history.write(server.url, places)
         table_spec.write(TABLES, server, worker, fixed)
-        with Traffic(server.url, fixed) as traffic:
+        with Traffic(server.url, fixed, late=late) as traffic:
             traffic.wait_for(REQUESTS, since=0)
             yield Application(staging, server, worker, traffic, dashboard.visit(server.url, "before the migration"))
 

@@ -24,6 +24,7 @@ MOST_ROWS = 20
 NO_ANSWER = 0
 FIRST_ID = 1_000_000  # the fixed rows have the ids from -1 downwards
 IDS_EACH = 1_000_000_000
+LATEST = timedelta(days=365)
 
 
 class TrafficError(RuntimeError):
@@ -130,15 +131,20 @@ class User:
     Readings with ids of the user's own have ids below zero: the live writers leave those alone.
     """
 
-    def __init__(self, number: int, client: Client, history: History, known: Mapping[str, Any]) -> None:
+    def __init__(self, number: int, client: Client, history: History, known: Mapping[str, Any], late: float) -> None:
         self.acknowledged: set[int] = set()
         self._client = client
         self._history = history
         self._known = known  # the answer to each fixed question, by procedure
+        self._late = late
         self._random = random.Random(number)
         first = FIRST_ID + number * IDS_EACH
         self._ids = (-each for each in itertools.count(first))
         self._next: Iterator[Callable[[], None]] = iter(())
+
+    def close(self) -> None:
+        """Close the session."""
+        self._client.close()
 
     def act(self) -> int:
         """Send the requests of one action, and return their number."""
@@ -224,9 +230,13 @@ class User:
             "humidity": self._random.randint(0, 10_000) / 100,
             "battery": self._random.randrange(101),
             "signalStrength": self._random.randint(-100, 20),
-            "recordedAt": iso(datetime.now(UTC)),
+            "recordedAt": iso(self._moment()),
             "source": "users",
         }
+
+    def _moment(self) -> datetime:
+        late = self._random.random() < self._late
+        return datetime.now(UTC) - (self._random.random() * LATEST if late else timedelta())
 
 
 def _ids(data: Json) -> list[int]:
@@ -234,16 +244,20 @@ def _ids(data: Json) -> list[int]:
 
 
 class Traffic:
-    """A group of users at work, from entering the context to leaving it."""
+    """A group of users at work, from entering the context to leaving it.
 
-    def __init__(self, url: str, history: History, users: int = USERS, rate: float = RATE) -> None:
+    ``late`` is the share of new readings with a random moment of the past year, like readings of devices that were
+    offline.
+    """
+
+    def __init__(self, url: str, history: History, users: int = USERS, rate: float = RATE, late: float = 0.2) -> None:
         self._url = url
         self._rate = rate
         self._requests: list[Request] = []
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
         known = self._ask_first(history)
-        self._users = [User(n, Client(url, self._requests.append), history, known) for n in range(users)]
+        self._users = [User(n, Client(url, self._requests.append), history, known, late) for n in range(users)]
         self._threads = [threading.Thread(target=self._work, args=(user,), daemon=True) for user in self._users]
 
     def __enter__(self) -> Self:
@@ -279,10 +293,12 @@ class Traffic:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Let each user finish its open request."""
+        """Let each user finish its open action; each request in it has its time limit."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=2 * PATIENCE_SECONDS)
+            thread.join()
+        for user in self._users:
+            user.close()
 
     def _ask_first(self, history: History) -> Mapping[str, Any]:
         """Ask each fixed question once: these are the answers that all later ones are compared with."""

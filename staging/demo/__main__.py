@@ -23,7 +23,7 @@ from staging import environment
 from staging.cluster import ClusterError
 from staging.demo.afresh import start_afresh
 from staging.demo.outcome import Ending, Outcome, Written
-from staging.demo.rehearsal import Asked, rehearse
+from staging.demo.rehearsal import LATE, Asked, rehearse
 from staging.demo.scorecard import print_scorecard
 from staging.environment import Staging
 from staging.instance import InstanceError
@@ -116,7 +116,7 @@ def _application(asked: Asked, staging: Staging, console: Console) -> Iterator[A
     from staging.backend.rehearsal import attended
 
     console.print("Starting the application with its users")
-    with attended(staging) as application:
+    with attended(staging, LATE[asked.arrival]) as application:
         console.print(f"Page      {application.server.url}", soft_wrap=True, highlight=False)
         yield application
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 DAG = "partition_migration"
 TABLE = "sensor_readings"
 RATE = 25.0  # transactions a second for each writer: an application, not a benchmark
-# The share of late rows of the writers. Their rows are the newest, so they must arrive in the order of the rehearsal.
+# The share of late rows of the writers, and of the application's users. Their rows are the newest, so they must arrive
+# in the order of the rehearsal.
 LATE = {"random": 1.0, "time": 0.0}
 WATCHED_MINUTES = 0.5  # with the application, which has something to watch
 

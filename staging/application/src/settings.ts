@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 const Server = z.object({
-  DATABASE_URL: z.string().min(1),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
   HOST: z.string().default("127.0.0.1"),
   PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
   POOL_SIZE: z.coerce.number().int().min(1).default(5),
