@@ -1,4 +1,4 @@
-"""What the users of the application noticed during a rehearsal, and the reasons against a go."""
+"""The result of the application's users: all that they noticed during a rehearsal, and the reasons against a go."""
 
 from __future__ import annotations
 
