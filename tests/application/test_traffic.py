@@ -43,9 +43,9 @@ def test_an_error_is_counted_with_its_procedure(server: Server, fixed: History, 
     with Traffic(server.url, fixed, rate=50) as traffic:
         found = noticed(traffic)
     (error,) = found.errors
-    assert error.startswith("readings.repeat: HTTP 500 INTERNAL_SERVER_ERROR: Failed query")
+    assert error == "readings.repeat: HTTP 500 INTERNAL_SERVER_ERROR: SQLSTATE 42P10"
     assert found.errors[error] == found.procedures["readings.repeat"]
-    assert found.against[0].startswith(f"users of the application saw {found.errors[error]} errors: readings.repeat")
+    assert found.against[0].startswith(f"users of the application saw {found.errors[error]} errors: {error}")
 
 
 def test_no_answer_is_an_error() -> None:

@@ -1,4 +1,4 @@
-import { initTRPC } from "@trpc/server";
+import { initTRPC, type TRPCError } from "@trpc/server";
 import { asc } from "drizzle-orm";
 
 import type { Database } from "./database.js";
@@ -8,7 +8,18 @@ import * as metrics from "./metrics.js";
 import { ingest, prepareReads, repeat } from "./readings.js";
 import { units } from "./schema.js";
 
-const t = initTRPC.create();
+/** The error of the server beneath a failed query: node-postgres's, or that of the connection. */
+function serverError(error: TRPCError): { code?: string; message?: string } {
+  const query = error.cause;
+  return (query?.cause ?? query ?? error) as { code?: string; message?: string };
+}
+
+const t = initTRPC.create({
+  isDev: false,
+  // Drizzle's message has the statement and its values: a user gets the SQLSTATE instead.
+  errorFormatter: ({ shape, error }) =>
+    error.code === "INTERNAL_SERVER_ERROR" ? { ...shape, message: `SQLSTATE ${serverError(error).code}` } : shape,
+});
 
 /** Count and time every call; an error is one line of the log with its SQLSTATE. */
 const observed = t.procedure.use(async ({ path, next }) => {
@@ -18,9 +29,8 @@ const observed = t.procedure.use(async ({ path, next }) => {
 
   metrics.calls.inc({ procedure: path, result: result.ok ? "ok" : result.error.code });
   if (!result.ok && result.error.code === "INTERNAL_SERVER_ERROR") {
-    const query = result.error.cause;
-    const server = (query?.cause ?? query) as { code?: string; message?: string } | undefined;
-    log.error({ procedure: path, sqlstate: server?.code, reason: server?.message }, "a call failed");
+    const { code, message } = serverError(result.error);
+    log.error({ procedure: path, sqlstate: code, reason: message }, "a call failed");
   }
   return result;
 });
