@@ -58,5 +58,6 @@ def create_schema(conninfo: str) -> None:
 
 def stop(state: Path = STATE) -> None:
     """Stop everything; the data stays."""
+    instance.stop(state / "application")  # its processes have the same mark
     instance.stop(state / "airflow")
     cluster.stop(state / "postgres")

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,14 +29,21 @@ def program() -> str:
 
 
 @contextmanager
-def redis(log: Path) -> Iterator[str]:
+def redis(log: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Run a Redis that stores nothing on disk, on a free local port, and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     # BullMQ asks for noeviction: another policy could delete a job.
     options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--maxmemory-policy", "noeviction")
     with log.open("wb") as output:
-        server = subprocess.Popen([program(), *options], cwd=log.parent, stdout=output, stderr=output)
+        server = subprocess.Popen(
+            [program(), *options],
+            cwd=log.parent,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     try:
         _await(server, port, log)
         yield f"redis://127.0.0.1:{port}"

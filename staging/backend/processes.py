@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -16,14 +17,15 @@ from urllib.parse import quote
 import httpx
 from psycopg.conninfo import conninfo_to_dict
 
+from partition_playbook import figures
 from staging.backend.install import SOURCE, install
-from staging.instance import Instance
+from staging.instance import MARK, Instance
 from staging.node import Node, find
 from staging.redis import redis
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
-JOB_SECONDS = 700.0
+JOB_SECONDS = 700.0  # longer than enqueue.ts waits
 
 
 class BackendError(RuntimeError):
@@ -49,15 +51,21 @@ class Worker:
 
     def perform(self, job: str) -> Mapping[str, Any]:
         """Add a job, wait for its end, and return its result; BackendError if it failed."""
-        done = subprocess.run(
-            [self.node.program, "dist/src/enqueue.js", job],
-            cwd=SOURCE,
-            env=self.node.environment | {"REDIS_URL": self.redis_url},
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=JOB_SECONDS,
-        )
+        try:
+            done = subprocess.run(
+                [self.node.program, "dist/src/enqueue.js", job],
+                cwd=SOURCE,
+                env=self.node.environment | {"REDIS_URL": self.redis_url},
+                capture_output=True,
+                check=False,
+                text=True,
+                timeout=JOB_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            waited = figures.seconds(JOB_SECONDS)
+            raise BackendError(
+                f"The job {job} has not ended within {waited}. Its worker's log is {self.log}."
+            ) from None
         if done.returncode:
             raise BackendError(f"The job {job} failed: {done.stderr.strip()[-500:]} Its worker's log is {self.log}.")
         found: Mapping[str, Any] = json.loads(done.stdout)
@@ -82,7 +90,7 @@ def working(airflow: Instance, folder: Path, table: str = "sensor_readings") -> 
     """Run a Redis, and the worker whose jobs trigger the DAG of the maintenance."""
     node = find()
     install(node)
-    with redis(folder / "redis.log") as url:
+    with redis(folder / "redis.log", _marked(os.environ, folder)) as url:
         worker = Worker(url, folder / "worker.log", node)
         settings = {
             "REDIS_URL": url,
@@ -102,7 +110,12 @@ def _running(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [node.program, script], cwd=SOURCE, env={**node.environment, **settings}, stdout=output, stderr=output
+            [node.program, script],
+            cwd=SOURCE,
+            env=_marked({**node.environment, **settings}, log.parent),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C ends the users first, so that they see no error
         )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -113,6 +126,11 @@ def _running(
         yield
     finally:
         _stop(process)
+
+
+def _marked(environment: Mapping[str, str], folder: Path) -> Mapping[str, str]:
+    """Return an environment with the mark by which `make down` finds the processes after a crash."""
+    return {**environment, MARK: str(folder)}
 
 
 def _address(conninfo: str) -> str:

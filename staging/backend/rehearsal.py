@@ -50,19 +50,23 @@ class Application:
     traffic: Traffic
     first_visit: Visit
 
-    def finish(self, evidence: RunRecord | None) -> Noticed:
-        """Let the users go on after the run, perform a job, load the page again, and return all that they noticed."""
-        ended = time.time()
+    def finish(self, evidence: RunRecord | None, *, ended: bool) -> Noticed:
+        """Stop the users, and return all that they noticed.
+
+        Once the run has ended, they first go on for some requests, a job is performed, and the page is loaded again.
+        """
         try:
+            if not ended:
+                return self._judge(evidence)
+            since = time.time()
             job = self._perform()
             last_visit = dashboard.visit(self.server.url, "after the migration")
-            self.traffic.wait_for(REQUESTS, since=ended)
-            return replace(self.stop(evidence), visits=(self.first_visit, last_visit), jobs=(job,))
+            self.traffic.wait_for(REQUESTS, since)
+            return replace(self._judge(evidence), visits=(self.first_visit, last_visit), jobs=(job,))
         except ERRORS as error:
             return Noticed(problem=f"{type(error).__name__}: {error}")
 
-    def stop(self, evidence: RunRecord | None) -> Noticed:
-        """Stop the users, and return what they noticed so far."""
+    def _judge(self, evidence: RunRecord | None) -> Noticed:
         self.traffic.stop()
         acknowledged = self.traffic.acknowledged
         lost = verdict.count_lost(self.staging.database, acknowledged)

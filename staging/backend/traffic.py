@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import httpx
 
+from partition_playbook import figures
 from staging.backend.history import History, Json, Place, Question, iso
 
 USERS = 4
@@ -289,7 +290,8 @@ class Traffic:
         deadline = time.monotonic() + seconds
         while self.count_since(since) < count:
             if time.monotonic() > deadline:
-                raise TrafficError(f"the users sent {self.count_since(since)} requests of {count} within {seconds} s")
+                sent = f"{figures.number(self.count_since(since))} of {figures.count(count, 'request')}"
+                raise TrafficError(f"the users sent {sent} within {figures.seconds(seconds)}")
             time.sleep(0.1)
 
     def stop(self) -> None:

@@ -62,6 +62,7 @@ class Noticed:
     unequal: Sequence[str] = ()
     written: int = 0
     lost: int = 0
+    swapped: bool = False  # without a swap nobody works after it
     before: Times = Times()
     during: Times = Times()
     after: Times = Times()
@@ -74,7 +75,9 @@ class Noticed:
         """Return the reasons for which the users prove nothing."""
         if self.problem:
             return [f"the application: {self.problem}"]
-        parts = {"before the migration": self.before, "during it": self.during, "after it": self.after}
+        parts = {"before the migration": self.before}
+        if self.swapped:
+            parts |= {"during it": self.during, "after it": self.after}
         reasons = [
             f"the users of the application sent no request {when}" for when, part in parts.items() if not part.requests
         ]
@@ -149,6 +152,7 @@ def judge(requests: Collection[Request], span: Span | None) -> Noticed:
     since, until = (span.since, span.until) if span else (math.inf, math.inf)
     return Noticed(
         requests=len(requests),
+        swapped=span is not None,
         procedures=Counter(each.procedure for each in requests),
         errors=Counter(f"{each.procedure}: {each.problem}" for each in requests if each.problem),
         compared=sum(each.equal is not None for each in requests),

@@ -100,10 +100,7 @@ def rehearse(asked: Asked, staging: Staging, console: Console, application: Appl
 
 
 def _ask_users(application: Application | None, ending: Ending, evidence: RunRecord | None) -> Noticed | None:
-    """Return what the users noticed; after an interruption without a wait for more."""
-    if application is None:
-        return None
-    return application.finish(evidence) if ending.state else application.stop(evidence)
+    return application.finish(evidence, ended=ending.state is not None) if application else None
 
 
 def _attend(

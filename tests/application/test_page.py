@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from staging.backend import dashboard
 from staging.backend.processes import Server
@@ -17,13 +18,11 @@ def test_the_page_draws_the_latest_temperatures(server: Server, connection: psyc
     assert seen.points > 50
 
 
-def test_an_error_in_the_console_is_seen(server: Server, connection: psycopg.Connection) -> None:
+def test_an_error_in_the_console_is_seen(
+    server: Server, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "PATIENCE_MS", 2_000)
     connection.execute("ALTER TABLE sensor_readings RENAME COLUMN temperature TO warmth")
-    dashboard_patience = dashboard.PATIENCE_MS
-    dashboard.PATIENCE_MS = 2_000
-    try:
-        seen = dashboard.visit(server.url, "now")
-    finally:
-        dashboard.PATIENCE_MS = dashboard_patience
+    seen = dashboard.visit(server.url, "now")
     assert seen.points == 0
     assert any("500" in error for error in seen.errors)

@@ -15,7 +15,7 @@ CREATE FUNCTION vanish() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL;
 CREATE TRIGGER vanish BEFORE INSERT ON sensor_readings
    FOR EACH ROW WHEN (NEW.source = 'users') EXECUTE FUNCTION vanish();
 """
-ENOUGH = 120  # each user asks everything within 30 requests
+ENOUGH = 120  # a round of a user, with every request once, has 17
 
 
 def noticed(traffic: Traffic) -> Noticed:

@@ -120,7 +120,7 @@ def test_a_rehearsal_without_writers_may_say_go() -> None:
 
 def test_an_error_that_a_user_of_the_application_saw_is_a_no_go() -> None:
     times = Times(1, 1.0, 1.0)
-    good = Noticed(requests=3, compared=3, before=times, during=times, after=times)
+    good = Noticed(requests=3, compared=3, swapped=True, before=times, during=times, after=times)
     assert outcome(noticed=good).verdict is Verdict.GO
     assert outcome(noticed=replace(good, errors={"readings.recent: HTTP 500": 1})).verdict is Verdict.NO_GO
     assert outcome(noticed=replace(good, unequal=["1, expected 2"])).verdict is Verdict.NO_GO

@@ -19,6 +19,7 @@ GOOD = Noticed(
     procedures={"readings.recent": 30},
     compared=20,
     written=7,
+    swapped=True,
     before=TIMES,
     during=TIMES,
     after=TIMES,
@@ -56,6 +57,11 @@ def test_each_thing_they_notice_is_a_reason(changes: Mapping[str, Any], reason: 
 )
 def test_users_who_prove_nothing_make_it_unknown(changes: Mapping[str, Any]) -> None:
     assert len(replace(GOOD, **changes).unknown) == 1
+
+
+def test_without_a_swap_nobody_works_after_it() -> None:
+    assert judge([request(1, equal=True)], None).unknown == []
+    assert len(judge([request(1, equal=True)], Span(2, 8)).unknown) == 2
 
 
 def test_requests_belong_to_the_part_in_which_they_began() -> None:
