@@ -102,6 +102,10 @@ class Noticed:
                 reasons.append(f"the page {visit.occasion} drew no temperature")
         return [*reasons, *(job.problem for job in self.jobs if job.problem)]
 
+    @property
+    def _parts(self) -> Mapping[str, Times]:
+        return {"before": self.before, "during": self.during, "after": self.after}
+
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield the lines of the scorecard, each with its title."""
         kinds = ", ".join(f"{figures.number(count)} {name}" for name, count in sorted(self.procedures.items()))
@@ -114,9 +118,10 @@ class Noticed:
         kept = f"{figures.count(self.written, 'row')} with ids of the users acknowledged"
         yield "", f"{kept}, {figures.number(self.lost)} lost"
 
-        for name, times in (("before", self.before), ("during", self.during), ("after", self.after)):
+        for name, times in self._parts.items():
             p95, slowest = figures.milliseconds(times.p95), figures.milliseconds(times.slowest)
-            yield "", f"{name:7} p95 {p95}, slowest {slowest} of {figures.count(times.requests, 'request')}"
+            if times.requests:
+                yield "", f"{name:7} p95 {p95}, slowest {slowest} of {figures.count(times.requests, 'request')}"
         for visit in self.visits:
             found = "; ".join(visit.errors) or "no error in the console of the browser"
             yield "Page", f"{visit.occasion}: {figures.count(visit.points, 'point')} drawn, {found}"
@@ -125,7 +130,6 @@ class Noticed:
 
     def as_json(self) -> dict[str, Any]:
         """Return the result for programs."""
-        parts = {"before": self.before, "during": self.during, "after": self.after}
         return {
             "requests": self.requests,
             "errors": dict(self.errors),
@@ -133,7 +137,7 @@ class Noticed:
             "answers_unequal": len(self.unequal),
             "rows_acknowledged": self.written,
             "rows_lost": self.lost,
-            **{f"p95_{name}_ms": round(times.p95, 1) for name, times in parts.items()},
+            **{f"p95_{name}_ms": round(t.p95, 1) if t.requests else None for name, t in self._parts.items()},
             "page_errors": sum(len(each.errors) for each in self.visits),
             "jobs": {each.name: each.run_id or None for each in self.jobs},
         }

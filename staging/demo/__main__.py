@@ -61,7 +61,9 @@ def _parse() -> Asked:
         help="required: the demo approves through the REST API",
     )
     parser.add_argument(
-        "--limit", type=float, help="maximum seconds for the run (default: 600, plus 600 per million rows)"
+        "--limit",
+        type=float,
+        help="maximum seconds for the run (default: 600, plus 600 per million rows, plus 600 with the application)",
     )
     parser.add_argument(
         "--application", action="store_true", help="with the application of staging/application and its users"
@@ -69,7 +71,8 @@ def _parse() -> Asked:
     given = parser.parse_args()
     if given.rows < 1 or given.writers < 0:
         parser.error("--rows must be at least 1, --writers at least 0")
-    limit = given.limit or 600 + 600 * given.rows / 1_000_000
+    # The users of the application take their share of the processor, and the run is watched.
+    limit = given.limit or 600 + 600 * given.rows / 1_000_000 + (600 if given.application else 0)
     return Asked(given.rows, given.writers, given.arrival, given.approvals, limit, given.application)
 
 

@@ -93,3 +93,9 @@ def test_the_scorecard_tells_errors_answers_times_pages_and_jobs() -> None:
     for part in ("30 requests", "no error seen", "20 answers compared, none unequal", "0 lost", "p95 20 ms", "run-1"):
         assert part in told
     assert GOOD.as_json()["p95_during_ms"] == 20.0
+
+
+def test_a_part_without_requests_has_no_time() -> None:
+    found = replace(GOOD, during=Times(), swapped=False)
+    assert "during" not in "\n".join(text for _, text in found.lines())
+    assert found.as_json()["p95_during_ms"] is None
