@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from graphlib import TopologicalSorter
@@ -157,3 +158,11 @@ def test_a_statement_of_another_session_is_shown_without_its_values(name: str) -
     if "pg_stat_activity" in text:
         shown = re.sub(r"GROUP BY .*|'' AS query", "", text.replace(MASKED, ""))
         assert not re.search(r"\bquery\b", shown)
+
+
+def test_plain_pytest_collects_every_folder_but_the_application() -> None:
+    root = PACKAGE.parents[1]
+    collected = set(tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"])
+    folders = {f"tests/{path.relative_to(root / 'tests').parts[0]}" for path in (root / "tests").rglob("test_*.py")}
+    assert folders - collected == {"tests/application"}
+    assert collected <= folders
