@@ -19,7 +19,7 @@ LAYERS = [
     {"__version__"},
     {"choices", "errors", "figures", "names", "intervals", "runway", "checks", "people", "markdown", "artifacts"},
     {"spec"},
-    {"sql", "encoding", "database", "lock_retry", "disk"},
+    {"sql", "encoding", "login", "database", "lock_retry", "disk"},
     {"catalog", "parity", "metrics", "ledger"},
     {"run"},
     {"gates"},

@@ -12,7 +12,7 @@ from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.engine import layout
-from partition_playbook.errors import LedgerMissing, SharedSession
+from partition_playbook.errors import LedgerMissing, LoginRefused, SharedSession
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight import after_cutover, probes, queries, server, source
 from partition_playbook.sections.preflight.context import PreflightContext, make_checks
@@ -65,8 +65,11 @@ def _database_checks(run: Run, params: RunParams) -> list[Check]:
     with ExitStack() as stack:
         try:
             session = stack.enter_context(run.database.or_utc().session())
+        except LoginRefused as error:
+            return [_not_connected(run, f"{error.where}: {error.problem}", error.remedy)]
         except psycopg.OperationalError as error:
-            return [_not_connected(run, error)]
+            remedy = f"Correct the Airflow connection {run.spec.connection} or start the server, then clear this task"
+            return [_not_connected(run, " ".join(str(error).split()), remedy)]
         except SharedSession as error:
             return [server.pooled(error)]
         session.connection.read_only = True
@@ -75,13 +78,13 @@ def _database_checks(run: Run, params: RunParams) -> list[Check]:
         return [*_server(session, latency), *(unknown or _table(session, run, params))]
 
 
-def _not_connected(run: Run, error: psycopg.OperationalError) -> Check:
+def _not_connected(run: Run, problem: str, remedy: str) -> Check:
     return check(
         "connectivity",
         False,
         expected=f"a session through the Airflow connection {run.spec.connection}",
-        actual=str(error).strip(),
-        remedy=f"Correct the Airflow connection {run.spec.connection} or start the server, then clear this task",
+        actual=problem,
+        remedy=remedy,
     )
 
 
