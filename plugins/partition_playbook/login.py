@@ -46,6 +46,7 @@ CONNECT = Refusal(
 TLS = Refusal(
     (
         "does not support SSL",
+        "invalid sslmode value",
         "certificate verify failed",
         # Not every SSL error: a server that dies in a handshake is one too.
         "SSL error: (tlsv1|sslv3|no protocols|wrong version|unsupported)",

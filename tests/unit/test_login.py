@@ -26,6 +26,7 @@ AT = 'connection failed: connection to server at "10.0.0.5", port 5432 failed: '
         ('FATAL:  permission denied for database "app"\nDETAIL:  User does not have CONNECT privilege.', CONNECT),
         ("server does not support SSL, but SSL was required", TLS),
         ("SSL error: certificate verify failed", TLS),
+        ('invalid sslmode value: "bogus"', TLS),
         ('server certificate for "db" does not match host name "10.0.0.5"', TLS),
         ('root certificate file "/etc/root.crt" does not exist\nEither provide the file, or …', TLS),
         ("SSL error: tlsv1 alert unknown ca", TLS),
