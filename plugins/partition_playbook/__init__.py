@@ -6,8 +6,8 @@ Values, without a database and without Airflow
     ``choices``, ``errors``, ``figures``, ``names``, ``intervals``, ``runway``, ``checks``, ``people``, ``markdown``,
     ``artifacts``. ``spec`` is built on them, with ``spec_yaml`` and ``spec_problems``.
 One door to PostgreSQL
-    ``sql``, ``encoding``, ``database``, ``lock_retry`` and ``disk``, then ``catalog``, ``parity``, ``metrics`` and
-    ``ledger``, and ``run``, given to every step.
+    ``sql``, ``encoding``, ``login``, ``database``, ``lock_retry`` and ``disk``, then ``catalog``, ``parity``,
+    ``metrics`` and ``ledger``, and ``run``, given to every step.
     ``gates`` are the facts of the ledger that permit one.
 ``engine``
     The protocol: shadow, capture, load, reconcile, verify, swap, and the way back. A plain script can drive it.

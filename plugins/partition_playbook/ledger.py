@@ -342,6 +342,13 @@ class Ledger:
         with self.database.session() as session:
             return session.rows("ledger/list_events", {"run_id": self.run_id})
 
+    def last_pace(self, table: TableName) -> Row | None:
+        """Return rows and seconds of all loads of the last measured run of a table; None without one."""
+        with self.database.session() as session:
+            values = {"table_schema": table.schema, "table_name": table.name}
+            found = session.rows("ledger/find_pace", values)
+        return found[0] if found else None
+
     def standing_run(self, table: TableName) -> Row | None:
         """Return the run with a shadow, capture or retired table still in place; None without one."""
         with self.database.session() as session:

@@ -786,6 +786,14 @@ class RunParams(_Value):
         description="A key without the partition column gains it: `(id)` becomes `(id, recorded_at)`, and PostgreSQL "
         "no longer enforces unique values of `id` alone. Preflight lists these keys and stops until you accept.",
     )
+    plan_hash: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] | None = Field(
+        default=None,
+        title="Reviewed plan",
+        description="Hash of a reviewed plan, from the top of its `plan.sql`; empty for any plan. A run whose plan has "
+        "another hash stops in preflight. It covers the playbook's and the server's version, the spec, the table's "
+        "definition, and every statement with its lock. Number of rows, sizes and params do not matter.",
+        json_schema_extra={"values_display": {"null": "any plan"}},
+    )
     load_workers: int = Field(
         default=2,
         ge=1,

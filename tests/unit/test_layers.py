@@ -21,7 +21,7 @@ LAYERS = [
     {"choices", "errors", "figures", "names", "intervals", "runway", "checks", "people", "markdown", "artifacts"},
     {"spec_yaml", "spec_problems"},
     {"spec"},
-    {"sql", "encoding", "database", "lock_retry", "disk"},
+    {"sql", "encoding", "login", "database", "lock_retry", "disk"},
     {"catalog", "parity", "metrics", "ledger"},
     {"run"},
     {"gates"},

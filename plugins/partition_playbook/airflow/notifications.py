@@ -24,7 +24,7 @@ from partition_playbook.airflow.forms import table_param
 from partition_playbook.airflow.runs import current_run, run_params, standing_run
 from partition_playbook.engine import way_back
 from partition_playbook.engine.way_back import State
-from partition_playbook.errors import PlaybookError
+from partition_playbook.errors import LoginRefused, PlaybookError
 from partition_playbook.run import Run
 from partition_playbook.sections.decision.record import RunRecord
 
@@ -229,7 +229,7 @@ def standby_message(context: Context) -> Message | None:
     None without an answer of the database: its own monitoring tells that it is down.
     """
     error = context.get("exception")
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, psycopg.OperationalError | LoginRefused):
         return None
     found = way_back.recorded(standing_run({**context, "params": {"table": context["maintained_table"]}}))
     if found is None or found["state"] == State.IN_STEP:
