@@ -2,9 +2,10 @@ PYTHON ?= python3
 ROWS ?=
 WRITERS ?= 2
 APPROVALS ?= auto
+APP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test-unit test test-servers soak check bench screenshots reference monitoring lock clean
+.PHONY: help demo application up down test-unit test test-application test-servers soak check bench screenshots reference monitoring lock clean
 VENV := .venv
 LOCKED := $(VENV)/.locked
 RUN := $(VENV)/bin/python -m
@@ -13,8 +14,14 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(LOCKED) ## Rehearse a migration of ROWS=1000000 rows under WRITERS=2, rollback included; ends with GO or NO-GO
-	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS) --approvals $(APPROVALS)
+demo: $(LOCKED) $(if $(filter 1,$(APP)),application) ## Rehearse ROWS=1000000 rows under WRITERS=2, rollback included; APP=1 with the application; ends with GO or NO-GO
+	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS) --approvals $(APPROVALS) $(if $(filter 1,$(APP)),--application)
+
+application: $(LOCKED) ## Install the application of staging/application: Node.js, Redis, a browser, its packages
+	@$(RUN) staging.browser
+	@$(RUN) staging.node
+	@$(RUN) staging.redis
+	@$(RUN) staging.backend.install
 
 up: $(LOCKED) ## Start PostgreSQL and Airflow and print the address and the login
 	$(RUN) staging up
@@ -30,6 +37,9 @@ test: $(LOCKED) ## Run all tests, in one process more than cores, each with its 
 	@$(RUN) staging.pooler
 	@$(RUN) staging.prometheus
 	$(RUN) pytest -n auto --dist worksteal
+
+test-application: application ## Test the application and its users, over swaps too; `make test` leaves them out
+	$(RUN) pytest tests/application
 
 test-servers: $(LOCKED) ## Run the engine tests on PostgreSQL 14-18; SERVERS="15 17" and TESTS="paths" select
 	@$(RUN) staging.pooler
@@ -51,8 +61,9 @@ screenshots: $(LOCKED) ## Take the screenshots in docs/ from the last `make demo
 	@$(RUN) staging.browser
 	$(RUN) staging.screenshots
 
-reference: $(LOCKED) ## Write docs/table-spec.md from the descriptions of the spec's keys
+reference: $(LOCKED) ## Write docs/table-spec.md and the JSON schema from the descriptions of the spec's keys
 	$(RUN) staging.reference
+	$(RUN) staging.table_schema
 
 monitoring: $(LOCKED) ## Write the dashboard and the exporters' queries in monitoring/ from code
 	$(RUN) staging.monitoring
@@ -63,7 +74,7 @@ lock: $(LOCKED) ## Resolve pyproject.toml into requirements.txt and constraints.
 
 clean: down ## Stop everything and delete the staging state and the virtual environment
 	@data=$$(readlink .staging/postgres); case "$$data" in /var/lib/partition-playbook/*/data) rm -rf "$${data%/data}";; esac
-	rm -rf .staging $(VENV)
+	rm -rf .staging $(VENV) staging/application/node_modules staging/application/dist
 
 $(LOCKED): requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python 3.11-3.13 is needed, but $(PYTHON) is %d.%d. Set another one: make PYTHON=python3.12 ..." % v)'

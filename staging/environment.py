@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +31,12 @@ class Staging:
         return self.cluster.conninfo("staging")
 
 
-def start(state: Path = STATE) -> Staging:
-    """Start PostgreSQL and Airflow, unless they run."""
+def start(state: Path = STATE, settings: Mapping[str, str] | None = None) -> Staging:
+    """Start PostgreSQL and Airflow, unless they run; ``settings`` are variables of Airflow's environment."""
     server = start_database(state)
     artifacts = state / "artifacts"
     artifacts.mkdir(parents=True, exist_ok=True)
-    return Staging(server, instance.start(state / "airflow", server), artifacts)
+    return Staging(server, instance.start(state / "airflow", server, settings=settings), artifacts)
 
 
 def start_database(state: Path = STATE) -> Cluster:
@@ -57,5 +58,6 @@ def create_schema(conninfo: str) -> None:
 
 def stop(state: Path = STATE) -> None:
     """Stop everything; the data stays."""
+    instance.stop(state / "application")  # its processes have the same mark
     instance.stop(state / "airflow")
     cluster.stop(state / "postgres")

@@ -26,6 +26,7 @@ LOADS_POOL = "partition_playbook_loads"
 START_SECONDS = 600  # for a busy machine; an exit of Airflow is noticed at once
 STOP_SECONDS = 20
 ADMIN = {"admin": "admin"}
+SETTINGS = "settings"  # the key of the further environment variables in the state of an instance
 
 # With these an empty task takes 0.3 s on two cores; by default the scheduler alone sleeps for 1 s between tasks.
 TUNING = {
@@ -66,11 +67,14 @@ def start(
     """Start Airflow on a free port, or return the instance already running in this home.
 
     ``users`` maps each user to a role; the role "" has no permission. The password of a user is the user's name.
-    ``settings`` are further environment variables.
+    ``settings`` are further environment variables. An instance with other ones is stopped first.
     InstanceError with the end of the log if Airflow exits, or is not healthy after START_SECONDS.
     """
+    wanted = dict(settings or {})
     if instance := find(home):
-        return instance
+        if _settings(home) == wanted:
+            return instance
+        stop(home)
 
     home.mkdir(parents=True, exist_ok=True)
     ports = _free_ports(3)
@@ -81,7 +85,7 @@ def start(
 
     environment = _environment(home, cluster, dags, ports) | {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in users.items()),
-        **(settings or {}),
+        **wanted,
     }
     with _log(home).open("w") as log:
         process = subprocess.Popen(
@@ -99,14 +103,16 @@ def start(
     AirflowClient.warm_up(instance.url)
     with instance.client() as client:
         client.set_pool(LOADS_POOL, slots=2)
-    _state(home).write_text(json.dumps(asdict(instance)))
+    _state(home).write_text(json.dumps({**asdict(instance), SETTINGS: wanted}))
     return instance
 
 
 def find(home: Path) -> Instance | None:
     """Return the running instance of this home, or None; the remains of a crashed instance are stopped."""
     if _state(home).exists() and processes(home):
-        instance = Instance(**json.loads(_state(home).read_text()))
+        known = json.loads(_state(home).read_text())
+        known.pop(SETTINGS, None)
+        instance = Instance(**known)
         if AirflowClient.healthy(instance.url):
             return instance
     stop(home)
@@ -188,6 +194,11 @@ def _signal(found: Iterable[psutil.Process], number: signal.Signals) -> list[psu
 
 def _state(home: Path) -> Path:
     return home / "instance.json"
+
+
+def _settings(home: Path) -> dict[str, str]:
+    found: dict[str, str] = json.loads(_state(home).read_text()).get(SETTINGS, {})
+    return found
 
 
 def _log(home: Path) -> Path:

@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 from partition_playbook import figures
 from partition_playbook.choices import Choice
 from partition_playbook.maintenance.params import MaintenanceParams
-from partition_playbook.spec import DEFAULT_QUERIES, DEFAULT_TABLES, MAX_SPEC_BYTES, Period, RunParams, TableSpec
+from partition_playbook.spec import DEFAULT_QUERIES, DEFAULT_TABLES, Period, RunParams, TableSpec
+from partition_playbook.spec_yaml import MAX_SPEC_BYTES
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "table-spec.md"
 WORKED_EXAMPLE = DEFAULT_TABLES / "sensor_readings.yaml"
@@ -42,6 +43,15 @@ HEAD = """# Table spec
 One YAML file describes one table. The files are in `include/tables/`, or in the folder of the environment variable
 `PARTITION_PLAYBOOK_TABLES`. A file has at most {most}. Unknown keys, repeated keys, aliases and tags are errors.
 A run keeps its spec in the ledger, so a later change of the file applies to later runs only.
+
+`include/tables/table-spec.schema.json` is the JSON schema. Name it in the first line of a spec. An editor with
+the YAML language server then completes the keys and marks the wrong ones:
+
+```text
+# yaml-language-server: $schema=table-spec.schema.json
+```
+
+[shell.md](shell.md) has the command that validates the files, and the commit hook.
 
 - [Examples](#examples)
 - [Keys](#keys)

@@ -4,10 +4,10 @@ The map, from the bottom up. A module imports only from its own floor and from t
 
 Values, without a database and without Airflow
     ``choices``, ``errors``, ``figures``, ``names``, ``intervals``, ``runway``, ``checks``, ``people``, ``markdown``,
-    ``artifacts``. ``spec`` is built on them.
+    ``artifacts``. ``spec`` is built on them, with ``spec_yaml`` and ``spec_problems``.
 One door to PostgreSQL
-    ``sql``, ``encoding``, ``database``, ``lock_retry`` and ``disk``, then ``catalog``, ``parity``, ``metrics`` and
-    ``ledger``, and ``run``, given to every step.
+    ``sql``, ``encoding``, ``login``, ``database``, ``lock_retry`` and ``disk``, then ``catalog``, ``parity``,
+    ``metrics`` and ``ledger``, and ``run``, given to every step.
     ``gates`` are the facts of the ledger that permit one.
 ``engine``
     The protocol: shadow, capture, load, reconcile, verify, swap, and the way back. A plain script can drive it.
@@ -19,8 +19,8 @@ One door to PostgreSQL
     The glue: tasks, runs, the trigger form, links, approvals, notifications.
 ``standalone``, ``console``
     The tasks of the DAGs beside the playbook, and the read-only page in the Airflow UI.
-``cli``
-    The console script ``partition-playbook``. Only its list of runs needs Airflow.
+``shell``, ``cli``
+    The console script ``partition-playbook`` and its answers. To validate table specs it does not need Airflow.
 """
 
 __version__ = "0.2.0.dev0"

@@ -1,4 +1,4 @@
-"""Keep the files of a run: its backup and its report."""
+"""Keep the files of a run: its plan, its backup and its report."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from partition_playbook.errors import PreconditionFailed
 
 REPORT_PAGE = "report.html"
+PLAN_SQL, PLAN_JSON = "plan.sql", "plan.json"
 ARTIFACTS_VARIABLE = "PARTITION_PLAYBOOK_ARTIFACTS"
 
 
 def artifacts_path(run_id: str) -> Path:
-    """Return the folder of a run's backup and report: unique per run, safe for any characters in the id."""
+    """Return the folder of a run's plan, backup and report: unique per run, safe for any characters in the id."""
     root = Path(
         os.environ.get(ARTIFACTS_VARIABLE)
         or Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "artifacts"
@@ -24,7 +25,7 @@ def artifacts_path(run_id: str) -> Path:
 
 
 def artifacts_folder(run_id: str) -> Path:
-    """Create the folder of a run's backup and report with mode 0700; PreconditionFailed if another user owns it."""
+    """Create the folder of a run's files with mode 0700; PreconditionFailed if another user owns it."""
     folder = artifacts_path(run_id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():

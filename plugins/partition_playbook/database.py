@@ -25,6 +25,7 @@ from partition_playbook.encoding import storable
 from partition_playbook.errors import (
     LedgerMissing,
     LockTableFull,
+    LoginRefused,
     NotInEncoding,
     OutOfResources,
     PlaybookError,
@@ -33,6 +34,7 @@ from partition_playbook.errors import (
     SourceChanged,
     UnknownTimeZone,
 )
+from partition_playbook.login import refused
 from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.sql import Statement, statement
 
@@ -356,7 +358,7 @@ class Database:
 
     def _connected(self) -> psycopg.Connection[Row]:
         """Open a connection; the first one to a server proves that it has a server process of its own."""
-        connection = _prepared(self._connect())
+        connection = self._dial()
         try:
             if connection.info.dsn not in _unshared:
                 self._require_own_process(connection)
@@ -365,9 +367,19 @@ class Database:
             raise
         return connection
 
+    def _dial(self) -> psycopg.Connection[Row]:
+        """Open a connection; LoginRefused if the server would refuse it again, else psycopg's OperationalError."""
+        try:
+            return _prepared(self._connect())
+        except psycopg.OperationalError as error:
+            explained = refused(error)
+            if explained is None:
+                raise
+        raise explained  # outside the handler: the message has all that the driver's traceback tells
+
     def require_own_processes(self) -> None:
         """Raise SharedSession if a pooler moves a session from one server process to another; ask two new sessions."""
-        with _prepared(self._connect()) as connection:
+        with self._dial() as connection:
             self._require_own_process(connection)
 
     def _require_own_process(self, connection: psycopg.Connection[Row]) -> None:
@@ -377,7 +389,7 @@ class Database:
         """
         first = Session(connection)
         try:
-            second = Session(_prepared(self._connect()))
+            second = Session(self._dial())
         except psycopg.OperationalError:
             # No second connection is free. A pooler gives its clients process ids of its own.
             if connection.info.backend_pid == _process(first):
@@ -413,7 +425,7 @@ class Database:
 
     def _read_only(self) -> ReadOnlyServer | None:
         """Return the reason why every new session is read-only; None if only the failed one was."""
-        with suppress(psycopg.Error), _prepared(self._connect()) as connection:
+        with suppress(psycopg.Error, LoginRefused), self._dial() as connection:
             found = Session(connection).row("session/find_read_only")
             if remedy := read_only_remedy(found):
                 problem = "the server is a standby" if found["standby"] else "new transactions are read-only by default"

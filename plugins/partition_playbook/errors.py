@@ -4,6 +4,7 @@ PlaybookError
 ├── InvalidSpec              a table spec or a param is wrong; nothing has changed
 ├── PreconditionFailed       the state of the database does not allow the step
 │   ├── NotEnoughPrivilege
+│   ├── LoginRefused         the server refuses this login: its password, role, database, pg_hba.conf or TLS
 │   ├── LedgerMissing        the database has no ledger, or has it no longer
 │   ├── GateClosed           the ledger lacks a verdict or an answer that the step needs
 │   ├── WrongDatabase        the run or the ledger belongs to another database
@@ -58,6 +59,10 @@ class PreconditionFailed(PlaybookError):
 
 class NotEnoughPrivilege(PreconditionFailed):
     """The role of the connection lacks a privilege for the step."""
+
+
+class LoginRefused(PreconditionFailed):
+    """The server refuses the login, and would refuse it again: password, role, database, pg_hba.conf or TLS."""
 
 
 class LedgerMissing(PreconditionFailed):

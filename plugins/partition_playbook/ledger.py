@@ -183,10 +183,14 @@ class Ledger:
         """Record the answer to a question."""
         self.add_note(ANSWERED, **answer.note)
 
-    def announce_once(self, subject: str, text: str) -> bool:
-        """Record a message to people; return False if this run has sent the same message before."""
-        detail = Jsonb({"text": text, "origin": dict(self.origin)})
-        values = {"run_id": self.run_id, "section": self.section, "subject": subject, "text": text, "detail": detail}
+    def announce_once(self, subject: str, text: str, kind: str = "") -> bool:
+        """Record a message to people; return False if this run has sent one of the same subject and kind before.
+
+        A message without a kind is the same only with the same text.
+        """
+        same = kind or text
+        detail = Jsonb({"text": text, "kind": same, "origin": dict(self.origin)})
+        values = {"run_id": self.run_id, "section": self.section, "subject": subject, "kind": same, "detail": detail}
         with self.database.transaction() as session:
             session.rows("ledger/lock_ledger")
             return bool(session.rows("ledger/announce", values))
@@ -337,6 +341,13 @@ class Ledger:
         """Return the run's events in order."""
         with self.database.session() as session:
             return session.rows("ledger/list_events", {"run_id": self.run_id})
+
+    def last_pace(self, table: TableName) -> Row | None:
+        """Return rows and seconds of all loads of the last measured run of a table; None without one."""
+        with self.database.session() as session:
+            values = {"table_schema": table.schema, "table_name": table.name}
+            found = session.rows("ledger/find_pace", values)
+        return found[0] if found else None
 
     def standing_run(self, table: TableName) -> Row | None:
         """Return the run with a shadow, capture or retired table still in place; None without one."""

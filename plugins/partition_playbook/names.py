@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -11,6 +12,8 @@ MAX_BYTES = 63
 SHADOW_SUFFIX, RETIRED_SUFFIX = "_new", "_old"
 LEDGER_SCHEMA = "partition_playbook"
 CAPTURE_PREFIX = "partition_playbook_"
+_PART = r'"(?:[^"]|"")+"|[^".]+'
+_QUALIFIED = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART})")
 
 
 def clip(name: str, suffix: str = "") -> str:
@@ -23,6 +26,15 @@ def clip(name: str, suffix: str = "") -> str:
     return name.encode()[:room].decode(errors="ignore") + digest + suffix
 
 
+def is_quoted(text: str) -> bool:
+    """Return True for a name of one or two parts with whole quotes, or without any."""
+    return _QUALIFIED.fullmatch(text) is not None
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
+
+
 @dataclass(frozen=True, order=True)
 class TableName:
     """A table and the names of its siblings."""
@@ -32,7 +44,12 @@ class TableName:
 
     @classmethod
     def parse(cls, text: str) -> TableName:
-        """Read ``table`` or ``schema.table``; the default schema is ``public``."""
+        """Read ``table`` or ``schema.table``, each part with or without quotes; the default schema is ``public``.
+
+        A text with other quotes is read as it stands.
+        """
+        if found := _QUALIFIED.fullmatch(text):
+            return cls(_unquoted(found["schema"] or "public"), _unquoted(found["name"]))
         schema, _, name = text.rpartition(".")
         return cls(schema or "public", name)
 

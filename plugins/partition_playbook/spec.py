@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 import pendulum
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -28,14 +28,20 @@ from partition_playbook import figures
 from partition_playbook.choices import Choice
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.intervals import Interval
-from partition_playbook.names import MAX_BYTES, TableName
+from partition_playbook.names import MAX_BYTES, TableName, is_quoted
 from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, RUN_AFTER_NEXT_DAYS
+from partition_playbook.spec_problems import PERIOD_PATTERN, REFERENCE, SECRET, Problem, named, problems_of, tell
+from partition_playbook.spec_yaml import Location, read_document
 
 TABLES_VARIABLE = "PARTITION_PLAYBOOK_TABLES"
 DEFAULT_TABLES = Path(__file__).resolve().parents[2] / "include" / "tables"
-MAX_SPEC_BYTES = 65_536
-# A user name alone is allowed: it can be an Airflow connection, as in s3://aws_default@bucket.
-_SECRET = re.compile(r"//[^/?#@]*:[^/?#]*@")
+SUFFIX, ENDINGS = ".yaml", (".yaml", ".yml")
+QUOTED_NAME = 'write a name with a dot or quotes in double quotes, such as \'"my.schema"."my.table"\''
+# Below or above these no run ends well. Most are units mistaken for others, such as milliseconds for seconds.
+LEAST_CHANGE_LOG = 1 << 20
+LEAST_LOCK, MOST_LOCK = timedelta(milliseconds=10), timedelta(minutes=1)
+LEAST_ANSWER = timedelta(minutes=1)
+LEAST_LAG = timedelta(milliseconds=100)
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -133,7 +139,7 @@ def _distinct_names(named: tuple[Named, ...]) -> tuple[Named, ...]:
 
 
 def _without_secret(address: str) -> str:
-    if _SECRET.search(address):
+    if SECRET.search(address):
         raise ValueError("a URL here must not contain a password, because the ledger stores the spec; remove it")
     return address
 
@@ -558,7 +564,6 @@ def _within_the_calendar(period: str) -> str:
     return period
 
 
-PERIOD_PATTERN = r"^[0-9]+ (day|week|month|quarter|year)s?$"
 Period = Annotated[str, Field(pattern=PERIOD_PATTERN), AfterValidator(_within_the_calendar)]
 
 
@@ -653,8 +658,8 @@ class TableSpec(_Value):
     """One table to migrate or to maintain. The name of its YAML file is the name of the spec."""
 
     table: str = Field(
-        description="`table` or `schema.table`, exactly as in the catalog, without quotes. Without a schema it is "
-        "`public`."
+        description="`table` or `schema.table`, exactly as in the catalog. Without a schema it is `public`. A name "
+        'with a dot needs double quotes, such as `\'"my.schema"."my.table"\'`.'
     )
     partition_by: Annotated[str, AfterValidator(_fits)] = Field(
         description="Name of the partition column: NOT NULL, of type `timestamptz`, `timestamp` or `date`. A primary "
@@ -781,6 +786,14 @@ class RunParams(_Value):
         description="A key without the partition column gains it: `(id)` becomes `(id, recorded_at)`, and PostgreSQL "
         "no longer enforces unique values of `id` alone. Preflight lists these keys and stops until you accept.",
     )
+    plan_hash: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] | None = Field(
+        default=None,
+        title="Reviewed plan",
+        description="Hash of a reviewed plan, from the top of its `plan.sql`; empty for any plan. A run whose plan has "
+        "another hash stops in preflight. It covers the playbook's and the server's version, the spec, the table's "
+        "definition, and every statement with its lock. Number of rows, sizes and params do not matter.",
+        json_schema_extra={"values_display": {"null": "any plan"}},
+    )
     load_workers: int = Field(
         default=2,
         ge=1,
@@ -898,32 +911,6 @@ class RunParams(_Value):
         return self.mode is Mode.MIGRATE or self.approvals is Approvals.REQUIRED
 
 
-class _SpecLoader(yaml.SafeLoader):
-    """SafeLoader without aliases, repeated keys, and characters outside PostgreSQL's text."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse an alias: a few lines of aliases can expand to gigabytes."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*) are not allowed in a table spec; repeat the value instead")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a repeated key: SafeLoader would silently drop its first value."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := sorted({key for key in keys if keys.count(key) > 1}):
-            raise yaml.MarkedYAMLError(problem=f"key {twice[0]!r} is given twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
-        """Refuse a NUL byte and lone surrogates: PostgreSQL's text and UTF-8 have neither."""
-        text = str(super().construct_scalar(node))
-        if unfit := re.search("[\0\ud800-\udfff]", text):
-            raise yaml.MarkedYAMLError(
-                problem=f"the character {unfit[0]!r} is not allowed", problem_mark=node.start_mark
-            )
-        return text
-
-
 def tables_folder() -> Path:
     """Return the folder of the table specs: ``PARTITION_PLAYBOOK_TABLES``, by default ``include/tables``."""
     return Path(os.environ.get(TABLES_VARIABLE) or DEFAULT_TABLES)
@@ -934,20 +921,62 @@ def spec_names() -> list[str]:
     return sorted(path.stem for path in tables_folder().glob("*.yaml"))
 
 
-def load_spec(name: str, *, standing: bool = False) -> TableSpec:
-    """Read and validate one spec; InvalidSpec names the file, the key and the fix.
+def misnamed(folder: Path) -> list[Path]:
+    """Return the files of a folder that look like table specs and are not read, because of their ending."""
+    return sorted(path for path in folder.glob("*.[yY]*[lL]") if path.suffix.lower() in ENDINGS and not _is_read(path))
 
-    A spec with too few partitions ahead is refused. A ``standing`` one is not: maintenance, rollback and the console go
-    on, and the check `runway` is red.
+
+def _is_read(path: Path) -> bool:
+    return path.suffix == SUFFIX
+
+
+def require_folder() -> Path:
+    """Return the folder of the table specs; InvalidSpec if it does not exist."""
+    folder = tables_folder()
+    if not folder.is_dir():
+        raise InvalidSpec(
+            "there is no such folder of table specs",
+            where=str(folder),
+            remedy=f"Create it, or set the environment variable {TABLES_VARIABLE} to the folder with your specs",
+        )
+    return folder
+
+
+def load_spec(name: str, *, standing: bool = False) -> TableSpec:
+    """Read and validate one spec by its name; InvalidSpec names the file, the line, the key and the fix.
+
+    A spec with too few partitions ahead, absurd limits or probes without the table is refused. A ``standing`` one is
+    not: maintenance, rollback and the console go on, and the check `runway` is red.
     """
     if name not in spec_names():
-        known = ", ".join(spec_names()) or "none yet"
-        remedy = f"Add a YAML file of this name, or name an existing spec: {known}"
-        raise InvalidSpec(f"there is no table spec {name!r}", where=str(tables_folder()), remedy=remedy)
-    path = tables_folder() / f"{name}.yaml"
-    spec = validated(TableSpec, _read(path), where=str(path))
+        raise _no_spec(name)
+    return read_spec(tables_folder() / f"{name}{SUFFIX}", standing=standing)
+
+
+def _no_spec(name: str) -> InvalidSpec:
+    folder = require_folder()
+    known = spec_names()
+    near = get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    remedy = f"Add a YAML file of this name, or name an existing spec: {', '.join(known) or 'none yet'}"
+    if wrong := next((path for path in misnamed(folder) if path.stem == name), None):
+        hint, remedy = f", only {wrong.name}, which is not read", f"Rename it: mv {wrong} {wrong.with_suffix(SUFFIX)}"
+    return InvalidSpec(f"there is no table spec {name!r}{hint}", where=str(folder), remedy=remedy)
+
+
+def read_spec(path: Path, *, standing: bool = False) -> TableSpec:
+    """Read and validate the spec in a file, as ``load_spec`` does."""
+    if not _is_read(path):
+        raise InvalidSpec(
+            f"a table spec has the ending {SUFFIX}",
+            where=str(path),
+            remedy=f"Rename it: mv {path} {path.with_suffix(SUFFIX)}",
+        )
+    found = read_document(path)
+    spec = validated(TableSpec, found.content, where=str(path), lines=found.lines)
     if not standing:
         require_runway(spec, where=str(path))
+        require_plausible(spec, where=str(path), lines=found.lines)
     return spec
 
 
@@ -964,40 +993,87 @@ def require_runway(spec: TableSpec, *, where: str) -> None:
         )
 
 
-def _read(path: Path) -> object:
-    most = figures.size(MAX_SPEC_BYTES)
-    if not path.is_file():
-        raise InvalidSpec("not a file", where=str(path), remedy=f"Put a YAML file of at most {most} there")
-    if path.stat().st_size > MAX_SPEC_BYTES:
-        raise InvalidSpec(f"larger than {most}", where=str(path), remedy="Shorten it: a table spec is a page of YAML")
+def require_plausible(spec: TableSpec, *, where: str, lines: Mapping[Location, int] | None = None) -> None:
+    """Raise InvalidSpec for an ambiguous name, SQL that does not name the table, and limits that stop every run.
+
+    A spec in the ledger is not asked: its run must end.
+    """
+    found = [*_ambiguous_name(spec), *_without_table(spec), *_absurd_limits(spec)]
+    if found:
+        told = tell(found, lines or {})
+        raise InvalidSpec(told, where=where, remedy=f"Correct this; {REFERENCE}")
+
+
+def _ambiguous_name(spec: TableSpec) -> Iterator[Problem]:
+    if '"' in spec.table and not is_quoted(spec.table):
+        yield Problem(("table",), f"key 'table': the quotes in {spec.table} do not fit; {QUOTED_NAME}")
+    elif '"' not in spec.table and spec.table.count(".") > 1:
+        yield Problem(("table",), f"key 'table': {spec.table} has more than one dot; {QUOTED_NAME}")
+
+
+def _without_table(spec: TableSpec) -> Iterator[Problem]:
+    for number, probe in enumerate(spec.application.probes):
+        if "{table}" not in probe.sql:
+            place = ("application", "probes", number, "sql")
+            yield Problem(place, f"probe {probe.name} does not read the table; write {{table}} in place of its name")
+
+    for number, query in enumerate(spec.queries):
+        if "{table}" not in query.sql and spec.name.name not in query.sql:
+            told = f"query {query.name} does not name the table; write {{table}} in place of its name"
+            yield Problem(("queries", number, "sql"), f"{told}, or name it in a comment if the query reads a view")
+
+
+def _absurd_limits(spec: TableSpec) -> Iterator[Problem]:
+    limit, lag = spec.change_log_limit, spec.throttle.max_replica_lag
+    if limit is not None and limit < LEAST_CHANGE_LOG:
+        yield Problem(
+            ("change_log_limit",),
+            f"key 'change_log_limit': a log of {figures.size(limit)} is full at once; write at least "
+            f"{figures.size(LEAST_CHANGE_LOG)}, such as `20 GiB`, or remove the key",
+        )
+    if not LEAST_LOCK <= spec.max_lock <= MOST_LOCK:
+        yield _seconds(("max_lock",), spec.max_lock, f"from {_span(LEAST_LOCK)} to {_span(MOST_LOCK)}")
+    if spec.answer_within < LEAST_ANSWER:
+        yield _seconds(("answer_within",), spec.answer_within, f"at least {_span(LEAST_ANSWER)}")
+    if lag is not None and lag < LEAST_LAG:
+        yield _seconds(("throttle", "max_replica_lag"), lag, f"at least {_span(LEAST_LAG)}")
+
+
+def _seconds(place: Location, given: timedelta, wanted: str) -> Problem:
+    told = f"key {named(place)!r}: {_span(given)} is out of range; write {wanted}, and a plain number in seconds"
+    return Problem(place, told)
+
+
+def _span(length: timedelta) -> str:
+    return figures.seconds(length.total_seconds())
+
+
+def require_single(path: Path, spec: TableSpec) -> None:
+    """Raise InvalidSpec if another file of the folder describes the same table of the same connection."""
+    for other in sorted(path.parent.glob(f"*{SUFFIX}")):
+        if other.name != path.name and _described(other) == (spec.connection, spec.name):
+            raise InvalidSpec(
+                f"{other.name} describes the same table, {spec.name} behind the connection {spec.connection}",
+                where=str(path),
+                remedy="Keep one of the two files: maintenance would apply the retention of both",
+            )
+
+
+def _described(path: Path) -> tuple[str, TableName] | None:
+    """Return connection and table of a spec; None for one that is not valid, which is refused by itself."""
     try:
-        return yaml.load(path.read_text("utf-8"), _SpecLoader)  # a SafeLoader
-    except Exception as error:  # PyYAML passes on every exception of int() and datetime()
-        remedy = "Write plain YAML in UTF-8, with each key once and no aliases or tags"
-        raise InvalidSpec(f"not YAML: {error or type(error).__name__}", where=str(path), remedy=remedy) from None
+        spec = read_spec(path, standing=True)
+    except InvalidSpec:
+        return None
+    return spec.connection, spec.name
 
 
-def validated(model: type[Model], content: object, *, where: str) -> Model:
-    """Build a model; InvalidSpec lists every wrong key and the valid ones."""
+def validated(model: type[Model], content: object, *, where: str, lines: Mapping[Location, int] | None = None) -> Model:
+    """Build a model; InvalidSpec lists every wrong key with its line, and the valid keys beside an unknown one."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_describe(model, each) for each in error.errors())
-        raise InvalidSpec(problems, where=where, remedy=f"Valid keys: {', '.join(model.model_fields)}") from error
-
-
-def _describe(model: type[BaseModel], error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"]) or model.__name__
-    if error["type"] == "extra_forbidden":
-        return f"key {key!r} is unknown"
-    if error["type"] == "missing":
-        return f"key {key!r} is missing"
-    return f"key {key!r}: {error['msg'].removeprefix('Value error, ')} (given: {_shown(error['input'])})"
-
-
-def _shown(value: object) -> str:
-    """Return a value in short: no password of a URL, and only the type of a collection."""
-    if isinstance(value, str):
-        return repr(_SECRET.sub("//...@", value)[:80])
-    plain = value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**18)
-    return repr(value) if plain else f"a {type(value).__name__}"
+        found = problems_of(model, error.errors())
+        told = tell(found, lines or {})
+        keys = dict.fromkeys(each.keys for each in found if each.keys)
+        raise InvalidSpec(told, where=where, remedy=". ".join(keys) or f"Correct this; {REFERENCE}") from error

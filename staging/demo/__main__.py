@@ -8,8 +8,11 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
@@ -20,11 +23,15 @@ from staging import environment
 from staging.cluster import ClusterError
 from staging.demo.afresh import start_afresh
 from staging.demo.outcome import Ending, Outcome, Written
-from staging.demo.rehearsal import Asked, rehearse
+from staging.demo.rehearsal import LATE, Asked, rehearse
 from staging.demo.scorecard import print_scorecard
+from staging.environment import Staging
 from staging.instance import InstanceError
 from staging.rest import RestError
 from staging.writers import WritersError
+
+if TYPE_CHECKING:
+    from staging.backend.rehearsal import Application
 
 FORESEEN = (ClusterError, InstanceError, RestError, WritersError, httpx.HTTPError, psycopg.Error)
 LOG_WIDTH = 160
@@ -54,13 +61,19 @@ def _parse() -> Asked:
         help="required: the demo approves through the REST API",
     )
     parser.add_argument(
-        "--limit", type=float, help="maximum seconds for the run (default: 600, plus 600 per million rows)"
+        "--limit",
+        type=float,
+        help="maximum seconds for the run (default: 600, plus 600 per million rows, plus 600 with the application)",
+    )
+    parser.add_argument(
+        "--application", action="store_true", help="with the application of staging/application and its users"
     )
     given = parser.parse_args()
     if given.rows < 1 or given.writers < 0:
         parser.error("--rows must be at least 1, --writers at least 0")
-    limit = given.limit or 600 + 600 * given.rows / 1_000_000
-    return Asked(given.rows, given.writers, given.arrival, given.approvals, limit)
+    # The users of the application take their share of the processor, and the run is watched.
+    limit = given.limit or 600 + 600 * given.rows / 1_000_000 + (600 if given.application else 0)
+    return Asked(given.rows, given.writers, given.arrival, given.approvals, limit, given.application)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -71,19 +84,52 @@ def _outcome(asked: Asked, console: Console) -> Outcome:
     """Rehearse; an error or an interruption becomes an outcome with the verdict unknown."""
     try:
         console.print("Starting PostgreSQL and Airflow, unless they are running")
-        staging = environment.start()
+        staging = environment.start(settings=_settings(asked))
         start_afresh(staging)
         rows, writers = figures.count(asked.rows, "row"), figures.count(asked.writers, "live writer")
         console.print(f"Rehearsing with {rows} in arrival order {asked.arrival} and {writers}")
-        return rehearse(asked, staging, console)
+        with _application(asked, staging, console) as application:
+            return rehearse(asked, staging, console, application)
     except KeyboardInterrupt:
         problem = "interrupted before the run was triggered. `make demo` starts again, `make down` stops the servers"
-    except FORESEEN as error:
+    except _foreseen(asked) as error:
         problem = f"{type(error).__name__}: {error}"
     except Exception as error:
         traceback.print_exc()
         problem = f"{type(error).__name__}: {error}"
     return Outcome(asked.rows, Written(asked.writers), ending=Ending(None, problem))
+
+
+# The room of the application is imported only if it is asked for: it needs Node.js, Redis and a browser.
+
+
+def _settings(asked: Asked) -> dict[str, str]:
+    if not asked.application:
+        return {}
+    from staging.backend.rehearsal import settings
+
+    return settings()
+
+
+@contextmanager
+def _application(asked: Asked, staging: Staging, console: Console) -> Iterator[Application | None]:
+    if not asked.application:
+        yield None
+        return
+    from staging.backend.rehearsal import attended
+
+    console.print("Starting the application with its users")
+    with attended(staging, LATE[asked.arrival]) as application:
+        console.print(f"Page      {application.server.url}", soft_wrap=True, highlight=False)
+        yield application
+
+
+def _foreseen(asked: Asked) -> tuple[type[Exception], ...]:
+    if not asked.application:
+        return FORESEEN
+    from staging.backend.rehearsal import ERRORS
+
+    return (*FORESEEN, *ERRORS)
 
 
 if __name__ == "__main__":

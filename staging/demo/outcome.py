@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from partition_playbook import figures
 from partition_playbook.database import Row
 from partition_playbook.sections.decision.record import RunRecord
 from staging.record import Comparison, Latency
+
+if TYPE_CHECKING:
+    from staging.backend.verdict import Noticed
 
 SWAPS = ("cutover", "rollback", "second_cutover")
 KINDS = ("lost", "resurrected", "stale", "doubled")
@@ -88,6 +91,7 @@ class Outcome:
     places: Places = Places()
     seconds: float = 0.0
     run_seconds: float | None = None
+    noticed: Noticed | None = None  # by the users of the application, in a demo with it
 
     @property
     def verdict(self) -> Verdict:
@@ -110,7 +114,7 @@ class Outcome:
             reasons.append("the writers committed nothing")
         if self.written.writers and self.written.comparison is None:
             reasons.append("the table was not compared with the record of the writers")
-        return reasons
+        return [*reasons, *(self.noticed.unknown if self.noticed else ())]
 
     @property
     def against(self) -> list[str]:
@@ -126,6 +130,7 @@ class Outcome:
             f"the application got {figures.count(count, 'error')}: {state}"
             for state, count in self.written.errors.items()
         ]
+        reasons += self.noticed.against if self.noticed else ()
         if self.recorded_verdict == "no-go":
             reasons += self._failed_checks or ["the verdict of the run is no-go"]
         return reasons
@@ -183,6 +188,7 @@ class Outcome:
             "ui": self.places.ui,
             "ledger": self.places.ledger,
             "report": self.places.report,
+            "application": self.noticed.as_json() if self.noticed else None,
             "reasons": [*self.unknown, *self.against],
         }
 

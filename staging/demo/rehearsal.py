@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx
@@ -28,11 +29,17 @@ from staging.record import Comparison
 from staging.rest import AirflowClient, DagRun, RestError
 from staging.writers import Writers, WritersError
 
+if TYPE_CHECKING:
+    from staging.backend.rehearsal import Application
+    from staging.backend.verdict import Noticed
+
 DAG = "partition_migration"
 TABLE = "sensor_readings"
 RATE = 25.0  # transactions a second for each writer: an application, not a benchmark
-# The share of late rows of the writers. Their rows are the newest, so they must arrive in the order of the rehearsal.
+# The share of late rows of the writers, and of the application's users. Their rows are the newest, so they must arrive
+# in the order of the rehearsal.
 LATE = {"random": 1.0, "time": 0.0}
+WATCHED_MINUTES = 0.5  # with the application, which has something to watch
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Asked:
     arrival: str
     approvals: str
     limit: float
+    application: bool = False
 
     @property
     def conf(self) -> dict[str, object]:
@@ -59,10 +67,11 @@ class Asked:
             "load_workers": 2,
             "production_rows": 100 * self.rows,
             "leave": "partitioned",
+            **({"watch_minutes": WATCHED_MINUTES} if self.application else {}),
         }
 
 
-def rehearse(asked: Asked, staging: Staging, console: Console) -> Outcome:
+def rehearse(asked: Asked, staging: Staging, console: Console, application: Application | None = None) -> Outcome:
     """Run the rehearsal and return its outcome, also after an interruption."""
     with (
         Writers(staging.database, asked.writers, RATE, late=LATE[asked.arrival]) as writers,
@@ -77,6 +86,7 @@ def rehearse(asked: Asked, staging: Staging, console: Console) -> Outcome:
         evidence = read_evidence(staging.database, run.run_id)
         if ending.state == "failed" and not (evidence and evidence.run["verdict"]):
             ending = replace(ending, problem=_failure(client, run))
+        noticed = _ask_users(application, ending, evidence)
     return Outcome(
         asked.rows,
         replace(written, writes=writers.writes - before),
@@ -85,7 +95,12 @@ def rehearse(asked: Asked, staging: Staging, console: Console) -> Outcome:
         evidence,
         replace(places, report=_report(staging, run)),
         run_seconds=ended - began,
+        noticed=noticed,
     )
+
+
+def _ask_users(application: Application | None, ending: Ending, evidence: RunRecord | None) -> Noticed | None:
+    return application.finish(evidence, ended=ending.state is not None) if application else None
 
 
 def _attend(

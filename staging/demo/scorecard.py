@@ -26,6 +26,7 @@ def print_scorecard(console: Console, outcome: Outcome) -> None:
         _print_checks(console, outcome)
         _print_measurements(console, outcome)
     _print_writers(console, outcome)
+    _print_users(console, outcome)
     _print_verdict(console, outcome)
 
 
@@ -124,6 +125,11 @@ def _written(outcome: Outcome) -> Iterator[str]:
 
     errors = ", ".join(f"{figures.number(count)} x {state}" for state, count in written.errors.items())
     yield f"Errors    {errors or 'none'} in the application"
+
+
+def _print_users(console: Console, outcome: Outcome) -> None:
+    for title, text in outcome.noticed.lines() if outcome.noticed else ():
+        console.print(f"{title:9} {escape(text)}", soft_wrap=True, highlight=False)
 
 
 def _print_verdict(console: Console, outcome: Outcome) -> None:

@@ -23,16 +23,18 @@ from partition_playbook.checks import check
 from partition_playbook.engine import reconcile, throttle, way_back
 from partition_playbook.ledger import Ledger
 from partition_playbook.run import Run
+from partition_playbook.spec import load_spec
 from tests.fixtures.dag_runs import CONNECTION
 from tests.fixtures.earlier import MAINTENANCE_RUN_ID, RENAMED, restore_first_build
+from tests.fixtures.moments import this_month
 
 Connection = psycopg.Connection[Any]
 PREFIX = "/partition_playbook"
 RUN = {"run_id": "test-run"}
 TABLE = f"{PREFIX}/api/tables/sensor_readings"
 ANSWERS = ["partitions", "runs", "progress", "backlog", "measurements", "gates", "plans", "events"]
-REPORT = f"{PREFIX}/report"
-PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", REPORT, f"{PREFIX}/api/tables", f"{PREFIX}/api/find"] + [
+REPORT, PLAN = f"{PREFIX}/report", f"{PREFIX}/plan"
+PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", REPORT, PLAN, f"{PREFIX}/api/tables", f"{PREFIX}/api/find"] + [
     f"{TABLE}/{each}" for each in ANSWERS
 ]
 COUNTED = "FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -162,6 +164,42 @@ def test_last_task_links_to_the_report_that_the_console_serves(viewer: Any, repo
     assert viewer.get(f"{link.path}?{link.query}").text == report.read_text()
 
 
+# ---- The plan of a run
+
+
+@pytest.fixture
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the plan.sql of a run that no ledger knows, with its plan.json beside it."""
+    from partition_playbook.artifacts import ARTIFACTS_VARIABLE, artifacts_folder
+
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path))
+    path = artifacts_folder("manual__plan") / "plan.sql"
+    path.write_text("-- <script>alert(1)</script>\nSELECT 'ä';\n")
+    path.with_name("plan.json").write_text('{"plan_hash": "0123456789abcdef"}')
+    return path
+
+
+def test_plan_of_a_run_in_mode_plan_is_served_as_text_to_copy(viewer: Any, planned: Path) -> None:
+    from partition_playbook.airflow.links import PlanLink
+
+    link = urlsplit(PlanLink().get_link(None, ti_key=SimpleNamespace(run_id="manual__plan")))
+    answer = viewer.get(f"{link.path}?{link.query}")
+    assert answer.text == planned.read_text()
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    values = viewer.get(PLAN, params={"run_id": "manual__plan", "kind": "json"})
+    assert values.json() == {"plan_hash": "0123456789abcdef"}
+
+
+@pytest.mark.parametrize(
+    "run_id", ["another-run", "../manual__plan", "/etc/passwd", "manual__plan/../manual__plan", ""]
+)
+def test_plan_of_another_run_is_not_there(viewer: Any, planned: Path, run_id: str) -> None:
+    answer = viewer.get(PLAN, params={"run_id": run_id})
+    assert answer.status_code == 404
+    assert answer.json()["problem"] == f"{run_id}: there is no plan of this run".removeprefix(": ")
+
+
 def test_a_load_links_to_its_bar(viewer: Any) -> None:
     from partition_playbook.airflow.links import PartitionLink
 
@@ -197,6 +235,7 @@ def test_a_user_without_rights_sees_nothing(client: Any) -> None:
 
 
 def test_a_user_who_may_look_sees_all(viewer: Any, report: Path) -> None:
+    report.with_name("plan.sql").write_text("SELECT 1;\n")
     assert statuses(viewer) == dict.fromkeys(PATHS, 200)
 
 
@@ -255,7 +294,8 @@ def test_a_migrated_table(viewer: Any, connection: Connection) -> None:
     ranged = [each for each in shown["partitions"] if not each["is_default"]]
     assert [each["upper"] for each in ranged[:-1]] == [each["lower"] for each in ranged[1:]]
     assert shown["partitions"][-1]["is_default"]
-    assert shown["horizon"] == ranged[-1]["upper"]
+    ahead = load_spec("sensor_readings").premake + 1
+    assert shown["horizon"] == this_month().add(months=ahead).to_iso8601_string()
 
 
 def test_a_run_with_its_loads(viewer: Any, connection: Connection) -> None:

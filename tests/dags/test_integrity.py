@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+
+from partition_playbook.errors import LoginRefused
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = [
@@ -48,6 +51,29 @@ def test_every_task_is_owned_bounded_and_explained(dags: Any, dag_id: str) -> No
         assert task.owner == "partition_playbook"
         assert task.retry_policy, task.task_id
         assert not str(getattr(task, "sql", "")).endswith(".sql")
+
+
+@pytest.mark.parametrize(
+    ("error", "retried"),
+    [
+        (psycopg.errors.InvalidPassword("28P01"), False),
+        (psycopg.errors.InvalidAuthorizationSpecification("28000"), False),
+        (psycopg.errors.InvalidCatalogName("3D000"), False),
+        (LoginRefused("TLS is refused"), False),
+        (psycopg.errors.InsufficientPrivilege("42501"), False),
+        (psycopg.OperationalError("Connection refused"), True),
+        (psycopg.errors.CannotConnectNow("57P03"), True),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Exception) else str(each),
+)
+def test_a_login_that_is_refused_for_good_is_not_tried_again(dags: Any, error: Exception, retried: bool) -> None:
+    from airflow.sdk import RetryAction
+
+    action = RetryAction.RETRY if retried else RetryAction.FAIL
+    for dag in dags.dags.values():
+        for task in dag.tasks:
+            decision = task.retry_policy.evaluate(exception=error, try_number=1, max_tries=3, context={})
+            assert decision.action is action, task.task_id
 
 
 def test_a_run_waits_for_no_run_of_another_table(dags: Any) -> None:

@@ -52,7 +52,13 @@ class Told:
     run: Run
 
     def ends(
-        self, task_id: str, how: str, error: Exception | None = None, dag_id: str = "partition_migration", **more: Any
+        self,
+        task_id: str,
+        how: str,
+        error: Exception | None = None,
+        dag_id: str = "partition_migration",
+        map_index: int = -1,
+        **more: Any,
     ) -> None:
         """Do what Airflow does where a task ends so."""
         task = self.dags.dags[dag_id].get_task(task_id)
@@ -60,7 +66,7 @@ class Told:
             dag_id=dag_id,
             run_id="r",
             task_id=task_id,
-            map_index=-1,
+            map_index=map_index,
             try_number=1,
             log_url=f"{RUN}/tasks/{task_id}?try_number=1",
         )
@@ -183,6 +189,15 @@ def test_no_go_of_the_whole_run_is_no_failure(told: Told, mailbox: Mailbox) -> N
 def test_other_reason_is_another_event(told: Told, mailbox: Mailbox) -> None:
     for pid in (7, 7, 8):
         told.ends("migration.cut_over", "failure", LockNotGranted("t", 9.0, 3, [f"pid {pid}"]))
+    assert len(mailbox.mails) == 2
+
+
+def test_many_mapped_loads_that_fail_for_one_cause_are_one_message(told: Told, mailbox: Mailbox) -> None:
+    for number in range(20):
+        error = OSError(f"no route to host, partition {number}")
+        told.ends("migration.load_partition", "failure", error, map_index=number)
+    assert mailbox.events == ["migration.load_partition failed"]
+    told.ends("migration.load_partition", "failure", PreconditionFailed("another cause"), map_index=3)
     assert len(mailbox.mails) == 2
 
 

@@ -24,13 +24,13 @@ from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.read_state import read_state
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
+from tests.fixtures.moments import this_month
 from tests.fixtures.tables import open_run
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[[], Connection]
 SPEC = TableSpec.model_validate({"table": "Plant A.Readings", "partition_by": "At", "premake": 2})
 TABLE = SPEC.name
-THIS_MONTH = pendulum.now("UTC").start_of("month")
 
 
 def make_table(connection: Connection, back: int = 3, ahead: int = 2) -> None:
@@ -42,7 +42,7 @@ def make_table(connection: Connection, back: int = 3, ahead: int = 2) -> None:
         CREATE TABLE "Plant A"."Readings_default" PARTITION OF "Plant A"."Readings" DEFAULT
         """
     )
-    for each in between(SPEC.interval, THIS_MONTH.subtract(months=back), THIS_MONTH.add(months=ahead)):
+    for each in between(SPEC.interval, this_month().subtract(months=back), this_month().add(months=ahead)):
         statement = sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})")
         name = TABLE.partition(each.suffix).identifier
         connection.execute(statement.format(name, TABLE.identifier, each.lower, each.upper))
@@ -80,7 +80,7 @@ def found(done: Maintained | list[Check], name: str) -> Check:
 
 def test_a_table_in_order_is_green_and_the_view_says_what_was_found(connection: Connection, connect: Connect) -> None:
     make_table(connection)
-    fill(connection, THIS_MONTH)
+    fill(connection, this_month())
     done = maintain(opened(connect), MaintenanceParams())
     row = shown(connection)
     assert (row["status"], row["problems"], row["run_id"]) == ("green", [], "first")
@@ -105,7 +105,7 @@ def test_a_table_in_order_is_green_and_the_view_says_what_was_found(connection: 
 def test_what_can_wait_for_a_person_is_yellow(connection: Connection, connect: Connect) -> None:
     make_table(connection)
     connection.execute('CREATE INDEX "Half Done" ON ONLY "Plant A"."Readings" ("Id")')
-    fill(connection, THIS_MONTH.add(years=9), rows=3)
+    fill(connection, this_month().add(years=9), rows=3)
     run = opened(connect)
     done = maintain(run, MaintenanceParams())
     assert run.ledger.record_checks(done.checks).go
@@ -117,7 +117,7 @@ def test_what_can_wait_for_a_person_is_yellow(connection: Connection, connect: C
 
 def test_what_is_left_undone_is_red(connection: Connection, connect: Connect) -> None:
     make_table(connection, ahead=1)
-    taken = TABLE.partition(f"{THIS_MONTH.add(months=2).format('[y]YYYY[m]MM')}")
+    taken = TABLE.partition(f"{this_month().add(months=2).format('[y]YYYY[m]MM')}")
     connection.execute(sql.SQL("CREATE TABLE {} (precious int)").format(taken.identifier))
     run = opened(connect)
     done = maintain(run, MaintenanceParams())
@@ -130,7 +130,7 @@ def test_what_is_left_undone_is_red(connection: Connection, connect: Connect) ->
 def test_gaps_are_counted(connection: Connection, connect: Connect) -> None:
     make_table(connection)
     for months in (-2, 1):
-        name = TABLE.partition(THIS_MONTH.add(months=months).format("[y]YYYY[m]MM"))
+        name = TABLE.partition(this_month().add(months=months).format("[y]YYYY[m]MM"))
         connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
     facts = read(opened(connect))
     assert (facts.ahead, facts.gaps) == (0, 2)
@@ -153,7 +153,7 @@ def test_a_run_that_could_not_look_is_red(
     assert row["bytes"] is None
 
 
-@pytest.mark.parametrize("params", [{"dry_run": True}, {"as_of": str(THIS_MONTH.subtract(months=2))}])
+@pytest.mark.parametrize("params", [{"dry_run": True}, {"as_of": str(this_month().subtract(months=2))}])
 def test_what_is_only_tried_is_not_how_the_table_stands(
     connection: Connection, connect: Connect, params: dict[str, Any]
 ) -> None:
@@ -179,7 +179,7 @@ FIGURES = ("partitions", "ahead", "gaps", "default_rows", "estimated_rows", "byt
 def test_a_table_that_is_plain_again_has_a_state_of_its_own(connection: Connection, connect: Connect) -> None:
     """A rollback swaps the names, so that the figures of the partitioned table are no longer those of this name."""
     make_table(connection)
-    fill(connection, THIS_MONTH)
+    fill(connection, this_month())
     maintain(opened(connect), MaintenanceParams())
     assert (shown(connection)["status"], shown(connection)["partitions"]) == ("green", 7)
 
@@ -197,13 +197,13 @@ def test_a_table_that_is_plain_again_has_a_state_of_its_own(connection: Connecti
 
 def test_growth_is_measured_from_the_ledger_once_it_knows(connection: Connection, connect: Connect) -> None:
     make_table(connection)
-    fill(connection, THIS_MONTH)
-    fill(connection, THIS_MONTH.subtract(months=1))
+    fill(connection, this_month())
+    fill(connection, this_month().subtract(months=1))
     facts = read(opened(connect))
     assert facts.growth
     assert facts.growth.known_from == "the last 3 full partitions"
-    days = (THIS_MONTH - THIS_MONTH.subtract(months=3)).total_days()
-    past = [TABLE.partition(THIS_MONTH.subtract(months=each).format("[y]YYYY[m]MM")) for each in (1, 2, 3)]
+    days = (this_month() - this_month().subtract(months=3)).total_days()
+    past = [TABLE.partition(this_month().subtract(months=each).format("[y]YYYY[m]MM")) for each in (1, 2, 3)]
     assert facts.growth.bytes_per_day == pytest.approx(sum(facts.sizes[each] for each in past) / days)
 
     maintain(opened(connect), MaintenanceParams())
@@ -288,7 +288,7 @@ def test_only_partitions_with_rows_are_asked_for_the_newest(
     with run.database.session() as session:
         assert read_state(run, session).newest is None
         assert asked.count("maintenance/find_newest") == 0
-        oldest = THIS_MONTH.subtract(months=40)
+        oldest = this_month().subtract(months=40)
         fill(connection, oldest, rows=1)
         assert read_state(run, session).newest == oldest
         assert asked.count("maintenance/find_newest") == 1

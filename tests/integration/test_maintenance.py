@@ -31,12 +31,11 @@ from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
 from tests.fixtures.migration import migrate
+from tests.fixtures.moments import now, this_month
 from tests.fixtures.tables import open_run
 
 Connect = Callable[[], psycopg.Connection[Any]]
 MIXED = TableName("Plant A", "Sensor Readings")
-NOW = pendulum.now("UTC")
-THIS_MONTH = NOW.start_of("month")
 
 
 def mixed_spec(**values: object) -> TableSpec:
@@ -46,7 +45,7 @@ def mixed_spec(**values: object) -> TableSpec:
 
 
 def months(back: int, ahead: int) -> list[tuple[TableName, DateTime, DateTime]]:
-    first, last = THIS_MONTH.subtract(months=back), THIS_MONTH.add(months=ahead)
+    first, last = this_month().subtract(months=back), this_month().add(months=ahead)
     return [
         (MIXED.partition(each.suffix), each.lower, each.upper) for each in between(mixed_spec().interval, first, last)
     ]
@@ -139,7 +138,7 @@ DEFAULTS = MaintenanceParams()
 
 def next_month(connection: psycopg.Connection[Any]) -> Create:
     """Detach and drop next month's partition, and return the action that creates it again."""
-    bounds = bounds_at(mixed_spec().interval, THIS_MONTH.add(months=1))
+    bounds = bounds_at(mixed_spec().interval, this_month().add(months=1))
     name = MIXED.partition(bounds.suffix)
     statement = sql.SQL("DROP TABLE {}").format(name.identifier)
     connection.execute(statement)
@@ -378,7 +377,7 @@ def test_a_write_on_its_way_while_its_partition_is_attached_is_not_refused(
     def write() -> None:
         with connect() as writer:
             try:
-                insert(writer, THIS_MONTH)
+                insert(writer, this_month())
             except psycopg.Error as error:
                 refused.append(error)
 
@@ -429,7 +428,7 @@ def test_retention_drops_by_real_bounds_whatever_the_names_say(
     connection: psycopg.Connection[Any], connect: Connect, default: bool
 ) -> None:
     make_table(connection, back=2, default=default)
-    old, older = THIS_MONTH.subtract(months=4), THIS_MONTH.subtract(months=5)
+    old, older = this_month().subtract(months=4), this_month().subtract(months=5)
     misnamed = MIXED.partition("y2999m01")
     add_partition(connection, misnamed, old, old.add(months=1))
     add_partition(connection, TableName(MIXED.schema, "Anything Else"), older, older.add(months=1))
@@ -437,12 +436,12 @@ def test_retention_drops_by_real_bounds_whatever_the_names_say(
     current = months(0, 0)[0][0]
     connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(current.identifier, sql.Identifier(kept.name)))
     insert(connection, old)
-    insert(connection, THIS_MONTH)
+    insert(connection, this_month())
     done = maintain(mixed_run(connect), DEFAULTS)
     assert done.summary["dropped"] == done.summary["detached"] == ["Anything Else", misnamed.name]
     assert not exists(connection, misnamed)
     assert kept.name in partitions(connection)
-    assert [row[2] for row in contents(connection)] == [THIS_MONTH + pendulum.duration(microseconds=1)]
+    assert [row[2] for row in contents(connection)] == [this_month() + pendulum.duration(microseconds=1)]
     assert outcome(done, "retention") is Outcome.PASSED
     # The gap between the oldest kept partition and the cutoff is filled, what lies before it is not.
     assert months(3, 2)[0][0].name in partitions(connection)
@@ -454,7 +453,7 @@ def test_retention_keeps_partitions_that_are_not_its_own(connection: psycopg.Con
     ancient = TableName(MIXED.schema, "history")
     statement = sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM (MINVALUE) TO ('2001-01-01 00:00:00+00')")
     connection.execute(statement.format(ancient.identifier, MIXED.identifier))
-    month = THIS_MONTH.subtract(months=9)
+    month = this_month().subtract(months=9)
     parts = TableName(MIXED.schema, "parts")
     statement = sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({}) PARTITION BY RANGE ({})")
     by = sql.Identifier("Recorded At")
@@ -477,7 +476,7 @@ def test_a_partition_that_is_referred_to_fails_alone(connection: psycopg.Connect
         INSERT INTO "Plant A".notes SELECT "Id", "Recorded At" FROM "Plant A"."Sensor Readings"
         """
     )
-    insert(connection, THIS_MONTH)
+    insert(connection, this_month())
     done = maintain(mixed_run(connect), DEFAULTS)
     assert done.summary["failed"] == [f"detach {oldest[0].name}", "retention"]
     assert oldest[0].name in partitions(connection)
@@ -616,7 +615,7 @@ def test_a_table_that_nobody_looked_after_for_a_year_is_put_in_order_in_one_run(
     connection: psycopg.Connection[Any], connect: Connect
 ) -> None:
     make_table(connection, back=12, ahead=-12)
-    insert(connection, THIS_MONTH)
+    insert(connection, this_month())
     done = maintain(mixed_run(connect), DEFAULTS)
     assert partitions(connection).keys() == {name.name for name, _, _ in months(3, 2)} | {MIXED.default.name}
     assert (done.summary["failed"], done.summary["moved_rows"]) == ([], 1)
@@ -687,7 +686,7 @@ def test_clocks_that_disagree_stop_everything(
 ) -> None:
     make_table(connection, ahead=0)
     before = shape(connection)
-    wrong = NOW.add(years=2)
+    wrong = now().add(years=2)
     monkeypatch.setattr("partition_playbook.maintenance.read_state.pendulum.now", lambda zone: wrong)
     done = maintain(mixed_run(connect), DEFAULTS)
     assert done.summary["failed"] == ["clocks_agree"]
@@ -706,7 +705,7 @@ def test_every_kind_of_time_column_and_zone(
     run = open_run(connect, spec, "kinds", "maintenance")
     done = maintain(run, DEFAULTS)
     assert (len(done.summary["created"]), done.summary["failed"]) == (11, [])
-    monday = in_zone(NOW, zone).start_of("week")
+    monday = in_zone(now(), zone).start_of("week")
     wall = monday if kind == "timestamptz" else monday.naive()
     connection.execute("INSERT INTO t VALUES (%s)", (wall,))
     assert maintain(run, DEFAULTS).summary["created"] == []
@@ -754,7 +753,7 @@ def test_a_partition_made_for_a_migrated_table_equals_those_of_the_migration(run
     (created,) = done.summary["created"]
     with run.database.session() as session:
         new = catalog.require(session, TableName("public", created))
-        old = catalog.require(session, run.table.partition(bounds_at(run.spec.interval, NOW).suffix))
+        old = catalog.require(session, run.table.partition(bounds_at(run.spec.interval, now()).suffix))
     assert new.columns == old.columns
     assert sorted(each.tail for each in new.indexes) == sorted(each.tail for each in old.indexes)
     assert [each.definition for each in new.foreign_keys] == [each.definition for each in old.foreign_keys]

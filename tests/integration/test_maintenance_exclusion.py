@@ -18,14 +18,13 @@ from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
+from tests.fixtures.moments import this_month
 from tests.fixtures.tables import open_run
 
 Connect = Callable[[], psycopg.Connection[Any]]
 Connection = psycopg.Connection[Any]
 CALLS = TableName("Desk", "Calls 100%")
 DEFAULT = CALLS.default.identifier.as_string()
-NOW = pendulum.now("UTC")
-MONTH = NOW.start_of("month")
 SPEC = TableSpec.model_validate({"table": str(CALLS), "partition_by": "Rung At", "premake": 3})
 FEW = 40
 REMAINS = """
@@ -42,7 +41,7 @@ def make_calls(connection: Connection, kind: str = "timestamptz", stray: int = 1
               PRIMARY KEY (id, "Rung At")) PARTITION BY RANGE ("Rung At");
             CREATE TABLE {DEFAULT} PARTITION OF "Desk"."Calls 100%" DEFAULT""".replace("%", "%")  # type: ignore[call-overload]
     )
-    (bounds,) = between(SPEC.interval, MONTH, MONTH)
+    (bounds,) = between(SPEC.interval, this_month(), this_month())
     lower, upper = bounds.literals({"timestamptz": kind, "timestamp": "timestamp without time zone"}.get(kind, kind))
     connection.execute(
         psycopg.sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
@@ -112,7 +111,7 @@ def test_an_attach_reads_no_row_of_the_default_partition_under_its_lock(
     connection: Connection, connect: Connect, read_under_lock: list[int], kind: str
 ) -> None:
     make_calls(connection, kind)
-    rang(connection, MONTH.add(months=2, days=3), 1_000_000)
+    rang(connection, this_month().add(months=2, days=3), 1_000_000)
     done = maintain(opened(connect), MaintenanceParams())
     assert done.summary["failed"] == []
     assert (len(done.summary["created"]), done.summary["moved_rows"]) == (3, 1)
@@ -158,7 +157,7 @@ def test_no_write_of_a_new_range_is_refused_at_any_moment(connection: Connection
             while not over.is_set():
                 key = 1_000_000 * (number + 1) + written[number]
                 try:
-                    rang(clerk, MONTH.add(months=1 + key % 3, hours=key % 600), key)
+                    rang(clerk, this_month().add(months=1 + key % 3, hours=key % 600), key)
                     written[number] += 1
                 except psycopg.Error as error:
                     errors.append(error)
@@ -190,7 +189,7 @@ def test_the_remains_of_an_interrupted_run_refuse_no_row_and_are_removed_by_the_
 ) -> None:
     make_calls(connection)
     run = opened(connect)
-    ahead = list(between(SPEC.interval, MONTH.add(months=1), MONTH.add(months=3)))
+    ahead = list(between(SPEC.interval, this_month().add(months=1), this_month().add(months=3)))
     exclusion._prepare(run, CALLS.default, ahead)
     assert len(connection.execute(REMAINS).fetchall()) == 3
     for number, each in enumerate(ahead):
@@ -205,7 +204,9 @@ def test_the_remains_of_an_interrupted_run_refuse_no_row_and_are_removed_by_the_
 def test_remains_are_removed_by_a_run_with_nothing_to_create(connection: Connection, connect: Connect) -> None:
     make_calls(connection)
     maintain(opened(connect), MaintenanceParams())
-    exclusion._prepare(opened(connect), CALLS.default, list(between(SPEC.interval, MONTH, MONTH.add(months=9)))[5:])
+    exclusion._prepare(
+        opened(connect), CALLS.default, list(between(SPEC.interval, this_month(), this_month().add(months=9)))[5:]
+    )
     assert maintain(opened(connect, "dry"), MaintenanceParams(dry_run=True)).summary["failed"] == []
     assert len(connection.execute(REMAINS).fetchall()) == 3
     done = maintain(opened(connect, "next"), MaintenanceParams())

@@ -22,10 +22,10 @@ from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
+from tests.fixtures.moments import this_month
 from tests.fixtures.scenario_writer import wait_until
 from tests.integration.test_maintenance import (
     MIXED,
-    THIS_MONTH,
     contents,
     insert,
     looked,
@@ -108,7 +108,7 @@ def locks(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Iterator[Locks]:
 
 
 def create(run: Run, back: int) -> Create:
-    bounds = bounds_at(run.spec.interval, THIS_MONTH.subtract(months=back))
+    bounds = bounds_at(run.spec.interval, this_month().subtract(months=back))
     return Create(MIXED.partition(bounds.suffix), bounds, "a test wants it", coming=back < 0)
 
 
@@ -133,7 +133,7 @@ def pending(run: Run) -> Finalize:
 
 def waiting(run: Run) -> Split:
     with run.database._connect() as writer:
-        insert(writer, THIS_MONTH.add(months=3), rows=20)
+        insert(writer, this_month().add(months=3), rows=20)
     return Split(MIXED.default, (create(run, -3),), "20 rows wait")
 
 
@@ -237,7 +237,7 @@ def test_what_runs_outside_a_transaction_takes_what_it_claims_while_it_is_held_u
                 while not connection.execute("SELECT FROM pg_inherits WHERE inhdetachpending").fetchall():
                     assert time.monotonic() < deadline
                     locks.look()
-                insert(connection, THIS_MONTH)
+                insert(connection, this_month())
                 assert len(contents(connection)) == 1
             else:
                 until_it_waits(locks, "sibling")
@@ -264,7 +264,7 @@ def test_whoever_waits_for_the_engine_while_it_waits_for_him_gets_on(
 
         def work() -> None:
             until_it_waits(locks, "referred")
-            insert(application, THIS_MONTH)
+            insert(application, this_month())
             application.commit()
 
         def meet(*args: Any) -> None:
@@ -302,7 +302,7 @@ def test_a_row_from_the_future_is_not_refused_while_its_partition_is_attached(
     """A session that has looked up the partitions already would find the default one closed for the row."""
     make_table(connection)
     run = mixed_run(connect)
-    moment = THIS_MONTH.add(months=3, days=2)
+    moment = this_month().add(months=3, days=2)
     errors: list[psycopg.Error] = []
 
     def write() -> None:

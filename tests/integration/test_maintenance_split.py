@@ -22,11 +22,11 @@ from partition_playbook.maintenance.apply import Ending, apply
 from partition_playbook.maintenance.maintain import Maintained, maintain
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
 from partition_playbook.run import Run
+from tests.fixtures.moments import this_month
 from tests.fixtures.scenario_subscriber import subscribed
 from tests.fixtures.scenario_writer import read_rows
 from tests.integration.test_maintenance import (
     MIXED,
-    THIS_MONTH,
     contents,
     exists,
     insert,
@@ -179,7 +179,7 @@ class Writer(threading.Thread):
     def _write(self, connection: Connection) -> None:
         known = sorted(self.rows)
         step = self.writes % 7
-        moments = [THIS_MONTH, months(1, 1)[-1][1], months(2, 0)[0][1]]
+        moments = [this_month(), months(1, 1)[-1][1], months(2, 0)[0][1]]
         moment = moments[self.writes % 3].add(days=3, seconds=self.writes, microseconds=self.number)
         if step == 5:  # as an application that holds other rows before it comes to this table
             connection.execute('UPDATE "Plant A"."Unit" SET note = %s WHERE id = %s', (step, 1 + self.number))
@@ -337,7 +337,7 @@ def test_a_split_that_breaks_off_is_removed_and_done_by_the_next_run(
             maintain(mixed_run(connect), FEW)
     assert len(contents(connection)) == 607
     assert exists(connection, STAGING)
-    insert(connection, THIS_MONTH, rows=3, value=2)
+    insert(connection, this_month(), rows=3, value=2)
     connection.execute('DELETE FROM "Plant A"."Sensor Readings" WHERE "Id" = 1')
     before = contents(connection)
     run = mixed_run(connect)
@@ -447,7 +447,7 @@ def test_what_would_see_a_move_does_not_see_a_split(connection: Connection, conn
     done = maintain(mixed_run(connect), MaintenanceParams(retention=RetentionMode.OFF))
     assert (failures(done), done.summary["split"]) == ([], [MIXED.default.name])
     assert connection.execute("SELECT * FROM fired").fetchall() == []
-    insert(connection, THIS_MONTH)
+    insert(connection, this_month())
     connection.execute(sql.SQL("DELETE FROM {}").format(MIXED.default.identifier))
     assert connection.execute("SELECT count(*) FROM fired").fetchone() == (8,)
 
@@ -471,7 +471,7 @@ def test_a_live_subscriber_sees_every_write_and_no_split(
         verify = split._verify
 
         def meanwhile(*args: Any) -> int:
-            insert(connection, THIS_MONTH, rows=5, value=2)
+            insert(connection, this_month(), rows=5, value=2)
             connection.execute('UPDATE "Plant A"."Sensor Readings" SET "Value" = 3 WHERE "Id" = 1')
             connection.execute('DELETE FROM "Plant A"."Sensor Readings" WHERE "Id" = 2')
             return verify(*args)
@@ -479,7 +479,7 @@ def test_a_live_subscriber_sees_every_write_and_no_split(
         monkeypatch.setattr(split, "_verify", meanwhile)
         done = maintain(mixed_run(connect), FEW)
         assert (failures(done), done.summary["split"]) == ([], [MIXED.default.name])
-        insert(connection, THIS_MONTH, value=4)
+        insert(connection, this_month(), value=4)
         assert subscriber.unlike(dict(read_rows(connection, MIXED, ("Id",)))) == {}
 
 
@@ -531,7 +531,7 @@ def test_rows_that_come_after_the_plan_are_split_off_too(connection: Connection,
     make_waiting(connection, rows=0)
     run = mixed_run(connect)
     stale = looked(run, move_limit=10)
-    insert(connection, THIS_MONTH, rows=50)
+    insert(connection, this_month(), rows=50)
     done = apply(run, stale, move_limit=10)
     assert {each.ending for each in done} == {Ending.DONE}
     assert counts(connection) == {NAMES[-3]: 50}

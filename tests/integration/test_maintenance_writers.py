@@ -22,8 +22,9 @@ from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
+from tests.fixtures.moments import this_month
 from tests.fixtures.scenario_writer import wait_until
-from tests.integration.test_maintenance import MIXED, THIS_MONTH, insert, make_table, mixed_run, months
+from tests.integration.test_maintenance import MIXED, insert, make_table, mixed_run, months
 from tests.integration.test_maintenance_locks import oldest
 from tests.integration.test_maintenance_split import make_waiting
 
@@ -48,7 +49,7 @@ def write(connection: Connection, name: TableName, value: int) -> None:
     by_name = sql.SQL(
         'INSERT INTO {} ("Id", "order", "Recorded At", "Value") OVERRIDING SYSTEM VALUE VALUES ({}, 1, {}, {})'
     )
-    moment = MOMENT if name == OLDEST else THIS_MONTH.subtract(years=9)
+    moment = MOMENT if name == OLDEST else this_month().subtract(years=9)
     connection.execute(by_name.format(name.identifier, 10_000 + value, moment, value))
 
 
@@ -98,7 +99,7 @@ def test_a_detach_waits_for_a_write_by_name_and_lets_others_pass(connection: Con
     action = Detach(oldest(run), False, "too old")
     with open_write(connect, OLDEST) as writer, meanwhile(lambda: retire.detach(run, action)) as done:
         wait_until(waits(connection, OLDEST), "the detach waits for the write by name")
-        insert(connection, THIS_MONTH, rows=3)
+        insert(connection, this_month(), rows=3)
         assert done == []
         writer.commit()
     assert done == [True]

@@ -29,11 +29,11 @@ from partition_playbook.runway import next_runs
 from partition_playbook.spec import TableSpec
 from tests.fixtures.earlier import restore_first_build
 from tests.fixtures.migration import migrate
+from tests.fixtures.moments import now
 from tests.fixtures.tables import open_run
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[[], Connection]
-NOW = pendulum.now("UTC")
 
 
 def read(run: Run, group: Group = metrics.TABLES) -> list[Row]:
@@ -118,16 +118,16 @@ def test_partitions_are_counted_as_maintenance_counts_them(
 
 def test_a_missing_current_partition_leaves_none_ahead(connection: Connection, connect: Connect) -> None:
     run = partitioned(connection, connect, spec_of())
-    taken = run.table.partition(Interval.MONTH.suffix(NOW))
+    taken = run.table.partition(Interval.MONTH.suffix(now()))
     connection.execute(sql.SQL("DROP TABLE {}").format(taken.identifier))
     row = only(run)
     assert (row["partitions_ahead"], row["partition_gaps"]) == (0, 1)
-    assert row["partitions_end_timestamp_seconds"] == NOW.start_of("month").timestamp()
+    assert row["partitions_end_timestamp_seconds"] == now().start_of("month").timestamp()
 
 
 def test_partitions_that_are_no_interval_are_extra(connection: Connection, connect: Connect) -> None:
     run = partitioned(connection, connect, spec_of(), back=0, ahead=1)
-    start, end = NOW.start_of("month").add(months=2), NOW.start_of("month").add(months=4)
+    start, end = now().start_of("month").add(months=2), now().start_of("month").add(months=4)
     wide = sql.SQL('CREATE TABLE wide PARTITION OF "Plant A"."Readings" FOR VALUES FROM ({}) TO ({})')
     connection.execute(wide.format(start, end))
     connection.execute(
@@ -152,7 +152,7 @@ def test_only_the_newest_partitions_have_a_size_of_their_own(connection: Connect
     run = partitioned(connection, connect, spec_of(interval="day"), back=40, ahead=4)
     rows = read(run, metrics.PARTITIONS)
     assert len(rows) == 36
-    newest = Interval.DAY.suffix(NOW.start_of("day").add(days=4))
+    newest = Interval.DAY.suffix(now().start_of("day").add(days=4))
     assert rows[-1]["partition"] == f"Readings_{newest}"
     assert only(run)["partitions"] == 46
 
@@ -160,7 +160,7 @@ def test_only_the_newest_partitions_have_a_size_of_their_own(connection: Connect
 def test_a_locked_partition_makes_no_scrape_wait(connection: Connection, connect: Connect, dsn: str) -> None:
     run = partitioned(connection, connect, spec_of())
     before = {group: read(run, group) for group in metrics.GROUPS}
-    current = run.table.partition(Interval.MONTH.suffix(NOW)).identifier
+    current = run.table.partition(Interval.MONTH.suffix(now())).identifier
     with psycopg.connect(dsn) as holder:
         for name in (run.table.identifier, current):
             holder.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(name))
@@ -176,7 +176,7 @@ def test_a_locked_partition_makes_no_scrape_wait(connection: Connection, connect
 def test_the_next_maintenance_is_due_as_the_schedule_says(connection: Connection, connect: Connect) -> None:
     run = partitioned(connection, connect, spec_of())
     assert only(run)["maintained_timestamp_seconds"] == 0
-    assert only(run)["maintenance_due_timestamp_seconds"] == next_runs(NOW)[0].timestamp()
+    assert only(run)["maintenance_due_timestamp_seconds"] == next_runs(now())[0].timestamp()
     maintain(run, MaintenanceParams())
     for moment in (
         "2026-11-01T03:29:59+00:00",
@@ -205,7 +205,7 @@ def test_health_and_its_problems(connection: Connection, connect: Connect) -> No
 
 @pytest.mark.parametrize("keep", ["2 months", "1 quarter"])
 def test_retention_that_stalls(connection: Connection, connect: Connect, keep: str) -> None:
-    held = {"since": NOW.subtract(months=6).start_of("month").to_date_string(), "reason": "a case"}
+    held = {"since": now().subtract(months=6).start_of("month").to_date_string(), "reason": "a case"}
     held["until"] = held["since"]
     run = partitioned(connection, connect, spec_of(retention={"keep": keep, "hold": [held]}), back=7)
     months = {"2 months": 4, "1 quarter": 3}[keep]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -298,6 +299,33 @@ def test_a_change_between_parity_and_lock_stops_the_cutover(
     with pytest.raises(SourceChanged, match="definition of the table changed while the swap was prepared"):
         cutover.swap(run, Direction.FORWARD)
     assert not describe(run, lambda: connection).is_partitioned
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_the_keys_of_partitions_take_a_catch_up_only_if_they_are_violated(
+    run: Run,
+    readings: Callable[[int], None],
+    connection: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    is_deleted: bool,
+) -> None:
+    """With a catch-up for each partition, a busy table with hundreds of them never got to its cutover."""
+    readings(100)
+    build(run)
+    catch_up, calls = reconcile.catch_up, []
+
+    def counted(*arguments: Any, **options: Any) -> int:
+        calls.append(arguments)
+        return catch_up(*arguments, **options)
+
+    monkeypatch.setattr(reconcile, "catch_up", counted)
+    if is_deleted:
+        (device,) = connection.execute("SELECT device_id FROM sensor_readings LIMIT 1").fetchall()
+        connection.execute("DELETE FROM sensor_readings WHERE device_id = %s", device)
+        connection.execute("DELETE FROM devices WHERE id = %s", device)
+    foreign_keys.prepare(run, Direction.FORWARD)
+    assert bool(calls) is is_deleted
+    assert len(calls) < len(run.ledger.loads())
 
 
 def test_a_blocked_cutover_names_the_blocker_and_lets_writers_through(

@@ -31,12 +31,12 @@ from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
+from tests.fixtures.moments import this_month
 from tests.fixtures.tables import open_run
 
 Connect = Callable[[], psycopg.Connection[Any]]
 Connection = psycopg.Connection[Any]
 TABLE = TableName("Plant A", "Read/ings 100%")
-THIS_MONTH = pendulum.now("UTC").start_of("month")
 DEFAULTS = MaintenanceParams()
 ARCHIVE = {"action": "archive", "archive_to": "memory://archive"}
 
@@ -47,7 +47,7 @@ def spec(**retention: Any) -> TableSpec:
 
 
 def months(back: int, ahead: int = 2) -> list[tuple[TableName, DateTime, DateTime]]:
-    found = between(spec().interval, THIS_MONTH.subtract(months=back), THIS_MONTH.add(months=ahead))
+    found = between(spec().interval, this_month().subtract(months=back), this_month().add(months=ahead))
     return [(TABLE.partition(each.suffix), each.lower, each.upper) for each in found]
 
 
@@ -169,7 +169,7 @@ def test_a_table_that_is_to_be_kept_again_is_not_dropped(connection: Connection,
 
 def test_rows_in_the_default_partition_are_never_retired(connection: Connection, connect: Connect) -> None:
     execute(connection, "CREATE TABLE {} PARTITION OF {} DEFAULT", TABLE.default, TABLE)
-    insert(connection, THIS_MONTH.subtract(years=9), 99)
+    insert(connection, this_month().subtract(years=9), 99)
     assert maintain(opened(connect), DEFAULTS).summary["dropped"] == [OLDEST.name, SECOND.name]
     assert execute(connection, 'SELECT "Value" FROM {}', TABLE.default).fetchall() == [(99,)]
 
@@ -190,10 +190,10 @@ def test_a_cutoff_beyond_the_newest_row_stops_it(connection: Connection, connect
     """Both clocks may be years ahead and agree: the rows do not."""
     execute(connection, "CREATE TABLE {} PARTITION OF {} DEFAULT", TABLE.default, TABLE)
     execute(connection, 'DELETE FROM {} WHERE "At" >= %s', TABLE, values=(months(3)[0][1],))
-    insert(connection, THIS_MONTH.add(years=900))
+    insert(connection, this_month().add(years=900))
     done = maintain(opened(connect), DEFAULTS)
     untouched(connection, done, "rows_after_the_cutoff")
-    insert(connection, THIS_MONTH)
+    insert(connection, this_month())
     assert maintain(opened(connect), DEFAULTS).summary["dropped"] == [OLDEST.name, SECOND.name]
 
 
@@ -202,7 +202,7 @@ def test_new_rows_in_the_default_partition_count(connection: Connection, connect
     execute(connection, "DROP TABLE {}", current)
     execute(connection, "CREATE TABLE {} PARTITION OF {} DEFAULT", TABLE.default, TABLE)
     execute(connection, 'DELETE FROM {} WHERE "At" >= %s', TABLE, values=(months(3)[0][1],))
-    insert(connection, THIS_MONTH)
+    insert(connection, this_month())
     assert maintain(opened(connect, max_share=0.5), DEFAULTS).summary["failed"] == []
 
 

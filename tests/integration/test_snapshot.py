@@ -247,6 +247,26 @@ def test_a_second_try_replaces_the_first(run: Run, readings: Readings, tmp_path:
     assert set(restored(run, second).values()) == {Outcome.PASSED}
 
 
+def test_half_a_dump_is_not_left_behind(
+    run: Run, readings: Readings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It restores nothing, and takes the room that the next try needs."""
+    readings(100)
+    with run.database.session() as session:
+        real = pg_tools.find("pg_dump", session.server_version())
+    tool = tmp_path / "bin" / "pg_dump"
+    tool.parent.mkdir()
+    tool.write_text(f'#!/bin/sh\n"{real}" "$@"\ncase "$*" in *--file*) echo "No space left on device"; exit 1;; esac\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv(pg_tools.BIN_VARIABLE, str(tool.parent))
+    caplog.set_level("INFO")
+
+    with pytest.raises(PlaybookError, match="No space left on device"):
+        take_backup(run, tmp_path / "backup", 1)
+    assert list((tmp_path / "backup").iterdir()) == []
+    assert "removed the half dump" in caplog.text
+
+
 def test_somebody_elses_backup_is_not_restored(run: Run, readings: Readings, tmp_path: Path) -> None:
     readings(100)
     params = RunParams(mode="rehearse", backup="skip")

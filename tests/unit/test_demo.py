@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from rich.console import Console
 
 from partition_playbook.checks import Check, check
 from partition_playbook.sections.decision.record import RunRecord
+from staging.backend.verdict import Noticed, Times
 from staging.demo.display import PlainDisplay, picture
 from staging.demo.outcome import Ending, Outcome, Places, Verdict, Written, swaps
 from staging.demo.progress import ALL_SECTIONS, Load, Loads, Progress, Section, State, running, sections
@@ -19,6 +24,8 @@ from staging.demo.scorecard import print_scorecard
 from staging.record import Comparison, Difference, Latency
 from staging.rest import TaskInstance
 
+ROOT = Path(__file__).resolve().parents[2]
+PATHS = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"}
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WRONG = (Difference(7, ("a",), ()),)
 EXACT = Comparison((), (), (), (), rows_checked=80, writes=100)
@@ -109,6 +116,22 @@ def test_writers_that_prove_nothing_make_it_unknown(changes: dict[str, Any]) -> 
 
 def test_a_rehearsal_without_writers_may_say_go() -> None:
     assert outcome(written=Written(0)).verdict is Verdict.GO
+
+
+def test_an_error_that_a_user_of_the_application_saw_is_a_no_go() -> None:
+    times = Times(1, 1.0, 1.0)
+    good = Noticed(requests=3, compared=3, swapped=True, before=times, during=times, after=times)
+    assert outcome(noticed=good).verdict is Verdict.GO
+    assert outcome(noticed=replace(good, errors={"readings.recent: HTTP 500": 1})).verdict is Verdict.NO_GO
+    assert outcome(noticed=replace(good, unequal=["1, expected 2"])).verdict is Verdict.NO_GO
+    assert outcome(noticed=replace(good, compared=0)).verdict is Verdict.UNKNOWN
+    assert outcome(noticed=good).as_json()["application"]["requests"] == 3
+
+
+def test_a_demo_without_the_application_imports_none_of_it() -> None:
+    code = "import sys, staging.demo.__main__; print([name for name in sys.modules if 'staging.backend' in name])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=PATHS, capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_reasons_are_the_checks_behind_the_decision() -> None:

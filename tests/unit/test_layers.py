@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from graphlib import TopologicalSorter
@@ -18,8 +19,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "plugins" / "partition_playbook"
 LAYERS = [
     {"__version__"},
     {"choices", "errors", "figures", "names", "intervals", "runway", "checks", "people", "markdown", "artifacts"},
+    {"spec_yaml", "spec_problems"},
     {"spec"},
-    {"sql", "encoding", "database", "lock_retry", "disk"},
+    {"sql", "encoding", "login", "database", "lock_retry", "disk"},
     {"catalog", "parity", "metrics", "ledger"},
     {"run"},
     {"gates"},
@@ -28,9 +30,10 @@ LAYERS = [
     {"sections"},
     {"airflow"},
     {"sections/tasks", "standalone", "console"},
+    {"shell"},
     {"cli"},
 ]
-AIRFLOW = {name for layer in LAYERS[10:] for name in layer}
+AIRFLOW = {name for layer in LAYERS[11:] for name in layer}
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
 STATEMENTS = sorted(str(path.relative_to(SQL_ROOT).with_suffix("")) for path in SQL_ROOT.rglob("*.sql"))
@@ -155,3 +158,11 @@ def test_a_statement_of_another_session_is_shown_without_its_values(name: str) -
     if "pg_stat_activity" in text:
         shown = re.sub(r"GROUP BY .*|'' AS query", "", text.replace(MASKED, ""))
         assert not re.search(r"\bquery\b", shown)
+
+
+def test_plain_pytest_collects_every_folder_but_the_application() -> None:
+    root = PACKAGE.parents[1]
+    collected = set(tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"])
+    folders = {f"tests/{path.relative_to(root / 'tests').parts[0]}" for path in (root / "tests").rglob("test_*.py")}
+    assert folders - collected == {"tests/application"}
+    assert collected <= folders

@@ -42,3 +42,20 @@ def test_tables_of_two_schemas_have_change_logs_of_their_own() -> None:
 
 def test_a_name_is_quoted() -> None:
     assert TableName("Sche ma", 'ta"ble').identifier.as_string(None) == '"Sche ma"."ta""ble"'
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "name"),
+    [
+        ("events", "public", "events"),
+        ("telemetry.events", "telemetry", "events"),
+        ('"telemetry"."events"', "telemetry", "events"),
+        ('telemetry."a.b"', "telemetry", "a.b"),
+        ('"my.schema".events', "my.schema", "events"),
+        ('"a.b"', "public", "a.b"),
+        ('"ta""ble"', "public", 'ta"ble'),
+        ('we"ird', "public", 'we"ird'),  # as it was read before quotes were
+    ],
+)
+def test_a_name_is_read_with_and_without_quotes(text: str, schema: str, name: str) -> None:
+    assert TableName.parse(text) == TableName(schema, name)

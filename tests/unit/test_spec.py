@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pendulum
 import pytest
 
 from partition_playbook.errors import InvalidSpec
+from partition_playbook.names import TableName
 from partition_playbook.spec import (
     TABLES_VARIABLE,
     Retention,
@@ -62,7 +64,7 @@ def test_two_keys_are_enough(tables: Path) -> None:
         (f"table: {'x' * 64}\npartition_by: at\n", "63 bytes"),
         ("table: t\npartition_by: at\nqueries: [{name: a, sql: x}, {name: a, sql: y}]\n", "same name"),
         ("table: [\n", "not YAML"),
-        ("- a list\n", "TableSpec"),
+        ("- a list\n", "write keys and values, such as `table: …`"),
         ("!!python/object/apply:os.system ['true']\n", "not YAML"),
     ],
 )
@@ -173,3 +175,93 @@ def test_throttle_and_limit_survive_the_ledger() -> None:
 def test_a_throttle_that_lets_nothing_begin_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidSpec, match=f"throttle.{next(iter(wrong))}"):
         validated(TableSpec, {"table": "t", "partition_by": "at", "throttle": wrong}, where="t.yaml")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told", "remedy"),
+    [
+        (
+            "retention:\n  keep: 1 day\n  actoin: drop\n",
+            "line 5: key 'retention.actoin' is unknown (did you mean `action`?)",
+            "Keys of `retention`: keep, action, grace, archive_to, max_share, hold",
+        ),
+        ("keep: 1 day\n", "line 3: key 'keep' is unknown (did you mean `retention.keep`?)", "Valid keys: table, "),
+        ("zzz: 1\n", "line 3: key 'zzz' is unknown", "Valid keys: table, "),
+        (
+            "application:\n  probes:\n    - {name: a, sql: TABLE}\n    - nam: b\n      sql: TABLE {table}\n",
+            "line 6: key 'application.probes.1.name' is missing; "
+            "line 6: key 'application.probes.1.nam' is unknown (did you mean `name`?)",
+            "Keys of `application.probes.1`: name, sql, max_seconds",
+        ),
+        (
+            "interval: months\n",
+            "line 3: key 'interval': write day, week, month, quarter or year, did you mean `month`? (given: 'months')",
+            "docs/table-spec.md",
+        ),
+        ("premake: many\n", "line 3: key 'premake': write a whole number (given: 'many')", "docs/table-spec.md"),
+        ("premake: 200\n", "line 3: key 'premake': must be at most 120 (given: 200)", "docs/table-spec.md"),
+        (
+            "retention:\n  keep: soon\n",
+            "line 4: key 'retention.keep': write a period such as `24 months`: "
+            "a number and day, week, month, quarter or year (given: 'soon')",
+            "docs/table-spec.md",
+        ),
+        ("queries: 5\n", "line 3: key 'queries': write a list: each entry on a line of its own, after `- `", "docs"),
+        ("watch: {every: 7200}\n", "line 3: key 'watch.every': must be at most 1 hour (given: 2 h", "docs"),
+        ("distinct: [1]\n", "line 3: key 'distinct.0': write text, in quotes if it looks like a number", "docs"),
+        ("premake: 3\npremake: 4\n", "not YAML: line 4: key 'premake' is given twice", "each key once"),
+    ],
+)
+def test_an_error_names_the_line_and_the_nearest_key(tables: Path, keys: str, told: str, remedy: str) -> None:
+    (tables / "broken.yaml").write_text("table: t\npartition_by: at\n" + keys)
+    with pytest.raises(InvalidSpec) as raised:
+        load_spec("broken")
+    assert told in raised.value.problem
+    assert remedy in raised.value.remedy
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("application: {probes: [{name: a, sql: SELECT 1}]}", "probe a does not read the table; write {table}"),
+        ("queries: [{name: a, sql: SELECT 1}]", "query a does not name the table; write {table}"),
+        ("change_log_limit: 10", "a log of 10 bytes is full at once; write at least 1 MiB"),
+        ("max_lock: 1000", "16 min 40 s is out of range; write from 10 ms to 1 min, and a plain number in seconds"),
+        ("answer_within: 1", "1 s is out of range; write at least 1 min"),
+        ("throttle: {max_replica_lag: 0.001}", "1 ms is out of range; write at least 100 ms"),
+    ],
+)
+def test_absurd_values_stop_a_new_run_and_no_standing_one(tables: Path, keys: str, told: str) -> None:
+    (tables / "odd.yaml").write_text(f"table: my_table\npartition_by: at\n{keys}\n")
+    with pytest.raises(InvalidSpec) as raised:
+        load_spec("odd")
+    assert raised.value.problem.startswith("line 3: ")
+    assert told in raised.value.problem
+    standing = load_spec("odd", standing=True)
+    assert validated(TableSpec, standing.model_dump(mode="json"), where="ledger") == standing
+
+
+@pytest.mark.parametrize("sql", ["SELECT * FROM {table}", "SELECT * FROM my_table", "TABLE recent /* my_table */"])
+def test_a_query_may_name_its_table_in_other_ways(tables: Path, sql: str) -> None:
+    (tables / "t.yaml").write_text(f"table: my_table\npartition_by: at\nqueries: [{{name: a, sql: '{sql}'}}]\n")
+    assert load_spec("t").queries[0].sql == sql
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("a.b.c", "a.b.c has more than one dot"), ('"a".b"c', 'the quotes in "a".b"c do not fit')]
+)
+def test_an_ambiguous_name_is_refused_with_the_way_to_write_it(tables: Path, text: str, told: str) -> None:
+    (tables / "t.yaml").write_text(f"table: '{text}'\npartition_by: at\n")
+    with pytest.raises(InvalidSpec) as raised:
+        load_spec("t")
+    assert f"line 1: key 'table': {told}" in raised.value.problem
+    (written,) = re.findall(r"such as ('.+')", raised.value.problem)
+    (tables / "t.yaml").write_text(f"table: {written}\npartition_by: at\n")
+    assert load_spec("t").name == TableName("my.schema", "my.table")
+
+
+def test_an_empty_file_is_told_apart(tables: Path) -> None:
+    (tables / "t.yaml").touch()
+    with pytest.raises(InvalidSpec, match="write keys and values"):
+        load_spec("t")

@@ -1,5 +1,5 @@
 -- purpose: Record a message to people, unless the run has sent the same one before
--- params: run_id, section, subject, text, detail
+-- params: run_id, section, subject, kind, detail
 -- returns: rows
 -- lock: ROW EXCLUSIVE on events
 -- transaction: one
@@ -11,5 +11,6 @@ SELECT %(run_id)s, %(section)s, 'announcement', %(subject)s, %(detail)s
                     WHERE run_id = %(run_id)s
                       AND kind = 'announcement'
                       AND message = %(subject)s
-                      AND detail->>'text' = %(text)s)
+                      -- A message of an earlier version has no kind.
+                      AND coalesce(detail->>'kind', detail->>'text') = %(kind)s)
 RETURNING event_id

@@ -1,5 +1,5 @@
--- purpose: List the files of the server's log changed since a moment, oldest first; the last is the current one, and the only one for NULL
--- params: since
+-- purpose: List the files of the server's log from a known one on, oldest change first; the last is the current one
+-- params: known
 -- returns: rows
 -- lock: none
 -- transaction: one
@@ -10,5 +10,9 @@ SELECT regexp_replace(current.file, '[^/]*$', '') || found.name AS file, found.s
  CROSS JOIN LATERAL (SELECT found.name = regexp_replace(current.file, '^.*/', '') AS is_current) AS compared
  -- Beside the plain log the collector may write the same lines as CSV or JSON.
  WHERE substring(found.name FROM '[^.]*$') = substring(current.file FROM '[^.]*$')
-   AND (compared.is_current OR found.modification >= date_trunc('second', %(since)s::timestamptz))
+   -- Times of files are compared with each other: the clock of the file system need not be the server's.
+   AND (compared.is_current
+        OR found.modification >= (SELECT known.modification
+                                    FROM pg_ls_logdir() AS known
+                                   WHERE known.name = regexp_replace(%(known)s, '^.*/', '')))
  ORDER BY compared.is_current, found.modification, found.name

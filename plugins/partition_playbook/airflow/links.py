@@ -28,6 +28,16 @@ class ReportLink(BaseOperatorLink):
         return _in_console("report", run_id=ti_key.run_id)
 
 
+class PlanLink(BaseOperatorLink):
+    """Link a task to its run's plan.sql in the console."""
+
+    name = "Plan"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the URL of the plan."""
+        return _in_console("plan", run_id=ti_key.run_id)
+
+
 class PartitionLink(BaseOperatorLink):
     """Link the load of a partition to its bar in the console."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +24,7 @@ from partition_playbook.airflow.forms import table_param
 from partition_playbook.airflow.runs import current_run, run_params, standing_run
 from partition_playbook.engine import way_back
 from partition_playbook.engine.way_back import State
-from partition_playbook.errors import PlaybookError
+from partition_playbook.errors import LoginRefused, PlaybookError
 from partition_playbook.run import Run
 from partition_playbook.sections.decision.record import RunRecord
 
@@ -41,12 +41,13 @@ Send = Callable[["Message", Any], None]
 
 @dataclass(frozen=True)
 class Message:
-    """One notification."""
+    """One notification; two of one subject and ``kind`` are one event, without a kind two of one text."""
 
     subject: str
     happened: str
     next_step: str
     address: str
+    kind: str = ""
 
     @property
     def text(self) -> str:
@@ -82,7 +83,7 @@ class Announce(BaseNotifier):
     def _is_new(self, context: Context, message: Message) -> bool:
         """Record the message in the ledger; True if it is new, or if the ledger does not answer."""
         try:
-            return self.run(context).ledger.announce_once(message.subject, message.text)
+            return self.run(context).ledger.announce_once(message.subject, message.text, message.kind)
         except Exception as error:
             log.warning("the ledger does not answer, so this notification may be a repetition: %s", error)
             return True
@@ -200,13 +201,17 @@ def question_message(context: Context) -> Message:
 
 
 def failure_message(context: Context) -> Message:
-    """Return the message about a task that failed without a retry left."""
-    ti = context["ti"]
+    """Return the message about a task that failed without a retry left.
+
+    A hundred mapped loads that fail for one cause are one event.
+    """
+    ti, error = context["ti"], context.get("exception")
     step = (
         "fix the cause and clear the task; it resumes from the state in the ledger. "
         "To undo a migration instead, trigger partition_rollback"
     )
-    return _message(context, f"{ti.task_id} failed", _reason(context), step)
+    message = _message(context, f"{ti.task_id} failed", _reason(context), step)
+    return replace(message, kind=type(error).__name__) if ti.map_index >= 0 else message
 
 
 def red_message(context: Context) -> Message:
@@ -224,7 +229,7 @@ def standby_message(context: Context) -> Message | None:
     None without an answer of the database: its own monitoring tells that it is down.
     """
     error = context.get("exception")
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, psycopg.OperationalError | LoginRefused):
         return None
     found = way_back.recorded(standing_run({**context, "params": {"table": context["maintained_table"]}}))
     if found is None or found["state"] == State.IN_STEP:

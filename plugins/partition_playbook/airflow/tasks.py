@@ -33,6 +33,15 @@ RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule(
             "psycopg.errors.InsufficientPrivilege", RetryAction.FAIL, reason="A retry would fail in the same way"
         ),
+        RetryRule(
+            [
+                "psycopg.errors.InvalidAuthorizationSpecification",
+                "psycopg.errors.InvalidPassword",
+                "psycopg.errors.InvalidCatalogName",
+            ],
+            RetryAction.FAIL,
+            reason="The server refuses this login; a retry would fail in the same way",
+        ),
         RetryRule("psycopg.OperationalError", RetryAction.RETRY, reason="The connection or the server may recover"),
         RetryRule("psycopg.Error", RetryAction.FAIL, reason="A retry would fail in the same way"),
     ]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
@@ -143,6 +143,24 @@ def report(run_id: RunId) -> FileResponse:
             f"(${artifacts.ARTIFACTS_VARIABLE}) on the API server",
         )
     return FileResponse(path, headers=REPORT_HEADERS)
+
+
+@app.get("/plan")
+def plan(run_id: RunId, kind: Literal["sql", "json"] = "sql") -> FileResponse:
+    """Return the plan of a run; PreconditionFailed if the file is absent.
+
+    No ledger knows a run in mode plan. The name of its folder has a hash of the run id, so it leads nowhere else.
+    """
+    path = artifacts_path(run_id) / (artifacts.PLAN_SQL if kind == "sql" else artifacts.PLAN_JSON)
+    if not path.is_file():
+        raise PreconditionFailed(
+            "there is no plan of this run",
+            where=run_id,
+            remedy="Wait for the task plan or preflight.check_preconditions. If it has ended, read in its log why no "
+            f"plan was kept, or mount the workers' folder of artifacts (${artifacts.ARTIFACTS_VARIABLE}) on the API "
+            "server",
+        )
+    return FileResponse(path, media_type="text/plain; charset=utf-8" if kind == "sql" else "application/json")
 
 
 @app.get("/api/tables/{table}/partitions")

@@ -6,7 +6,7 @@ import psycopg
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from partition_playbook.console.answers import Problem
-from partition_playbook.errors import InvalidSpec, PlaybookError, PreconditionFailed
+from partition_playbook.errors import InvalidSpec, LoginRefused, PlaybookError, PreconditionFailed
 from partition_playbook.names import LEDGER_SCHEMA
 
 FORESEEN = (PlaybookError, psycopg.Error, AirflowNotFoundException)
@@ -49,5 +49,7 @@ def explain(error: Exception) -> Problem:
 
 
 def status(error: Exception) -> int:
-    """Return the HTTP status of an error: 404 for an absent table, run or ledger, 503 if a retry can succeed."""
+    """Return the HTTP status of an error: 404 for an absent table, run or ledger, else 503."""
+    if isinstance(error, LoginRefused):
+        return 503
     return 404 if isinstance(error, (InvalidSpec, PreconditionFailed, psycopg.errors.UndefinedTable)) else 503

@@ -56,13 +56,13 @@ def prepare(run: Run, direction: Direction) -> None:
 def constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> None:
     """Add keys to a partition and validate them; PreconditionFailed if they don't hold after CATCH_UPS tries.
 
-    The partition may still have rows that refer to deleted ones: each try reconciles the deletes first.
+    The partition may still have rows that refer to deleted ones: a try that fails reconciles the deletes. A catch-up
+    before each partition would take longer than the writes of a busy table wait for.
     """
     for key in keys:
         _add_unchecked(run, partition, key)
 
     for _ in range(CATCH_UPS):
-        reconcile.catch_up(run, until=BACKLOG_BEFORE_KEYS)
         try:
             for key in keys:
                 if key.validated:
@@ -71,6 +71,7 @@ def constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> Non
         except psycopg.errors.ForeignKeyViolation as error:
             problem = error.diag.message_detail or str(error)
             log.info("%s: %s; reconciling, then validating again", partition, problem)
+            reconcile.catch_up(run, until=BACKLOG_BEFORE_KEYS)
     raise PreconditionFailed(
         f"rows violate a foreign key: {problem}",
         where=str(partition),

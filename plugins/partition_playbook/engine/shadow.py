@@ -50,7 +50,7 @@ def _require_unchanged(run: Run, source: Table) -> None:
     actual = plan_hash(source, run.spec)
     if expected and expected != actual:
         raise SourceChanged(
-            f"the table definition or the spec changed after preflight (plan hash {expected}, now {actual})",
+            f"the table definition or the spec changed after preflight (definition hash {expected}, now {actual})",
             where=str(run.table),
             remedy="Trigger partition_rollback if a shadow exists, then trigger a new run of partition_migration",
         )

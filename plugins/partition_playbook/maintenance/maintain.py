@@ -11,6 +11,7 @@ import psycopg
 
 from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.errors import LoginRefused
 from partition_playbook.maintenance import health
 from partition_playbook.maintenance.actions import (
     Abandon,
@@ -65,7 +66,7 @@ def maintain(run: Run, params: MaintenanceParams, store: OpenStore | None = None
     try:
         return _maintain(run, params, store)
     except Exception as error:
-        with suppress(psycopg.Error):  # the connection to the ledger may be lost too
+        with suppress(psycopg.Error, LoginRefused):  # the connection to the ledger may be lost too
             _record(run, params, None, str(error))
         raise
 
@@ -108,6 +109,33 @@ def _maintain(run: Run, params: MaintenanceParams, store: OpenStore | None) -> M
     judged = health.judge(checks, facts)
     _record(run, params, judged)
     return Maintained(checks, _summary(run, after, done, checks) | {"health": judged.summary()})
+
+
+def inspect(run: Run) -> tuple[tuple[Check, ...], Health | None]:
+    """Judge the health of a table as of now, as maintenance does; change and record nothing.
+
+    Without a health for a table that is not partitioned. PreconditionFailed if the table does not match the spec.
+    """
+    params = MaintenanceParams(dry_run=True)
+    with run.database.snapshot() as session:
+        parent = catalog.require(session, run.table)
+        if not parent.is_partitioned:
+            return (skipped("partitioned", f"{run.table} is not partitioned"),), None
+        require_ours(run, parent)
+        found = read_state(run, session)
+        planned = _plan(run, params, found)
+        facts = health.read(run, session, found, planned.now)
+        others = other_managers_check(session, run.table)
+
+    checks = (
+        clock_check(found),
+        *planned.findings,
+        _left("no_pending_detach", planned, (Finalize,), "no interrupted detach", dry_run=False),
+        health.runway_check(run.spec, found, planned.now),
+        others,
+        *health.checks(facts),
+    )
+    return checks, health.judge(checks, facts)
 
 
 def _with_own_analyze(found: TableState, done: Sequence[Done]) -> TableState:

@@ -151,7 +151,7 @@ function summary(now, live) {
   const { run } = now;
   return figures(
     figure("Verdict", badge(run.state), [`mode ${run.mode}`, ...now.waived].join("; ")),
-    figure("Phase", badge(run.phase), `plan ${run.plan_hash?.slice(0, 12) ?? "not made"}`),
+    figure("Phase", badge(run.phase), run.plan_hash ? leave(`partition_playbook/plan?run_id=${encodeURIComponent(run.run_id)}`, "plan.sql") : "no plan yet"),
     figure("Started", h("small", {}, time(run.started_at)),
       `by ${run.opened_by}, with version ${now.versions.join(", ") || "before 0.2.0"}`),
     figure("Took", duration(seconds(run.started_at, run.ended_at ?? (live ? now.now : run.state_since ?? now.now))), live && "so far"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task, task_group
 
 from partition_playbook import engine, gates
 from partition_playbook.airflow import progress
 from partition_playbook.airflow.approvals import Ask
+from partition_playbook.airflow.links import PlanLink
 from partition_playbook.airflow.loads import LoadPartition
 from partition_playbook.airflow.loads_pool import loads_pool
 from partition_playbook.airflow.notifications import Announce, gate_message
@@ -18,12 +20,12 @@ from partition_playbook.airflow.siblings import require_maintenance, sibling_che
 from partition_playbook.airflow.tasks import SHORT, playbook_task
 from partition_playbook.database import Row
 from partition_playbook.engine.sides import Direction
-from partition_playbook.errors import LoadMustWait, PlaybookError
+from partition_playbook.errors import LoadMustWait
 from partition_playbook.people import Question
 from partition_playbook.run import Run
 from partition_playbook.sections.application.procedures import record_during
 from partition_playbook.sections.migration.lock_hold import lock_hold_check
-from partition_playbook.sections.preflight import after_cutover, key_steps
+from partition_playbook.sections.preflight import after_cutover, key_steps, planning
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.validation.checks import parity_check
 from partition_playbook.spec import RunParams, load_spec
@@ -130,9 +132,19 @@ def abandon_shadow(run: Run) -> None:
     engine.rollback.abandon(run, gates.before_abandoning)
 
 
-@task
-def plan() -> None:
-    """Print every statement of the migration with its lock; change nothing. Fails with NO-GO if a check blocks."""
+def plan() -> Any:
+    """Return the task of mode plan, with a link to the plan that it keeps."""
+    made: Any = print_plan()
+    made.operator.operator_extra_links = (PlanLink(),)
+    return made
+
+
+@task(task_id="plan")
+def print_plan() -> None:
+    """Print the plan and keep it as plan.sql and plan.json; change nothing. Fails with NO-GO if a check blocks.
+
+    It reads the catalog only: it waits for no other run, and needs no ledger.
+    """
     context = get_current_context()
     params = run_params(context)
     spec = load_spec(params.table)
@@ -141,10 +153,11 @@ def plan() -> None:
     checks = [*preflight_checks(run, params), *sibling_checks(context)]
     for check in checks:
         log.info("%s", check)
-    for line in [*engine.plan.describe(run, params), *after_cutover.lines(checks), *key_steps.lines(checks)]:
+    found = planning.planned(run, params, checks)
+    for line in [*planning.lines(found, checks), *after_cutover.lines(checks), *key_steps.lines(checks)]:
         log.info("%s", line)
+    for path in planning.keep(found, checks, context["run_id"]):
+        log.info("plan: %s", path)
 
-    refused = [check.name for check in checks if check.blocks]
-    if refused:
-        remedy = "Follow the remedy of each of these checks in the log of this task"
-        raise PlaybookError(f"NO-GO: {', '.join(refused)}", where=spec.table, remedy=remedy)
+    if refused := planning.refusal(checks, spec.table):
+        raise refused

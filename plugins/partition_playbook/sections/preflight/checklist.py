@@ -1,20 +1,20 @@
-"""Make the pre-migration checklist. It only reads the database, but for the plan hash in the ledger."""
+"""Make the pre-migration checklist. It only reads the database, but for the hash of the definition in the ledger."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
 import psycopg
 
 from partition_playbook import catalog, figures
-from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.engine import layout
-from partition_playbook.errors import LedgerMissing, SharedSession
+from partition_playbook.errors import LedgerMissing, LoginRefused, SharedSession
 from partition_playbook.run import Run
-from partition_playbook.sections.preflight import after_cutover, probes, queries, server, source
+from partition_playbook.sections.preflight import after_cutover, planning, probes, queries, server, source
 from partition_playbook.sections.preflight.context import PreflightContext, make_checks
 from partition_playbook.sections.preflight.environment import CHECKS, names_fit, no_standing_run
 from partition_playbook.sections.preflight.first_retention import first_retention
@@ -38,6 +38,9 @@ KINDS = {
     "m": "a materialized view",
     "f": "a foreign table",
 }
+INSUFFICIENT_PRIVILEGE = psycopg.errors.InsufficientPrivilege.sqlstate
+# These tell what the server says of each statement of the spec, instead of failing with its error.
+READ_THE_TABLE = ("queries", "probes")
 BY_PARTITION_COLUMN = (
     *source.BY_PARTITION_COLUMN,
     time_zone,
@@ -65,8 +68,11 @@ def _database_checks(run: Run, params: RunParams) -> list[Check]:
     with ExitStack() as stack:
         try:
             session = stack.enter_context(run.database.or_utc().session())
+        except LoginRefused as error:
+            return [_not_connected(run, f"{error.where}: {error.problem}", error.remedy)]
         except psycopg.OperationalError as error:
-            return [_not_connected(run, error)]
+            remedy = f"Correct the Airflow connection {run.spec.connection} or start the server, then clear this task"
+            return [_not_connected(run, " ".join(str(error).split()), remedy)]
         except SharedSession as error:
             return [server.pooled(error)]
         session.connection.read_only = True
@@ -75,13 +81,13 @@ def _database_checks(run: Run, params: RunParams) -> list[Check]:
         return [*_server(session, latency), *(unknown or _table(session, run, params))]
 
 
-def _not_connected(run: Run, error: psycopg.OperationalError) -> Check:
+def _not_connected(run: Run, problem: str, remedy: str) -> Check:
     return check(
         "connectivity",
         False,
         expected=f"a session through the Airflow connection {run.spec.connection}",
-        actual=str(error).strip(),
-        remedy=f"Correct the Airflow connection {run.spec.connection} or start the server, then clear this task",
+        actual=problem,
+        remedy=remedy,
     )
 
 
@@ -129,8 +135,8 @@ def _table(session: Session, run: Run, params: RunParams) -> Iterator[Check]:
     if table.is_partitioned:
         yield from make_checks(context, (source.already_partitioned, no_standing_run))
         return
-    yield from _every_check(context)
-    yield _plan(context)
+    made = list(_without_repeats(_every_check(context), f"SELECT on table {table.table_name}"))
+    yield from (*made, _plan(context), *planning.review(context, made))
 
 
 def _every_check(context: PreflightContext) -> Iterator[Check]:
@@ -142,8 +148,8 @@ def _every_check(context: PreflightContext) -> Iterator[Check]:
 
     typed = list(make_checks(context, (source.partition_type,)))
     yield from typed
-    if any(each.blocks for each in typed):
-        reason = "the partition column has an unsupported type: see partition_type"
+    if any(each.outcome is not Outcome.PASSED for each in typed):
+        reason = "the partition column is missing or has an unsupported type: see columns_exist and partition_type"
         yield from (skipped(each.__name__, reason) for each in BY_PARTITION_COLUMN)
     else:
         yield from make_checks(context, BY_PARTITION_COLUMN)
@@ -153,21 +159,31 @@ def _every_check(context: PreflightContext) -> Iterator[Check]:
     yield from after_cutover.never_blocking(make_checks(context, after_cutover.CHECKS))
 
 
+def _without_repeats(checks: Iterable[Check], read: str) -> Iterator[Check]:
+    """Skip the checks that fail only for a table without the right to ``read`` it: the check of privileges names it."""
+    unread = False
+    for each in checks:
+        unread = unread or (each.name == "privileges" and read in each.evidence.get("missing", ()))
+        denied = each.evidence.get("sqlstate") == INSUFFICIENT_PRIVILEGE or each.name in READ_THE_TABLE
+        skip = unread and denied and each.blocks
+        yield skipped(each.name, "not evaluated: see privileges") if skip else each
+
+
 def _plan(context: PreflightContext) -> Check:
-    """Show the hash of the plan and record it: the shadow is only built while the table still has this hash."""
+    """Record the definition of table and spec as a hash: the shadow is only built while the table still has it."""
     plan_hash = layout.plan_hash(context.table, context.run.spec)
     try:
         if context.params.mode is not Mode.PLAN:
             context.run.ledger.set_plan_hash(plan_hash)
-        actual, recorded = plan_hash, True
+        actual, recorded = f"definition {plan_hash}", True
     except (LedgerMissing, psycopg.errors.InsufficientPrivilege) as error:
         reason = error.problem if isinstance(error, LedgerMissing) else error.diag.message_primary
-        actual, recorded = f"{plan_hash}, not recorded: {reason}", False
+        actual, recorded = f"definition {plan_hash}, not recorded: {reason}", False
 
     return check(
         "plan_hash",
         recorded,
-        expected="a hash over the definition of the table and the spec, recorded in the ledger",
+        expected="the definition of the table and the spec, recorded in the ledger as a hash",
         actual=actual,
         remedy="Clear preflight.open_run: it creates the ledger and opens the run",
     )

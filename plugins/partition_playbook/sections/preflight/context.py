@@ -102,6 +102,7 @@ def _guarded(context: PreflightContext, precondition: Precondition) -> Check:
             if isinstance(error, psycopg.errors.InsufficientPrivilege)
             else "Correct the object that the server names, then clear this task"
         )
-        return check(name, False, expected=EVALUATED, actual=str(error).strip(), remedy=remedy)
+        evidence = {"sqlstate": error.sqlstate}
+        return check(name, False, expected=EVALUATED, actual=str(error).strip(), remedy=remedy, evidence=evidence)
     except PlaybookError as error:
         return check(name, False, expected=EVALUATED, actual=error.problem, remedy=error.remedy)

@@ -56,6 +56,8 @@ def columns_exist(context: PreflightContext) -> Check:
 
 def partition_type(context: PreflightContext) -> Check:
     """Check that the partition column is a stored timestamp or date."""
+    if context.partition_by not in {each.name for each in context.table.columns}:
+        return skipped("partition_type", "the partition column does not exist: see columns_exist")
     column = context.table.column(context.partition_by)
     plain = (
         column.type if "(" not in column.type else column.type[: column.type.index("(")] + column.type.partition(")")[2]
@@ -402,5 +404,11 @@ def index_on_partition_column(context: PreflightContext) -> Check:
 
 
 SHAPE = (already_partitioned, inheritance, persistence, columns_exist)
-KEYS = (key, uniqueness, inbound_keys, inbound_keys_hold, expressions)
-BY_PARTITION_COLUMN = (partition_values, partitions_planned, arrival_order, index_on_partition_column)
+KEYS = (key, uniqueness, inbound_keys, expressions)
+BY_PARTITION_COLUMN = (
+    partition_values,
+    partitions_planned,
+    inbound_keys_hold,
+    arrival_order,
+    index_on_partition_column,
+)

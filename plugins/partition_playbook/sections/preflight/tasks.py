@@ -10,6 +10,7 @@ from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator, get_current_context, task, task_group
 
 from partition_playbook.airflow.http import fetch
+from partition_playbook.airflow.links import PlanLink
 from partition_playbook.airflow.loads_pool import DEFAULT_POOL, CheckLoadsPool, loads_pool, use_loads_pool
 from partition_playbook.airflow.notifications import Announce, started_message
 from partition_playbook.airflow.runs import attach_run, current_run, ended_runs, run_params, tell_trigger
@@ -18,7 +19,7 @@ from partition_playbook.airflow.tasks import SHORT, playbook_task
 from partition_playbook.errors import NotEnoughPrivilege, PreconditionFailed
 from partition_playbook.ledger import Ledger
 from partition_playbook.run import Run
-from partition_playbook.sections.preflight import drill
+from partition_playbook.sections.preflight import drill, planning
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.preflight.monitoring import monitoring_checks
 from partition_playbook.spec import Mode, RunParams, load_spec
@@ -33,6 +34,7 @@ LOADS = "migration.load_partition"
 def preflight() -> None:
     """Check all preconditions before anything changes."""
     opened, checked = open_run(), check_preconditions()
+    checked.operator.operator_extra_links = (PlanLink(),)
     opened >> ProvokeAlert(task_id="provoke_alert", doc_md="Let one alert fire and be resolved.") >> checked
     if loads_pool() != DEFAULT_POOL:
         opened >> use_loads_pool()
@@ -101,9 +103,10 @@ def _remedies(run: Run, params: RunParams) -> list[str]:
 
 @playbook_task
 def check_preconditions(run: Run, params: RunParams) -> None:
-    """Make every check of the checklist and record it."""
+    """Make every check of the checklist and record it; keep plan.sql and plan.json."""
     siblings = sibling_checks(get_current_context())
     monitored = [*monitoring_checks(run.spec.monitoring, fetch), drill.drill_check(run, params)]
     verdict = run.ledger.record_checks([*preflight_checks(run, params), *siblings, *monitored])
     for check in verdict.checks:
         log.info("%s", check)
+    planning.keep_present(run, params, verdict.checks)

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from partition_playbook import catalog, figures
 from partition_playbook.database import Limits, Session
-from partition_playbook.errors import PreconditionFailed
+from partition_playbook.errors import PlaybookError, PreconditionFailed
 from partition_playbook.ledger import Statistics
 from partition_playbook.names import LEDGER_SCHEMA
 from partition_playbook.run import Run
@@ -49,6 +49,29 @@ def take_backup(run: Run, folder: Path, jobs: int) -> Backup:
     dump = folder / f"dump-{uuid4().hex[:8]}"
     started = time.perf_counter()
 
+    try:
+        tool, found = _dump(run, dump, jobs)
+    except PlaybookError:
+        # Half a dump restores nothing, and may be the reason why the disk is full.
+        shutil.rmtree(dump, ignore_errors=True)
+        log.info("removed the half dump %s; %s are free there", dump, figures.size(shutil.disk_usage(folder).free))
+        raise
+    sums = _sums(dump)
+    (folder / SUMS).write_text(sums)
+    files = [path for path in dump.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    seconds = time.perf_counter() - started
+    backup = Backup(str(dump), hashlib.sha256(sums.encode()).hexdigest(), len(files), size, seconds)
+
+    _record(run, found)
+    run.ledger.record_measurement(STAGE, "backup", backup.seconds, "s", tool=tool, **asdict(backup))
+    extent = f"{figures.count(backup.files, 'file')}, {figures.size(backup.bytes)}"
+    log.info("backup in %s: %s, SHA-256 %s", dump, extent, backup.sha256)
+    return backup
+
+
+def _dump(run: Run, dump: Path, jobs: int) -> tuple[str, list[Statistics]]:
+    """Return the tool with its version, and the statistics of the snapshot of the dump."""
     with run.database.snapshot(PATIENT) as session:
         tool = pg_tools.find("pg_dump", session.server_version())
         snapshot = session.value("session/export_snapshot")
@@ -61,21 +84,7 @@ def take_backup(run: Run, folder: Path, jobs: int) -> Backup:
         )
         with pg_tools.running(tool, arguments, session.connection.info):
             found = _statistics(session, run)
-
-    sums = _sums(dump)
-    (folder / SUMS).write_text(sums)
-    files = [path for path in dump.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files)
-    seconds = time.perf_counter() - started
-    backup = Backup(str(dump), hashlib.sha256(sums.encode()).hexdigest(), len(files), size, seconds)
-
-    _record(run, found)
-    run.ledger.record_measurement(
-        STAGE, "backup", backup.seconds, "s", tool=f"pg_dump {pg_tools.version(tool)}", **asdict(backup)
-    )
-    extent = f"{figures.count(backup.files, 'file')}, {figures.size(backup.bytes)}"
-    log.info("backup in %s: %s, SHA-256 %s", dump, extent, backup.sha256)
-    return backup
+    return f"pg_dump {pg_tools.version(tool)}", found
 
 
 def take_statistics(run: Run) -> list[Statistics]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -80,7 +79,7 @@ class ServerPlace:
 def end_of_server_log(session: Session) -> ServerPlace:
     """Return the present end of the server's log; Unanswered with the reason if it cannot be read."""
     try:
-        files = session.rows("watch/list_server_logs", {"since": None})
+        files = session.rows("watch/list_server_logs", {"known": None})
         if not files:
             raise Unanswered(NO_LOG)
         last = ServerPlace(files[-1]["file"], files[-1]["size"])
@@ -90,16 +89,14 @@ def end_of_server_log(session: Session) -> ServerPlace:
     return last
 
 
-def new_server_lines(
-    session: Session, wanted: LogLines, place: ServerPlace, since: datetime
-) -> tuple[list[str], ServerPlace]:
+def new_server_lines(session: Session, wanted: LogLines, place: ServerPlace) -> tuple[list[str], ServerPlace]:
     """Return the matching lines after a place, at most MOST_LINES, and the next place; Unanswered if it is unreadable.
 
-    ``since`` is the moment of the last look. Files that the server began after it are read from their start.
+    Files that the server began after the known one are read from their start.
     """
     found: list[str] = []
     try:
-        for each in _after(session.rows("watch/list_server_logs", {"since": since}), place):
+        for each in _after(session.rows("watch/list_server_logs", {"known": place.file}), place):
             # A file of the same name that is shorter was begun again by the rotation.
             known = place.offset if each["file"] == place.file and place.offset <= each["size"] else 0
             start = max(known, each["size"] - MOST_BYTES)
@@ -112,7 +109,7 @@ def new_server_lines(
 
 
 def _after(files: list[Row], place: ServerPlace) -> list[Row]:
-    """Leave out the files before the known one: their last change may fall into the second of the last look."""
+    """Leave out the files before the known one: their last change may fall into the same second."""
     names = [each["file"] for each in files]
     return files[names.index(place.file) :] if place.file in names else files
 

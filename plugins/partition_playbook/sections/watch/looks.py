@@ -173,9 +173,8 @@ def _new_lines(run: Run, watch: Watch) -> list[str]:
 
 
 def _new_server_lines(run: Run, watch: Watch, wanted: LogLines) -> list[str]:
-    place, since = logs.ServerPlace(**watch.server_log), datetime.fromisoformat(watch.seen_until)
     with run.database.session() as session:
-        found, place = logs.new_server_lines(session, wanted, place, since)
+        found, place = logs.new_server_lines(session, wanted, logs.ServerPlace(**watch.server_log))
     watch.server_log = asdict(place)
     return found
 

@@ -1,0 +1,1 @@
+"""The answers of the console script ``partition-playbook``; ``answer`` and ``specs`` work without Airflow."""

@@ -1,0 +1,89 @@
+"""Tell a foreseen error in one line, with an exit code."""
+
+from __future__ import annotations
+
+import psycopg
+from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy.exc import SQLAlchemyError
+
+from partition_playbook.console import problems
+from partition_playbook.errors import (
+    InvalidSpec,
+    LockNotGranted,
+    LockTableFull,
+    OutOfResources,
+    PlaybookError,
+    ReadOnlyServer,
+    SharedSession,
+)
+from partition_playbook.lock_retry import TRANSIENT_ERRORS
+from partition_playbook.shell.answer import Exit, Failure
+
+FORESEEN = (*problems.FORESEEN, SQLAlchemyError, OSError)
+LOCKED = (*TRANSIENT_ERRORS, LockNotGranted, LockTableFull)
+# libpq reports no SQLSTATE for a connection that was refused; these texts of the server are in its log language.
+REFUSALS = {
+    "password authentication failed": "Correct login and password of the Airflow connection",
+    "no password supplied": "Add the password to the Airflow connection",
+    "no pg_hba.conf entry": "Let the server's pg_hba.conf accept this user, database and address, with or without SSL",
+    "does not exist": "Correct login and database (`schema`) of the Airflow connection",
+    "could not translate host name": "Correct the host of the Airflow connection",
+    "failed to resolve host": "Correct the host of the Airflow connection",
+    "connection refused": "Start the server, or correct host and port of the Airflow connection",
+    "ssl": "Correct `sslmode` and the certificates in the extra of the Airflow connection",
+    "certificate": "Correct `sslmode` and the certificates in the extra of the Airflow connection",
+}
+
+
+def failure_of(error: Exception, connection: str = "") -> Failure:
+    """Return a foreseen error as a failure; ``connection`` is the id of the Airflow connection in use."""
+    where = f"connection {connection}" if connection else ""
+    if isinstance(error, LOCKED):
+        return _locked(error, where)
+    if isinstance(error, PlaybookError):
+        return Failure(_exit(error), error.where, error.problem, error.remedy)
+    if isinstance(error, problems.BUSY):
+        return Failure(Exit.LOCK, where, _first_line(error), "Run the command again in a moment")
+    if isinstance(error, SQLAlchemyError):
+        return Failure(
+            Exit.CONNECTION,
+            "Airflow's database",
+            _first_line(error),
+            "Set AIRFLOW__DATABASE__SQL_ALCHEMY_CONN as Airflow has it, or create its tables: airflow db migrate",
+        )
+    if isinstance(error, AirflowNotFoundException):
+        remedy = "Export AIRFLOW_CONN_<ID> with its URI, or create it: airflow connections add. Or correct `connection`"
+        return Failure(Exit.CONNECTION, where, "Airflow has no connection of this id", f"{remedy} in the table spec")
+    if _is_connection(error):
+        return Failure(Exit.CONNECTION, where, _first_line(error), _refusal(error))
+    told = problems.explain(error)
+    return Failure(Exit.ERROR, where, told.problem, told.remedy)
+
+
+def _locked(error: Exception, where: str) -> Failure:
+    if isinstance(error, PlaybookError):
+        return Failure(Exit.LOCK, error.where, error.problem, "Run the command again when these sessions have ended")
+    return Failure(Exit.LOCK, where, _first_line(error), "Another session holds the lock. Run the command again")
+
+
+def _exit(error: PlaybookError) -> Exit:
+    if isinstance(error, InvalidSpec):
+        return Exit.SPEC
+    return Exit.CONNECTION if isinstance(error, SharedSession | ReadOnlyServer | OutOfResources) else Exit.ERROR
+
+
+def _is_connection(error: Exception) -> bool:
+    """Return True for a connection that was refused or lost."""
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def _refusal(error: Exception) -> str:
+    text = str(error).lower()
+    found = (remedy for words, remedy in REFUSALS.items() if words in text)
+    return next(found, "Check the Airflow connection, and the network from here to the server")
+
+
+def _first_line(error: Exception) -> str:
+    """Return the error of the last address that was tried, without repeated prefixes."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
