@@ -16,7 +16,7 @@ import pytest
 from partition_playbook.catalog import Table
 from partition_playbook.checks import Verdict, check
 from partition_playbook.names import TableName
-from partition_playbook.sections.preflight import after_cutover
+from partition_playbook.sections.preflight import after_cutover, key_steps
 from tests.fixtures import footprint, sabotage
 from tests.fixtures.dag_runs import DagRuns, Finished
 from tests.fixtures.mailbox import CONNECTION, receiving
@@ -339,4 +339,6 @@ def test_a_plan_of_a_refused_table_fails_and_lists_every_refusal(
     refused = {text.split(":")[0] for text in run.messages if text.startswith("FAIL ")}
     # The probe of the newest row reads the infinite moment, which no Python application can.
     assert refused == {"FAIL partition_values", "FAIL inbound_keys", "FAIL probes"}
+    assert f"-- {key_steps.HEADING}" in run.messages
+    assert 'ALTER TABLE "public"."alarms" DROP CONSTRAINT "alarms_reading_fkey";' in run.messages
     assert footprint.catalog_rows(connection) == before
