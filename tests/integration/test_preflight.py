@@ -297,6 +297,20 @@ def test_a_standing_run_is_named_with_the_way_out(run: Run, readings: Readings) 
     assert "partition_rollback" in check.remedy
 
 
+@pytest.mark.parametrize("run_id", ["a plan", "test-run"])
+def test_names_and_dependants_of_a_standing_run_are_told_once(run: Run, readings: Readings, run_id: str) -> None:
+    """They are the run's own: advice to rename or drop them would break it."""
+    readings(100)
+    shadow.build(run)
+    checks = found(replace(run, ledger=replace(run.ledger, run_id=run_id)))
+    for name in ("names_fit", "other_dependants"):
+        assert (checks[name].outcome, checks[name].remedy) == (Outcome.SKIPPED, "")
+        assert "run test-run (shadowed since" in checks[name].actual
+        assert "see no_standing_run" in checks[name].actual
+    assert checks["no_standing_run"].blocks
+    assert "partition_rollback" in checks["no_standing_run"].remedy
+
+
 def test_a_finished_run_does_not_stand(
     run: Run, readings: Readings, connect: Callable[[], psycopg.Connection], spec: TableSpec
 ) -> None:

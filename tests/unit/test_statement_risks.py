@@ -11,6 +11,7 @@ from partition_playbook.workload.statement_risks import (
     maintenance,
     moves_rows,
     reliances,
+    with_new_key,
 )
 from partition_playbook.workload.statements import ParsedStatement
 
@@ -118,3 +119,22 @@ def test_statements_that_set_the_partition_column(text: str, moves: bool) -> Non
 )
 def test_maintenance_that_a_migration_cannot_carry(text: str, command: str) -> None:
     assert maintenance(ParsedStatement(text), TABLE) == command
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("INSERT INTO events VALUES ($1) ON CONFLICT (id) DO NOTHING", '(id, "at")'),
+        ("INSERT INTO events VALUES ($1) ON CONFLICT (code, tenant ) DO UPDATE SET a = 1", '(code, tenant, "at" )'),
+    ],
+)
+def test_the_new_text_names_the_new_key(text: str, changed: str) -> None:
+    found = with_new_key(ParsedStatement(text), TABLE, KEYS)
+    assert f"ON CONFLICT {changed} DO" in found
+    assert found.startswith("INSERT INTO events VALUES ($1)")
+    assert reliances(ParsedStatement(found), TABLE, KEYS) == []
+
+
+@pytest.mark.parametrize("text", DOES_NOT)
+def test_the_text_of_other_statements_stays(text: str) -> None:
+    assert with_new_key(ParsedStatement(text), TABLE, KEYS) == text

@@ -1,4 +1,4 @@
--- purpose: List the statements with the name of a table in their text, with the search_path of their role, by total time
+-- purpose: List the statements with the name of a table in their text, with the search_path of their role and their queryid, by total time
 -- params: name, schema, most
 -- returns: rows
 -- lock: none
@@ -16,7 +16,8 @@ SELECT s.query AS text,
        concat_ws(', ', nullif(replace(replace(path.given, '"$user"', '$user'), '$user', quote_ident(coalesce(r.rolname, ''))), ''),
                  quote_ident(%(schema)s), 'pg_temp') AS search_path,
        sum(s.calls)::bigint AS calls,
-       sum(s.total_exec_time) AS total_ms
+       sum(s.total_exec_time) AS total_ms,
+       array_agg(DISTINCT s.queryid) FILTER (WHERE s.queryid IS NOT NULL) AS queries
   FROM here
   JOIN {statements} s ON s.dbid = here.oid
   LEFT JOIN pg_roles r ON r.oid = s.userid

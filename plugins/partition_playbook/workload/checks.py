@@ -97,17 +97,17 @@ def workload_checks(run: Run) -> list[Check]:
 
     return [
         seen,
-        *(_judge(run, workload, now, share) if workload.planned else _nothing_to_try()),
+        *(_judge(run, statistics, workload, now, share) if workload.planned else _nothing_to_try()),
         trigger_trial.before_trigger_check(run, now.require_standby()),
     ]
 
 
-def _judge(run: Run, workload: Workload, now: Sides, share: int) -> list[Check]:
+def _judge(run: Run, statistics: Statistics, workload: Workload, now: Sides, share: int) -> list[Check]:
     return [
-        _runs_check(workload, now),
+        _runs_check(statistics, workload, now),
         _prunes_check(workload, now),
         _explained_check(workload),
-        _deduplicates_check(run, workload, now),
+        _deduplicates_check(run, statistics, workload, now),
         _moves_check(workload, now),
         _locks_check(workload, share),
     ]
@@ -172,7 +172,7 @@ def _gaps(statistics: Statistics) -> Iterator[str]:
         yield f"the server evicted its rarest statements {figures.count(statistics.forgotten, 'time')}"
 
 
-def _runs_check(workload: Workload, now: Sides) -> Check:
+def _runs_check(statistics: Statistics, workload: Workload, now: Sides) -> Check:
     failing = workload.with_result(PlanResult.FAILS)
     good = len(workload.planned) - len(failing) - len(workload.not_tried)
     key = ", ".join(now.change_log_columns)
@@ -184,7 +184,8 @@ def _runs_check(workload: Workload, now: Sides) -> Check:
         actual=(_listed(workload, failing) or f"{figures.count(good, 'statement')} would run") + workload.remainder,
         severity=Severity.ERROR if failing else Severity.WARNING,
         remedy=f"Change these statements first: ON CONFLICT and GROUP BY must name the new key ({key}), and COPY "
-        "(SELECT …) TO replaces COPY … TO. Then call pg_stat_statements_reset() and start a new run"
+        f"(SELECT …) TO replaces COPY … TO. A unique index on ({key}) lets ON CONFLICT name it today already: see "
+        "docs/your-keys.md. " + statistics.last_steps(each.statement for each in failing)
         if failing
         else NOT_TRIED_REMEDY,
         evidence=_evidence(workload, failing),
@@ -226,7 +227,7 @@ def _explained_check(workload: Workload) -> Check:
     )
 
 
-def _deduplicates_check(run: Run, workload: Workload, now: Sides) -> Check:
+def _deduplicates_check(run: Run, statistics: Statistics, workload: Workload, now: Sides) -> Check:
     keys = WeakerKeys.of(now.live, now.partition_by)
     found = []
     for each in workload.planned:
@@ -244,7 +245,7 @@ def _deduplicates_check(run: Run, workload: Workload, now: Sides) -> Check:
         severity=Severity.WARNING if Acceptance.UPSERTS in run.spec.accept else Severity.ERROR,
         remedy=f"After the cutover ({old}) alone is not unique: a repeated write with another {now.partition_by} adds "
         f"a second row. Repeat it with the same {now.partition_by}{how}. Then add `accept: [upserts]` to the spec, or "
-        "call pg_stat_statements_reset(), and start a new run",
+        "change the statement. " + statistics.last_steps(each.statement for each in found),
         evidence=_evidence(workload, found),
     )
 

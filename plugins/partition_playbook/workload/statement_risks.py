@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from psycopg import sql
+
 from partition_playbook.catalog import Table
 from partition_playbook.names import TableName
 from partition_playbook.workload.sql_lexer import Kind, Token, joined, tokens
@@ -39,10 +41,14 @@ class WeakerKeys:
 
 @dataclass(frozen=True)
 class Reliance:
-    """One place of a statement that relies on a weaker key; it ``fails`` on the partitioned table, or adds rows."""
+    """One place of a statement that relies on a weaker key; it ``fails`` on the partitioned table, or adds rows.
+
+    ``key`` has the columns of the key where the statement names them as its target.
+    """
 
     place: str
     fails: bool = False
+    key: tuple[str, ...] = ()
 
 
 def reliances(parsed: ParsedStatement, table: TableName, keys: WeakerKeys) -> list[Reliance]:
@@ -115,19 +121,42 @@ def reads_row_addresses(parsed: ParsedStatement, table: TableName) -> bool:
 
 def _conflicts(parsed: ParsedStatement, table: TableName, keys: WeakerKeys) -> Iterator[Reliance]:
     found = parsed.tokens
-    for at, each in enumerate(found[:-2]):
-        if each.word != "conflict" or found[at - 1].word != "on" or not _writes(parsed, at, table):
-            continue
+    for at in _conflict_clauses(parsed, table):
         after = found[at + 1]
         if after.text == "(":
-            inside = [one for one in _inside(found, at + 1) if one.text != ","]
-            for key in keys.columns:
-                if len(inside) == len(key) and {one.name for one in inside} == set(key):
-                    yield Reliance(f"ON CONFLICT ({', '.join(key)})", fails=True)
+            if key := _target(found, at, keys):
+                yield Reliance(f"ON CONFLICT ({', '.join(key)})", fails=True, key=key)
         elif after.word == "do":
             yield Reliance("ON CONFLICT DO NOTHING without a target")
         elif after.word == "on" and (name := found[at + 3].name if at + 3 < len(found) else None) in keys.constraints:
             yield Reliance(f"ON CONFLICT ON CONSTRAINT {name}")
+
+
+def _conflict_clauses(parsed: ParsedStatement, table: TableName) -> Iterator[int]:
+    """Yield the position of CONFLICT in each ON CONFLICT clause of a write of the table."""
+    for at, each in enumerate(parsed.tokens[:-2]):
+        if each.word == "conflict" and parsed.tokens[at - 1].word == "on" and _writes(parsed, at, table):
+            yield at
+
+
+def _target(found: Sequence[Token], at: int, keys: WeakerKeys) -> tuple[str, ...]:
+    """Return the weaker key that is the whole target of an ON CONFLICT clause; empty if it has another target."""
+    inside = [one for one in _inside(found, at + 1) if one.text != ","]
+    for key in keys.columns:
+        if len(inside) == len(key) and {one.name for one in inside} == set(key):
+            return key
+    return ()
+
+
+def with_new_key(parsed: ParsedStatement, table: TableName, keys: WeakerKeys) -> str:
+    """Return the text with the partition column in each ON CONFLICT target that is a weaker key."""
+    out = list(parsed.tokens)
+    for at in _conflict_clauses(parsed, table):
+        if out[at + 1].text == "(" and _target(parsed.tokens, at, keys):
+            end = at + 2 + len(_inside(parsed.tokens, at + 1))
+            column = sql.Identifier(keys.partition_by).as_string(None)
+            out[end] = Token(Kind.SIGN, f", {column}{out[end].gap})", "")
+    return joined(out)
 
 
 def _merges(parsed: ParsedStatement, table: TableName, keys: WeakerKeys) -> Iterator[Reliance]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,18 +21,48 @@ CUT = 200
 
 @dataclass(frozen=True)
 class ObservedStatement:
-    """One statement with its calls and its total time in ms; ``label`` names a query or probe of the spec."""
+    """One statement with its calls and its total time in ms; ``label`` names a query or probe of the spec.
+
+    ``queries`` are the identifiers that the server gave it, none if it was not recorded.
+    """
 
     text: str
     search_path: str
     calls: int = 0
     total_ms: float = 0.0
     label: str = ""
+    queries: Sequence[int] | None = None
 
     @cached_property
     def parsed(self) -> ParsedStatement:
         """Return the parsed text."""
         return ParsedStatement(self.text)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The function of pg_stat_statements that forgets one statement, and whether ``role`` may call it.
+
+    ``reset`` is empty while the extension is older than 1.7.
+    """
+
+    schema: str
+    reset: str
+    may_reset: bool
+    role: str
+
+    def forget(self, queries: Iterable[int]) -> Iterator[str]:
+        """Yield the statements that forget some queries of this database, and before them the grant they need."""
+        schema = sql.Identifier(self.schema).as_string(None)
+        if not self.reset:
+            yield "ALTER EXTENSION pg_stat_statements UPDATE"
+        elif not self.may_reset:
+            yield f"GRANT EXECUTE ON FUNCTION {self.reset} TO {self.role}"
+        listed = ", ".join(map(str, queries))
+        yield (
+            f"SELECT {schema}.pg_stat_statements_reset(userid, dbid, queryid) FROM {schema}.pg_stat_statements "
+            f"WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND queryid IN ({listed})"
+        )
 
 
 @dataclass(frozen=True)
@@ -50,6 +81,17 @@ class Statistics:
     forgotten: int = 0
     complete: bool = True
     dumped_alone: int = 0
+    memory: Memory | None = None
+
+    def forget(self, statements: Iterable[ObservedStatement]) -> list[str]:
+        """Return the SQL by which the server forgets these statements and no others; empty for none recorded."""
+        queries = sorted({query for each in statements for query in each.queries or ()})
+        return list(self.memory.forget(queries)) if self.memory and queries else []
+
+    def last_steps(self, statements: Iterable[ObservedStatement]) -> str:
+        """Return the end of a remedy for statements that change: forget their old texts, and start a new run."""
+        text = self.forget(statements)
+        return f"Then forget the old texts: {'; '.join(text)}. Start a new run" if text else "Then start a new run"
 
 
 def shorten(text: str) -> str:
@@ -71,7 +113,7 @@ def read(session: Session, table: TableName) -> Statistics:
         return Statistics(f"pg_stat_statements cannot be read: {error.diag.message_primary or error}")
 
 
-def _read(session: Session, table: TableName, schema: str, has_age: bool) -> Statistics:
+def _read(session: Session, table: TableName, schema: str, has_age: bool, **memory: Any) -> Statistics:
     view = sql.Identifier(schema, "pg_stat_statements")
     asked = {"name": table.name, "schema": table.schema, "most": MOST + 1}
     rows = session.rows("workload/list_workload", asked, statements=view)
@@ -81,6 +123,7 @@ def _read(session: Session, table: TableName, schema: str, has_age: bool) -> Sta
         hidden=sum(row["calls"] for row in rows if row["text"] == HIDDEN),
         complete=len(rows) <= MOST,
         dumped_alone=_dumped_alone(session, table, view),
+        memory=Memory(schema, **memory),
         **(_age(session, schema) if has_age else {}),
     )
 

@@ -21,7 +21,7 @@ from partition_playbook.run import Run
 from partition_playbook.sections.decision import estimate, page
 from partition_playbook.sections.decision.criteria import REACHED, decide, waivers
 from partition_playbook.sections.decision.record import RunRecord
-from partition_playbook.sections.preflight import after_cutover
+from partition_playbook.sections.preflight import after_cutover, key_steps
 from partition_playbook.spec import Mode, RunParams
 
 WRITE_LATENCY = "Not measured by the run. See the monitoring of the application; `make demo` measures its own writers."
@@ -115,6 +115,7 @@ def compose(record: RunRecord, params: RunParams, address: str = "") -> dict[str
         "rollback": [_measure(row) for row in record.measurements.get("rollback", {}).values()],
         "partitions": list(_partitions(record)),
         "after_cutover": after_cutover.effects(sections.get("preflight", [])),
+        "key_steps": key_steps.lines(sections.get("preflight", [])),
         "translated": _listed(_noted(sections.get("preflight", []))),
         "notes": list(record.notes),
         "estimate": estimate.production(record, params),
@@ -134,15 +135,28 @@ def render(content: dict[str, Any]) -> str:
     """Return the report as Markdown; every value is escaped."""
     environment = Environment(
         loader=FileSystemLoader(page.TEMPLATES),
-        finalize=escape,
+        finalize=_finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # finalize escapes for Markdown; autoescape would escape for HTML
+        autoescape=False,  # _finalize escapes for Markdown; autoescape would escape for HTML
     )
     environment.filters.update(page.FILTERS)
+    environment.filters["code"] = Code
 
     return environment.get_template("report.md.j2").render(content)
+
+
+class Code(str):
+    """Lines as a code block of Markdown, indented so that no line can end it."""
+
+    def __new__(cls, lines: Sequence[str]) -> Code:
+        """Return the lines of a list, each indented."""
+        return super().__new__(cls, "\n".join(f"    {line}" for line in lines))
+
+
+def _finalize(value: object) -> str:
+    return value if isinstance(value, Code) else escape(value)
 
 
 def _listed(checks: Any) -> list[dict[str, Any]]:

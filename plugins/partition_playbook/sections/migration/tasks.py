@@ -25,7 +25,7 @@ from partition_playbook.people import Question
 from partition_playbook.run import Run
 from partition_playbook.sections.application.procedures import record_during
 from partition_playbook.sections.migration.lock_hold import lock_hold_check
-from partition_playbook.sections.preflight import after_cutover, planning
+from partition_playbook.sections.preflight import after_cutover, key_steps, planning
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.validation.checks import parity_check
 from partition_playbook.spec import RunParams, load_spec
@@ -154,7 +154,7 @@ def print_plan() -> None:
     for check in checks:
         log.info("%s", check)
     found = planning.planned(run, params, checks)
-    for line in [*planning.lines(found, checks), *after_cutover.lines(checks)]:
+    for line in [*planning.lines(found, checks), *after_cutover.lines(checks), *key_steps.lines(checks)]:
         log.info("%s", line)
     for path in planning.keep(found, checks, context["run_id"]):
         log.info("plan: %s", path)

@@ -12,7 +12,7 @@ from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Params, Row, Session
 from partition_playbook.engine.layout import bounds_for, find_range
-from partition_playbook.errors import PlaybookError
+from partition_playbook.errors import LedgerMissing, PlaybookError
 from partition_playbook.intervals import Bounds
 from partition_playbook.lock_retry import TRANSIENT_ERRORS
 from partition_playbook.run import Run
@@ -54,6 +54,24 @@ class PreflightContext:
     def statistics(self) -> Statistics:
         """Return the recorded statements with the name of the table."""
         return statement_statistics.read(self.session, self.table.table_name)
+
+    @cached_property
+    def standing_run(self) -> str:
+        """Return the run with a shadow, capture or retired table of this table, in words; empty if none stands."""
+        found = self._standing()
+        return f"{found['run_id']} ({found['phase']} since {found['started_at']:%Y-%m-%d %H:%M %Z})" if found else ""
+
+    @cached_property
+    def other_standing_run(self) -> str:
+        """Return the same, empty for this run itself."""
+        found = self._standing()
+        return "" if found is None or found["run_id"] == self.run.ledger.run_id else self.standing_run
+
+    def _standing(self) -> Row | None:
+        try:
+            return self.run.ledger.standing_run(self.run.table)
+        except (LedgerMissing, psycopg.errors.InsufficientPrivilege):
+            return None
 
 
 Precondition = Callable[[PreflightContext], Check]

@@ -10,13 +10,12 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pendulum
-import psycopg
 
 from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.engine import doubled, materialized_views
 from partition_playbook.engine.throttle import excesses
-from partition_playbook.errors import LedgerMissing, PreconditionFailed
+from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
 from partition_playbook.names import LEDGER_SCHEMA, RETIRED_SUFFIX, SHADOW_SUFFIX, clip
 from partition_playbook.sections.preflight import triggers, workload
@@ -31,6 +30,8 @@ HTTP_SECONDS = 5
 
 def names_fit(context: PreflightContext) -> Check:
     """Check that the names of all new objects are distinct and free, each in its own schema."""
+    if context.standing_run:
+        return skipped("names_fit", f"run {context.standing_run} holds names of this table: see no_standing_run")
     relations, statistics = list(_planned_relations(context)), list(_planned_statistics(context))
     twice = {f"{schema}.{name}" for planned in (relations, statistics) for schema, name in _repeated(planned)}
     values = {
@@ -93,29 +94,24 @@ def no_standing_run(context: PreflightContext) -> Check:
     table = context.run.table
     values = {"shadow": table.shadow.name, "retired": table.retired.name, "change_log": table.change_log.name}
     strays = context.session.rows("preflight/list_strays", context.name | values | {"ledger_schema": LEDGER_SCHEMA})
-    standing = _standing_run(context)
+    standing = context.other_standing_run
     found = [f"run {standing}"] if standing else []
     found += [row["name"] for row in strays]
 
-    remedy = "Trigger partition_rollback to undo that run, or partition_finalize to drop its retired table"
+    if standing:
+        remedy = "Trigger partition_rollback to undo that run, or partition_finalize to drop its retired table"
+    elif context.standing_run:
+        remedy = "They are this run's own: clear its failed task instead of preflight, or trigger partition_rollback"
+    else:
+        remedy = "No run in the ledger owns these: inspect them, then DROP or rename them"
     return check(
         "no_standing_run",
         not found,
         expected="no unfinished migration of this table and none of its objects",
         actual="; ".join(found) or "none",
-        remedy=remedy if standing else "No run in the ledger owns these: inspect them, then DROP or rename them",
+        remedy=remedy,
         evidence={"run_id": standing},
     )
-
-
-def _standing_run(context: PreflightContext) -> str:
-    try:
-        found = context.run.ledger.standing_run(context.run.table)
-    except (LedgerMissing, psycopg.errors.InsufficientPrivilege):
-        return ""
-    if found is None or found["run_id"] == context.run.ledger.run_id:
-        return ""
-    return f"{found['run_id']} ({found['phase']} since {found['started_at']:%Y-%m-%d %H:%M %Z})"
 
 
 def throttle(context: PreflightContext) -> Check:

@@ -12,6 +12,7 @@ from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.engine import load
 from partition_playbook.errors import PreconditionFailed
+from partition_playbook.sections.preflight import key_steps
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.sections.preflight.empty_partitions import (
     FarRows,
@@ -19,6 +20,7 @@ from partition_playbook.sections.preflight.empty_partitions import (
     find_empty_partitions,
     wider_choices,
 )
+from partition_playbook.sections.preflight.key_steps import InboundKey, NewKey
 from partition_playbook.spec import Arrival, Mode
 
 # The settings of a session that a wrongly IMMUTABLE function may read. The first two zones never have the same
@@ -185,6 +187,7 @@ def uniqueness(context: PreflightContext) -> Check:
         remedy="PostgreSQL enforces a unique key within each partition only. The same value may occur with two values "
         f"of {by}, and no foreign key can reference it alone. ON CONFLICT must name the whole new key. Values from a "
         "sequence or a random UUID stay unique in practice. Set the param accept_weaker_uniqueness to accept this",
+        evidence=key_steps.evidence(key_steps.duplicates(context.table, by)) if weaker else {},
     )
 
 
@@ -195,18 +198,40 @@ def inbound_keys(context: PreflightContext) -> Check:
     partitions for a DELETE.
     """
     rows = context.session.rows("preflight/list_inbound_keys", context.name)
-    found = [row["name"] for row in rows if row["own"] or context.partition_by not in row["columns"]]
+    server = context.session.server_version()
+    keys = [InboundKey(context.table, context.partition_by, row, server) for row in rows]
+    refused = [each for each in keys if each.row["own"] or each.by_id_alone]
     moved = "would cascade if an UPDATE moves a row to another partition, before PostgreSQL 15"
-    found += [f"{row['name']} {moved}" for row in rows if row["acts_on_moves"]]
+    found = [each.name for each in refused] + [f"{row['name']} {moved}" for row in rows if row["acts_on_moves"]]
+    steps = [step for each in refused for step in each.steps()]
 
     return check(
         "inbound_keys",
         not found,
         expected=f"every foreign key to the table references {context.partition_by} too",
         actual=", ".join(found) or f"{figures.count(len(rows), 'foreign key')} with it" if rows else "none",
-        remedy="Drop these foreign keys first, or let them reference a table that is not partitioned",
-        evidence={row["name"]: row["columns"] for row in rows},
+        remedy=_inbound_remedy(refused, acting=any(row["acts_on_moves"] for row in rows)),
+        evidence={"keys": {row["name"]: row["columns"] for row in rows}, **key_steps.evidence(steps)},
     )
+
+
+def _inbound_remedy(refused: list[InboundKey], acting: bool) -> str:
+    """Return the way on in short; the steps in the evidence have it whole."""
+    able = [each for each in refused if not each.obstacle]
+    told = []
+    if able:
+        table, by = able[0].table, able[0].partition_by
+        new = NewKey(table, tuple(able[0].row["referenced"]), by)
+        columns = ", ".join(f"{each.column} to {each.referring}" for each in able)
+        told += [
+            f"Make a unique index on ({new.listed}), add and fill the columns {columns}, let the keys name them, and "
+            "drop the old keys",
+            "The plan and the report print each step as SQL; docs/your-keys.md explains it",
+        ]
+    told += [f"Drop {each.name}: {each.obstacle}" for each in refused if each.obstacle]
+    if acting:
+        told.append("Make keys with CASCADE, SET NULL or SET DEFAULT again without them, or upgrade to PostgreSQL 15")
+    return ". ".join(told)
 
 
 def inbound_keys_hold(context: PreflightContext) -> Check:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.names import LEDGER_SCHEMA
+from partition_playbook.sections.preflight import key_steps
 from partition_playbook.sections.preflight.context import PreflightContext
+from partition_playbook.sections.preflight.key_steps import NewKey, Place
 from partition_playbook.sections.preflight.known_clients import PLUGINS, Subject
 from partition_playbook.spec import Acceptance
 from partition_playbook.workload.statement_risks import (
@@ -19,8 +22,11 @@ from partition_playbook.workload.statement_risks import (
     reads_row_addresses,
     reliances,
     repeat_safely,
+    with_new_key,
 )
-from partition_playbook.workload.statement_statistics import ObservedStatement, shorten
+from partition_playbook.workload.statement_statistics import CUT, ObservedStatement, shorten
+
+MOST_TOLD = 20
 
 
 def upserts(context: PreflightContext) -> Check:
@@ -34,15 +40,18 @@ def upserts(context: PreflightContext) -> Check:
         return skipped("upserts", f"no unique key changes: each has {context.partition_by}")
     statistics, table = context.statistics, context.table.table_name
     old = ", ".join(keys.columns[0])
-    found = [(_told(each), one) for each in statistics.statements for one in reliances(each.parsed, table, keys)]
-    found += _in_functions(context, keys)
+    written = [(each, one) for each in statistics.statements for one in reliances(each.parsed, table, keys)]
+    found = [(_told(each), one) for each, one in written] + list(_in_functions(context, keys))
     if statistics.problem and not found:
         return skipped("upserts", f"{statistics.problem}: search the application for ON CONFLICT ({old})")
 
     failing = any(one.fails for _, one in found)
     accepted = Acceptance.UPSERTS in context.run.spec.accept and not failing
+    new = NewKey(context.table, _target_of(found, keys), context.partition_by)
+    index = "; ".join(step.text for step in new.index_steps() if step.place is Place.INDEX).replace(";\n", "; ")
     fails = (
-        f"ON CONFLICT ({old}) would fail after the cutover: change it to ON CONFLICT ({old}, {context.partition_by}). "
+        f"ON CONFLICT ({', '.join(new.columns)}) would fail after the cutover. It can name ({new.listed}) as soon as "
+        f"a unique index has these columns: {index.rstrip(';') or new.present() or 'make one'}. "
     )
     return check(
         "upserts",
@@ -54,8 +63,62 @@ def upserts(context: PreflightContext) -> Check:
         + f"After the cutover ({old}) alone is not unique: a repeated write with another {context.partition_by} adds a "
         "second row. The param accept_weaker_uniqueness does not cover that. Repeat the write with the same "
         f"{context.partition_by}, or search under a lock: {repeat_safely(context.table, keys)}. Then add "
-        "`accept: [upserts]` to the spec, or call pg_stat_statements_reset(), and start a new run",
+        "`accept: [upserts]` to the spec, or change the statement. "
+        + statistics.last_steps(each for each, _ in written)
+        + ". The plan and the report print each step as SQL; docs/your-keys.md explains it",
+        evidence=key_steps.evidence(_key_steps(context, new, keys, found, written)),
     )
+
+
+def _target_of(found: Sequence[tuple[str, Reliance]], keys: WeakerKeys) -> tuple[str, ...]:
+    """Return the key that the first failing statement names, else the first weaker key."""
+    return next((one.key for _, one in found if one.key), keys.columns[0])
+
+
+def _key_steps(
+    context: PreflightContext,
+    new: NewKey,
+    keys: WeakerKeys,
+    found: Sequence[tuple[str, Reliance]],
+    written: Sequence[tuple[ObservedStatement, Reliance]],
+) -> Iterator[key_steps.Step]:
+    """Yield the steps for the statements that rely on an old key; nothing if there are none."""
+    if not found:
+        return
+    table = context.table.table_name
+    targets = dict.fromkeys(one.key for _, one in found if one.key) or {new.columns: None}
+    told: list[tuple[str, ...]] = []
+    for each, one in written:
+        if one.fails:
+            changed = with_new_key(each.parsed, table, keys)
+            told.append((f"today: {_around(each.text)}", f"then:  {_around(changed)}"))
+        else:
+            told.append((f"{one.place}: {_around(each.text)}", _repeated(context, one, new)))
+    told += [(f"{one.place} in {where}: name ({new.listed})",) for where, one in found[len(written) :]]
+
+    more = [(f"and {len(told) - MOST_TOLD} more statements: see the check upserts",)] if len(told) > MOST_TOLD else []
+    for columns in targets:
+        yield from key_steps.statement_steps(replace(new, columns=columns), [*told[:MOST_TOLD], *more])
+    yield from key_steps.forget_step(context.statistics.forget(each for each, _ in written))
+
+
+def _repeated(context: PreflightContext, one: Reliance, new: NewKey) -> str:
+    """Return the comment on a statement that runs after the cutover, but no longer finds an earlier row."""
+    by, safe = context.partition_by, repeat_safely(context.table, WeakerKeys.of(context.table, context.partition_by))
+    if one.place.startswith("ON CONFLICT"):
+        way = f"it runs on, but from the cutover on compares {by} too: let it name ({new.listed})"
+    else:
+        way = f"it runs on, but a concurrent repetition with another {by} is a second row: {safe}"
+    return way
+
+
+def _around(text: str) -> str:
+    """Return a statement on one line; of a long one the beginning and its ON CONFLICT."""
+    flat = " ".join(text.split())
+    if len(flat) <= CUT:
+        return flat
+    at = flat.lower().rfind("on conflict")
+    return f"{flat[: CUT // 2]} … {flat[at : at + CUT]}" if at >= 0 else f"{flat[:CUT]} …"
 
 
 def _in_functions(context: PreflightContext, keys: WeakerKeys) -> Iterator[tuple[str, Reliance]]:
