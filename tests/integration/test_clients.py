@@ -90,6 +90,14 @@ def test_acceptance_does_not_cover_an_upsert_that_would_fail(orders: Run, connec
     assert early(accepting(orders), "upserts").blocks
 
 
+def test_the_upsert_that_will_fail_stands_first(orders: Run, connection: psycopg.Connection) -> None:
+    """An ORM writes one text for each number of rows, and each of them comes before the one that matters."""
+    for rows in ("(2)", "(2), (3)", "(2), (3), (4)"):
+        send(connection, f'INSERT INTO "Orders" (id) VALUES {rows} ON CONFLICT DO NOTHING')
+    send(connection, 'INSERT INTO "Orders" (id) VALUES (1) ON CONFLICT (id) DO NOTHING')
+    assert early(orders, "upserts").actual.startswith("ON CONFLICT (id)")
+
+
 def test_a_function_that_relies_on_the_old_key_is_named(orders: Run, connection: psycopg.Connection) -> None:
     send(
         connection,
