@@ -166,3 +166,22 @@ def test_the_plan_is_kept_with_its_hash_and_a_run_of_another_plan_is_refused(
     assert refused.startswith(
         f"FAIL reviewed_plan: expected the reviewed plan, plan_hash {values['plan_hash']}; actual"
     )
+
+
+def test_a_rehearsal_of_another_plan_stops_in_preflight_and_keeps_the_present_one(
+    dsn: str, connection: psycopg.Connection, dag_runs: DagRuns
+) -> None:
+    conf = {"mode": "rehearse", "backup": "skip", "accept_weaker_uniqueness": True, "plan_hash": "0" * 16}
+    run = dag_runs.run(MIGRATION, dsn, conf)
+    assert run.state == "failed"
+    failed = (
+        "SELECT name FROM partition_playbook.checks WHERE outcome = 'failed' AND severity = 'error' AND section = %s"
+    )
+    assert connection.execute(failed, ["preflight"]).fetchall() == [("reviewed_plan",)]
+    assert run.tasks["migration.build_shadow"] == "skipped"
+    assert connection.execute("SELECT to_regclass('sensor_readings_new')").fetchone() == (None,)
+
+    kept = {Path(each.removeprefix("plan: ")).name: each for each in run.messages if each.startswith("plan: ")}
+    text = Path(kept["plan.sql"].removeprefix("plan: ")).read_text()
+    values = json.loads(Path(kept["plan.json"].removeprefix("plan: ")).read_text())
+    assert f"-- refused by reviewed_plan: plan_hash {values['plan_hash']}\n" in text

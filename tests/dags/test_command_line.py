@@ -156,7 +156,7 @@ def test_a_wrong_spec_or_param_is_code_3(ask: Ask, given: list[str], told: str, 
     [
         ("nobody@127.0.0.1:1/nothing", "127.0.0.1", "Start the server, or correct host and port"),
         ("nobody@no-such-host.invalid:5432/a", "no-such-host.invalid", "Correct the host of the Airflow connection"),
-        ("", 'database "no_such_database" does not exist', "Correct login and database (`schema`)"),
+        ("", 'database "no_such_database" does not exist', "Correct the database (schema) of the Airflow connection"),
     ],
 )
 def test_an_unreachable_database_is_code_4(

@@ -11,6 +11,7 @@ from partition_playbook.errors import (
     InvalidSpec,
     LockNotGranted,
     LockTableFull,
+    LoginRefused,
     OutOfResources,
     PlaybookError,
     ReadOnlyServer,
@@ -21,6 +22,7 @@ from partition_playbook.shell.answer import Exit, Failure
 
 FORESEEN = (*problems.FORESEEN, SQLAlchemyError, OSError)
 LOCKED = (*TRANSIENT_ERRORS, LockNotGranted, LockTableFull)
+NOT_CONNECTED = (LoginRefused, SharedSession, ReadOnlyServer, OutOfResources)
 # libpq reports no SQLSTATE for a connection that was refused; these texts of the server are in its log language.
 REFUSALS = {
     "password authentication failed": "Correct login and password of the Airflow connection",
@@ -41,7 +43,8 @@ def failure_of(error: Exception, connection: str = "") -> Failure:
     if isinstance(error, LOCKED):
         return _locked(error, where)
     if isinstance(error, PlaybookError):
-        return Failure(_exit(error), error.where, error.problem, error.remedy)
+        remedy = error.remedy.removesuffix(", then clear this task")  # a shell has none
+        return Failure(_exit(error), error.where, error.problem, remedy)
     if isinstance(error, problems.BUSY):
         return Failure(Exit.LOCK, where, _first_line(error), "Run the command again in a moment")
     if isinstance(error, SQLAlchemyError):
@@ -69,7 +72,7 @@ def _locked(error: Exception, where: str) -> Failure:
 def _exit(error: PlaybookError) -> Exit:
     if isinstance(error, InvalidSpec):
         return Exit.SPEC
-    return Exit.CONNECTION if isinstance(error, SharedSession | ReadOnlyServer | OutOfResources) else Exit.ERROR
+    return Exit.CONNECTION if isinstance(error, NOT_CONNECTED) else Exit.ERROR
 
 
 def _is_connection(error: Exception) -> bool:

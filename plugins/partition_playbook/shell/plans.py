@@ -9,7 +9,7 @@ import yaml
 
 from partition_playbook import engine
 from partition_playbook.checks import as_json
-from partition_playbook.errors import InvalidSpec, PlaybookError
+from partition_playbook.errors import InvalidSpec, LoginRefused, PlaybookError
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight import after_cutover, key_steps
 from partition_playbook.sections.preflight.checklist import preflight_checks
@@ -43,6 +43,8 @@ def _statements(run: Run, params: RunParams, refused: Sequence[str]) -> list[str
     """Return the engine's plan; without one for a table that a check refuses, such as one with another column."""
     try:
         return engine.plan.describe(run, params)
+    except LoginRefused:
+        raise
     except (PlaybookError, psycopg.ProgrammingError, psycopg.DataError):
         if not refused:
             raise
