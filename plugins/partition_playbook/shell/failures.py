@@ -23,17 +23,11 @@ from partition_playbook.shell.answer import Exit, Failure
 FORESEEN = (*problems.FORESEEN, SQLAlchemyError, OSError)
 LOCKED = (*TRANSIENT_ERRORS, LockNotGranted, LockTableFull)
 NOT_CONNECTED = (LoginRefused, SharedSession, ReadOnlyServer, OutOfResources)
-# libpq reports no SQLSTATE for a connection that was refused; these texts of the server are in its log language.
-REFUSALS = {
-    "password authentication failed": "Correct login and password of the Airflow connection",
-    "no password supplied": "Add the password to the Airflow connection",
-    "no pg_hba.conf entry": "Let the server's pg_hba.conf accept this user, database and address, with or without SSL",
-    "does not exist": "Correct login and database (`schema`) of the Airflow connection",
+# libpq reports no SQLSTATE for a server that cannot be reached; a refused login is a LoginRefused.
+UNREACHED = {
     "could not translate host name": "Correct the host of the Airflow connection",
     "failed to resolve host": "Correct the host of the Airflow connection",
     "connection refused": "Start the server, or correct host and port of the Airflow connection",
-    "ssl": "Correct `sslmode` and the certificates in the extra of the Airflow connection",
-    "certificate": "Correct `sslmode` and the certificates in the extra of the Airflow connection",
 }
 
 
@@ -58,7 +52,7 @@ def failure_of(error: Exception, connection: str = "") -> Failure:
         remedy = "Export AIRFLOW_CONN_<ID> with its URI, or create it: airflow connections add. Or correct `connection`"
         return Failure(Exit.CONNECTION, where, "Airflow has no connection of this id", f"{remedy} in the table spec")
     if _is_connection(error):
-        return Failure(Exit.CONNECTION, where, _first_line(error), _refusal(error))
+        return Failure(Exit.CONNECTION, where, _first_line(error), _remedy(error))
     told = problems.explain(error)
     return Failure(Exit.ERROR, where, told.problem, told.remedy)
 
@@ -80,9 +74,9 @@ def _is_connection(error: Exception) -> bool:
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
-def _refusal(error: Exception) -> str:
+def _remedy(error: Exception) -> str:
     text = str(error).lower()
-    found = (remedy for words, remedy in REFUSALS.items() if words in text)
+    found = (remedy for words, remedy in UNREACHED.items() if words in text)
     return next(found, "Check the Airflow connection, and the network from here to the server")
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import psycopg
 import yaml
 
-from partition_playbook import engine
 from partition_playbook.checks import as_json
-from partition_playbook.errors import InvalidSpec, LoginRefused, PlaybookError
-from partition_playbook.run import Run
-from partition_playbook.sections.preflight import after_cutover, key_steps
+from partition_playbook.errors import InvalidSpec
+from partition_playbook.sections.preflight import after_cutover, key_steps, planning
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.shell.answer import Answer, Exit
 from partition_playbook.shell.runs import look_at
@@ -22,9 +19,12 @@ def plan(name: str, given: Sequence[str]) -> Answer:
     """Return the plan of a spec; ``given`` are params as ``name=value``. A check that blocks is a no-go."""
     spec, params = load_spec(name), _params(name, given)
     run = look_at(spec)
+    with run.database.session():
+        pass  # preflight tells an unreachable server as one check of many; here it has an exit code
     checks = preflight_checks(run, params)
     refused = [each.name for each in checks if each.blocks]
-    lines = [*_statements(run, params, refused), *after_cutover.lines(checks), *key_steps.lines(checks)]
+    found = planning.planned(run, params, checks)
+    lines = [*planning.lines(found, checks), *after_cutover.lines(checks), *key_steps.lines(checks)]
 
     verdict = f"NO-GO: {', '.join(refused)}" if refused else "GO"
     told = [*map(str, checks), *lines, f"{spec.name}: {verdict}"]
@@ -37,18 +37,6 @@ def plan(name: str, given: Sequence[str]) -> Answer:
         "plan": lines,
     }
     return Answer(tuple(told), content, Exit.FINDINGS if refused else Exit.IN_ORDER)
-
-
-def _statements(run: Run, params: RunParams, refused: Sequence[str]) -> list[str]:
-    """Return the engine's plan; without one for a table that a check refuses, such as one with another column."""
-    try:
-        return engine.plan.describe(run, params)
-    except LoginRefused:
-        raise
-    except (PlaybookError, psycopg.ProgrammingError, psycopg.DataError):
-        if not refused:
-            raise
-        return []
 
 
 def _params(name: str, given: Sequence[str]) -> RunParams:
