@@ -6,12 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
 import psycopg
 
+from partition_playbook.engine import load
 from partition_playbook.errors import LockNotGranted, PlaybookError, SourceChanged
 from partition_playbook.ledger import Phase
 from partition_playbook.run import Run
@@ -88,12 +90,14 @@ def hold_up(dsn: str, aside: Executor, over: threading.Event) -> None:
 
 def crash(dsn: str) -> None:
     """Kill one process of the server, which then ends all others without a word, and recovers."""
-    with psycopg.connect(dsn, autocommit=True) as victim, psycopg.connect(dsn, autocommit=True) as killer:
-        try:
-            killer.execute(CRASH.format(victim.info.backend_pid))  # type: ignore[call-overload]
-            wait_until(lambda: is_gone(victim), "the server crashed")
-        except psycopg.OperationalError:
-            pass
+    with (
+        suppress(psycopg.OperationalError),
+        psycopg.connect(dsn, autocommit=True) as victim,
+        psycopg.connect(dsn, autocommit=True) as killer,
+    ):
+        killer.execute(CRASH.format(victim.info.backend_pid))  # type: ignore[call-overload]
+        # The kernel closes the victim's connection before the server knows; the server itself ends the killer.
+        wait_until(lambda: is_gone(killer), "the server crashed")
     wait_until(lambda: answers(dsn), "the server recovered")
 
 
@@ -142,7 +146,7 @@ def strike(stages: Stages, name: str, fault: Fault, at: int, *, back: bool, writ
         let_write(application)
         assert struck(dsn, Stroke(name, fault, at, back))
         let_write(application)
-        run = take_over(dsn)
+        run = take_over_slots(dsn)
         (go_back if back else STEPS[name])(run)
         let_write(application)
         application.pause()
@@ -160,7 +164,7 @@ def strike_among_odd_writers(stages: Stages, stroke: Stroke, writers: int) -> Fo
             let_write(application)
             struck(dsn, stroke)
             let_write(application)
-            run = take_over(dsn)
+            run = take_over_slots(dsn)
             again = until_done(partial(go_back if stroke.back else STEPS[stroke.step], run))
             let_write(application)
             done = odd.stop()
@@ -187,6 +191,13 @@ def struck(dsn: str, stroke: Stroke) -> bool:
         finally:
             over.set()
         return proxy.has_struck
+
+
+def take_over_slots(dsn: str) -> Run:
+    """Take a run over once its load slot is free: the session of a load that died may outlive it for a moment."""
+    run = take_over(dsn)
+    wait_until(lambda: load.free_slots(run, 1) > 0, "a load slot")
+    return run
 
 
 def until_done(step: Callable[[], object]) -> int:

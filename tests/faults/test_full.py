@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 from pydantic import ByteSize
 
 from partition_playbook.database import Database
-from partition_playbook.engine import capture, cutover
+from partition_playbook.engine import capture, cutover, load
 from partition_playbook.engine.sides import sides
 from partition_playbook.errors import CaptureLost, OutOfResources
 from partition_playbook.ledger import Ledger
@@ -32,7 +32,7 @@ from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.run import Run
 from staging.cluster import ACCOUNT
 from tests.fixtures import footprint, sabotage
-from tests.fixtures.scenario_writer import Writer, read_rows, unlike
+from tests.fixtures.scenario_writer import Writer, read_rows, unlike, wait_until
 from tests.fixtures.stages import KEY, RUN_ID, SPEC, STATEMENTS, STEPS, WRITTEN_DAYS, Stages, go_back, take_over
 from tests.integration.test_maintenance import contents, mixed_run
 from tests.integration.test_maintenance_split import FEW, failures, leftovers, make_waiting
@@ -144,6 +144,8 @@ def found_loaded(scene: Scene, name: str) -> tuple[str, int]:
 
 
 def finish(scene: Scene) -> None:
+    # The session of a load that died may outlive it for a moment.
+    wait_until(lambda: load.free_slots(scene.run, 1) > 0, "a load slot")
     for step in FORWARD:
         STEPS[step](scene.run)
     scene.look()

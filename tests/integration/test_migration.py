@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.engine import (
@@ -299,6 +300,23 @@ def test_a_change_between_parity_and_lock_stops_the_cutover(
     with pytest.raises(SourceChanged, match="definition of the table changed while the swap was prepared"):
         cutover.swap(run, Direction.FORWARD)
     assert not describe(run, lambda: connection).is_partitioned
+
+
+def test_a_load_whose_partition_is_dropped_right_before_says_so(
+    run: Run, readings: Callable[[int], None], connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it happens to a load that begins while partition_rollback drops the shadow."""
+    readings(100)
+    name = shadow.build(run)[0]["partition_name"]
+    empty = load.empty
+
+    def drop_and_empty(*arguments: Any) -> None:
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+        empty(*arguments)
+
+    monkeypatch.setattr(load, "empty", drop_and_empty)
+    with pytest.raises(PreconditionFailed, match=f"{name}: the partition does not exist"):
+        load.load_partition(run, name, workers=1)
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])

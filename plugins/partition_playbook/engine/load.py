@@ -155,7 +155,11 @@ def _load(run: Run, session: Session, load: Row, workers: int) -> None:
         with run.database.within(session, lock_timeout):
             _fill(run, session, load, partition, workers)
 
-    with_lock_retry(run.database, partition, attempt, PATIENCE)
+    try:
+        with_lock_retry(run.database, partition, attempt, PATIENCE)
+    except psycopg.errors.UndefinedTable as error:
+        # A rollback dropped it after it was seen here.
+        raise _changed(partition, "the partition does not exist") from error
 
 
 def _fill(run: Run, session: Session, load: Row, partition: TableName, workers: int) -> None:
@@ -180,11 +184,15 @@ def _require_detached(session: Session, partition: TableName) -> None:
     """Raise PreconditionFailed if another process has attached or dropped the partition."""
     found = session.rows("engine/is_attached", {"schema": partition.schema, "name": partition.name})
     if not found or found[0]["attached"]:
-        raise PreconditionFailed(
-            "the partition is attached already" if found else "the partition does not exist",
-            where=str(partition),
-            remedy="Another process changed this migration. Read partition_playbook.events before you clear this task",
-        )
+        raise _changed(partition, "the partition is attached already" if found else "the partition does not exist")
+
+
+def _changed(partition: TableName, problem: str) -> PreconditionFailed:
+    return PreconditionFailed(
+        problem,
+        where=str(partition),
+        remedy="Another process changed this migration. Read partition_playbook.events before you clear this task",
+    )
 
 
 def copy_rows(run: Run, session: Session, source: Table, partition: TableName, ends: tuple[date, date]) -> int:
