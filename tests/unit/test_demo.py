@@ -35,9 +35,10 @@ def measurement(value: float, seconds: int = 0, tries: int = 1) -> dict[str, Any
     return {"value": value, "unit": "ms", "detail": {"tries": tries}, "taken_at": NOON + timedelta(seconds=seconds)}
 
 
-def speedup(name: str, share: float, *, criterion: bool = True) -> Check:
+def speedup(name: str, share: float, *, criterion: bool = True, time: float | None = None) -> Check:
     figures = {"total_ms": 10.0, "buffers": 100}
-    evidence = {"before": figures, "after": figures, "speedup": share, "criterion": criterion}
+    shares = {"speedup": share, "time": share if time is None else time, "pages": share}
+    evidence = {"before": figures, "after": figures, "criterion": criterion, **shares}
     return check(f"speedup_{name}", True, expected="half", actual="[less]", evidence=evidence)
 
 
@@ -185,6 +186,16 @@ def test_the_scorecard_is_plain_where_nobody_looks(seen: Outcome) -> None:
     assert "\x1b" not in text.getvalue()
     assert ("retention drop ms" in text.getvalue()) is bool(seen.evidence)
     assert ("[less]" if seen.evidence else "no [b]PostgreSQL") in text.getvalue()
+
+
+def test_the_scorecard_names_the_gain_that_was_judged() -> None:
+    """A query of a fraction of a millisecond takes longer to plan: only its pages became fewer."""
+    text = StringIO()
+    checks = {"pruning": [speedup("week", 0.88, time=-5.0), speedup("month", 0.6)]}
+    print_scorecard(Console(file=text, width=160), outcome(evidence=found(checks=checks)))
+    assert "88 % fewer pages" in text.getvalue()
+    assert "60 % faster" in text.getvalue()
+    assert "88 % faster" not in text.getvalue()
 
 
 def task(name: str, state: str | None, start: int | None = None, end: int | None = None) -> TaskInstance:
