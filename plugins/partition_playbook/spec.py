@@ -432,7 +432,8 @@ class Watch(_Value):
     server_log: ServerLog | None = Field(
         default=ServerLog(),
         description="PostgreSQL's own log. It is read if `logging_collector` is on and the role is a member of "
-        "`pg_monitor` with EXECUTE on `pg_read_binary_file(text, bigint, bigint)`. `null` switches it off.",
+        "`pg_monitor` with EXECUTE on `pg_current_logfile()` and `pg_read_binary_file(text, bigint, bigint)`. `null` "
+        "switches it off.",
     )
     prometheus: Prometheus | None = Field(default=None, description="Firing alerts in Prometheus.")
     max_deadlocks: int = Field(default=0, ge=0, description="Deadlocks in the database that are no finding.")

@@ -18,7 +18,8 @@ from partition_playbook.spec import LogFile, LogLines
 # A look reads no more of one file.
 MOST_BYTES = 16 << 20
 NO_LOG = "the server writes no log files: logging_collector is off"
-READER = "pg_read_binary_file(text, bigint, bigint)"
+# Until version 15 pg_monitor may not ask for the current file.
+FUNCTIONS = ("pg_current_logfile()", "pg_read_binary_file(text, bigint, bigint)")
 
 
 @dataclass(frozen=True)
@@ -124,5 +125,6 @@ def _reason(session: Session, error: psycopg.Error) -> str:
     if not isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{error.sqlstate} {error.diag.message_primary}"
     role = sql.Identifier(session.connection.info.user).as_string()
-    grants = f"GRANT pg_monitor TO {role}; GRANT EXECUTE ON FUNCTION {READER} TO {role}"
+    functions = ", ".join(FUNCTIONS)
+    grants = f"GRANT pg_monitor TO {role}; GRANT EXECUTE ON FUNCTION {functions} TO {role}"
     return f"the role may not read the server's log; to let it, run as a superuser: {grants}"
