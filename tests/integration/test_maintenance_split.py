@@ -109,6 +109,7 @@ def test_the_new_default_partition_is_the_old_one_in_all_but_its_rows(connection
         with run.database.session() as session:
             found = vars(catalog.require(session, MIXED.default)).copy()
         oid = found.pop("oid")
+        del found["unknown_options"]  # Debian's 15 keeps marks of its own on each column
         found["constraints"] = sorted((each.kind, each.definition, each.validated) for each in found["constraints"])
         return found | {"oid": oid}
 
