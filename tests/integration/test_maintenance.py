@@ -198,8 +198,11 @@ def reader(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 def of_siblings(table: catalog.Table) -> dict[str, Any]:
-    """Return all that is known of a partition but its identity, its bounds and the names that PostgreSQL chose."""
-    found = {key: value for key, value in vars(table).items() if key not in ("oid", "name")}
+    """Return all that is known of a partition but its identity, its bounds and the names that PostgreSQL chose.
+
+    Debian's 15 keeps marks of its own on each column, as unknown options.
+    """
+    found = {key: value for key, value in vars(table).items() if key not in ("oid", "name", "unknown_options")}
     found["constraints"] = sorted((each.kind, each.definition, each.validated) for each in table.constraints)
     found["indexes"] = sorted((each.tail, each.unique, each.primary, each.valid) for each in table.indexes)
     found["extended_statistics"] = sorted((each.tail, each.target) for each in table.extended_statistics)

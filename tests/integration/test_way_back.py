@@ -164,7 +164,7 @@ def reading(dsn: str, connection: Connection) -> Iterator[Callable[..., Future[i
         def start(application: str, seconds: float, standby: str = "sensor_readings_old") -> Future[int]:
             other = psycopg.connect(dsn, autocommit=True, application_name=application)
             opened.append(other)
-            both = f"(SELECT FROM sensor_readings LIMIT 1), (SELECT FROM {standby} LIMIT 1)"
+            both = f"(SELECT FROM sensor_readings LIMIT 1) AS live, (SELECT FROM {standby} LIMIT 1) AS other"
             text = f"SELECT count(pg_sleep(%s)) FROM {both}"
             read = pool.submit(lambda: other.execute(text, (seconds,)).fetchone()[0])
             while not connection.execute(HOLDS, (other.info.backend_pid, standby)).fetchone():
