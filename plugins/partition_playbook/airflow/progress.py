@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from airflow.sdk.observability import stats
 
+from partition_playbook.engine.load import is_loaded
 from partition_playbook.run import Run
-
-DONE = ("loaded", "attached")
 
 
 def tell(run: Run) -> None:
@@ -15,7 +14,7 @@ def tell(run: Run) -> None:
     The table is in the name, because StatsD knows no tags; it is a tag too. Without metrics in Airflow nothing is sent.
     """
     loads = run.ledger.loads()
-    done = [each for each in loads if each["state"] in DONE]
+    done = [each for each in loads if is_loaded(each)]
     values = {"loads": len(loads), "loads_done": len(done), "rows_loaded": sum(each["rows"] or 0 for each in done)}
 
     table = stats.normalize_name_for_stats(run.spec.table, log_warning=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from partition_playbook import figures
 from partition_playbook.checks import Check, check, skipped
@@ -100,9 +99,10 @@ def _fires(run: Run, fetch: Fetch) -> bool:
 
 
 def _now(run: Run) -> datetime:
+    """Return the time by the server's clock, which the metric of the alert is compared with."""
     with run.database.session() as session:
-        moment: Any = session.row("watch/read_counters")["at"]
-    return datetime.fromisoformat(moment.isoformat())
+        moment: datetime = session.row("watch/read_counters")["at"]
+    return moment
 
 
 def drill_check(run: Run, params: RunParams) -> Check:
