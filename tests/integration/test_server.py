@@ -326,6 +326,7 @@ def test_a_load_that_must_wait_says_for_whom_and_keeps_no_connection(
         waiting.database.close_idle()
         waiting.ledger.database.close_idle()
         wait_until(lambda: connection.execute(OWN).fetchone() == (0,), "no connection")
+    wait_until(lambda: connection.execute(ADVISORY).fetchall() == [], "the end of the holder's locks")
     assert load.load_partition(waiting, name, workers=2).partition == name
 
 
