@@ -32,7 +32,8 @@ Connect = Callable[[], Connection]
 
 NOW = pendulum.now("UTC")
 MONTHS = 24
-START = NOW.start_of("month").subtract(months=MONTHS).add(days=2)
+# The last simulated day is the third of a month that has passed: `as_of` must not lie in the future.
+START = NOW.subtract(days=3).start_of("month").subtract(months=MONTHS).add(days=2)
 KEEP, PREMAKE = 6, 4
 MISSED = {4, 9, 10, *range(14, 20)}  # nobody ran the maintenance, once until no partition was left for the rows
 BURST = 12  # a month whose rows wait in the default partition by the hundred, as after an import
