@@ -18,10 +18,13 @@ import httpx
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import Jsonb
 
 from partition_playbook.checks import check
 from partition_playbook.engine import reconcile, throttle, way_back
+from partition_playbook.gates import EVIDENCE
 from partition_playbook.ledger import Ledger
+from partition_playbook.people import TRIGGERED
 from partition_playbook.run import Run
 from partition_playbook.spec import load_spec
 from tests.fixtures.dag_runs import CONNECTION
@@ -321,13 +324,14 @@ def test_a_run_with_a_retired_table_says_what_a_rollback_would_take(viewer: Any,
 def airflow_knows(api: Any) -> Iterator[Callable[..., None]]:
     """Return a function that makes Airflow know a run of the migration, with one task of some state."""
     from airflow.models import DagRun, TaskInstance
+    from airflow.models.hitl import HITLDetail
     from airflow.utils.session import create_session
     from sqlalchemy import delete, insert, text
 
     dag_id, now = "partition_migration", datetime.now(UTC)
     key = {"dag_id": dag_id, "run_id": "test-run"}
 
-    def know(state: str, task_id: str, task_state: str) -> None:
+    def know(state: str, task_id: str, task_state: str, question: str = "") -> None:
         run = key | {"run_type": "manual", "state": state, "run_after": now, "start_date": now, "end_date": now}
         task = key | {"task_id": task_id, "state": task_state, "start_date": now, "end_date": now, "map_index": -1}
         task |= {"pool": "default_pool", "pool_slots": 1, "id": uuid4(), "try_number": 1, "max_tries": 3}
@@ -335,9 +339,12 @@ def airflow_knows(api: Any) -> Iterator[Callable[..., None]]:
             session.execute(text("PRAGMA foreign_keys = OFF"))  # the DAG itself was not parsed here
             session.execute(insert(DagRun).values(run))
             session.execute(insert(TaskInstance).values(task))
+            if question:
+                session.execute(insert(HITLDetail).values(ti_id=task["id"], options=["Approve"], subject=question))
 
     yield know
     with create_session() as session:
+        session.execute(delete(HITLDetail))
         session.execute(delete(TaskInstance).where(TaskInstance.run_id == "test-run"))
         session.execute(delete(DagRun).where(DagRun.run_id == "test-run"))
 
@@ -362,6 +369,44 @@ def test_a_failed_run_says_where_since_when_why_and_what_to_do(
     ledger.close("rolled back")
     ended = ask(viewer, "progress")
     assert (ended["run"]["state"], ended["run"]["next_step"], ended["failure"]) == ("rolled back", "", None)
+
+
+def test_a_run_that_asks_says_what_and_where_to_answer(viewer: Any, airflow_knows: Callable[..., None]) -> None:
+    assert ask(viewer, "progress")["questions"] == []
+    airflow_knows("running", "migration.approve_cutover", "awaiting_input", "sensor_readings: cut over?")
+    shown = ask(viewer, "progress")
+    (question,) = shown["questions"]
+    assert (question["subject"], question["task_id"]) == ("sensor_readings: cut over?", "migration.approve_cutover")
+    assert question["path"] == f"{shown['dag_run']}/tasks/migration.approve_cutover/required_actions"
+    assert shown["dag_run"] == "dags/partition_migration/runs/test-run"
+    assert {each["section"]: each["state"] for each in shown["steps"]}["migration"] == "asks a person"
+
+
+def test_a_run_names_its_tasks_at_work_and_its_sections(
+    viewer: Any, run: Run, airflow_knows: Callable[..., None]
+) -> None:
+    replace(run.ledger, section="preflight").record_checks([check("disk", True, expected="room", actual="some")])
+    airflow_knows("running", "migration.verify_online", "running")
+    shown = ask(viewer, "progress")
+    assert [(each["task_id"], each["count"]) for each in shown["working"]] == [("migration.verify_online", 1)]
+    states = {each["section"]: each["state"] for each in shown["steps"]}
+    assert list(states) == [*EVIDENCE, "decision"]
+    assert (states["preflight"], states["migration"], states["decision"]) == ("passed", "running", "pending")
+
+
+def test_a_run_names_its_person_and_its_files(viewer: Any, connection: Connection, report: Path) -> None:
+    shown = ask(viewer, "progress")
+    assert (shown["run"]["triggered_by"], shown["has_report"], shown["has_plan"]) == (None, True, False)
+    assert ask(viewer, "runs")[0]["triggered_by"] is None
+
+    report.with_name("plan.sql").write_text("SELECT 1;\n")
+    connection.execute(
+        "UPDATE partition_playbook.events SET message = %s, detail = %s WHERE event_id = 2",
+        (TRIGGERED, Jsonb({"by": "kim"})),
+    )
+    shown = ask(viewer, "progress")
+    assert (shown["run"]["triggered_by"], shown["has_plan"]) == ("kim", True)
+    assert ask(viewer, "runs")[0]["triggered_by"] == "kim"
 
 
 def test_a_load_that_is_under_way(viewer: Any, connection: Connection, dsn: str) -> None:

@@ -16,7 +16,10 @@ class Problem(BaseModel):
 
 
 class Run(BaseModel):
-    """One run of a table; ``state`` is its verdict, or what the ledger and Airflow know of it together."""
+    """One run of a table; ``state`` is its verdict, or what the ledger and Airflow know of it together.
+
+    ``opened_by`` is the database role. ``triggered_by`` is the Airflow user, None for a schedule.
+    """
 
     run_id: str
     mode: str
@@ -24,6 +27,7 @@ class Run(BaseModel):
     verdict: str | None
     plan_hash: str | None
     opened_by: str
+    triggered_by: str | None = None
     started_at: datetime
     ended_at: datetime | None
     state: str
@@ -163,13 +167,49 @@ class WayBack(BaseModel):
     looked_at: datetime
 
 
+class Step(BaseModel):
+    """One section of a run; ``seconds`` of work so far, without the ``waited`` ones of questions; None if unknown."""
+
+    section: str
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    seconds: float | None
+    waited: float
+
+
+class Question(BaseModel):
+    """A question that waits for a person; ``path`` leads to its page in Airflow."""
+
+    subject: str
+    task_id: str
+    since: datetime | None
+    path: str
+
+
+class Work(BaseModel):
+    """The instances of one task that are at work or wait for their turn."""
+
+    task_id: str
+    state: str
+    count: int
+    since: datetime | None
+
+
 class Progress(BaseModel):
     """The state of a run; ``waiting_changes`` is None without a change log and at most ``most_counted``.
 
     ``waived`` names the waived checks, each with its waiver. ``failure`` is the last error of a failed task.
+    ``dag_run`` is the path of the DAG run in Airflow. ``has_plan`` and ``has_report`` say if these files are here.
     """
 
     run: Run
+    dag_run: str
+    has_plan: bool
+    has_report: bool
+    steps: list[Step]
+    questions: list[Question]
+    working: list[Work]
     failure: str | None
     versions: list[str]
     waived: list[str]

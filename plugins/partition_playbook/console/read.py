@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import pendulum
 
-from partition_playbook.airflow.run_states import State, run_states, with_state
+from partition_playbook import artifacts
+from partition_playbook.airflow.run_states import State, dag_run_key, run_states, with_state
+from partition_playbook.airflow.run_steps import AT_WORK, Activity, Step, read_activity, run_path, steps
 from partition_playbook.airflow.runs import open_database
 from partition_playbook.catalog import bound_ends
 from partition_playbook.checks import Verdict, as_json
@@ -20,8 +22,17 @@ from partition_playbook.console.problems import explain
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import way_back
 from partition_playbook.errors import InvalidSpec, PreconditionFailed, TryAgain
-from partition_playbook.ledger import Phase, read_checks, read_measurements, read_run, read_versions
+from partition_playbook.ledger import (
+    MAINTENANCE,
+    Phase,
+    read_check_times,
+    read_checks,
+    read_measurements,
+    read_run,
+    read_versions,
+)
 from partition_playbook.names import LEDGER_SCHEMA, TableName
+from partition_playbook.people import TRIGGERED
 from partition_playbook.sections.decision.criteria import waivers
 from partition_playbook.spec import TableSpec, load_spec, spec_names
 
@@ -33,9 +44,12 @@ PATIENCE_SECONDS = 5.0
 PAGE = 100
 MOST_CHANGES = 100_000
 MOST_SAMPLES = 500
+FIRST_EVENTS = 20  # of a run: one of them names its Airflow user
 MOST_RECENT = 300  # events: a waiting task writes none, and the other tasks write few
 # These DAGs write events to the run of another DAG, under their one task as section.
 FOLLOWERS = {"partition_rollback": "roll_back_standing_run", "partition_finalize": "finalize"}
+# The states of a run that does not go on by itself.
+STOPPED = (State.FAILED, State.LOST)
 _sessions: threading.BoundedSemaphore = threading.BoundedSemaphore(MOST_SESSIONS)
 
 
@@ -151,6 +165,7 @@ def _in_time(partition: answers.Partition) -> tuple[bool, datetime, str]:
 def runs(spec: TableSpec, before: datetime | None) -> list[answers.Loaded]:
     """Return a page of the runs of a table before a moment, newest first."""
     values = {"schema": spec.name.schema, "name": spec.name.name, "before": before, "limit": PAGE}
+    values |= {"triggered": TRIGGERED, "first": FIRST_EVENTS}
     with snapshot(spec.connection) as session:
         rows = session.rows("console/list_runs", values)
     return [answers.Loaded(**row) for row in _with_states(rows)]
@@ -170,7 +185,7 @@ def find(named: Mapping[TableName, str], connection_id: str, run_id: str, dag_id
 
 
 def progress(spec: TableSpec, run_id: str) -> answers.Progress:
-    """Return the state of a run: its loads, its waiting changes, and the sessions waiting for locks."""
+    """Return the state of a run: its sections, its loads, its waiting changes, and the sessions waiting for locks."""
     table, log = spec.name, spec.name.change_log
     names = [table.name, table.shadow.name, table.retired.name]
 
@@ -186,15 +201,28 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         lock_waits = session.rows("console/list_lock_waits", {"schema": table.schema, "names": names})
         versions = read_versions(session, run_id)
         found = read_checks(session, run_id)
+        checked_at = read_check_times(session, run_id)
+        triggered = session.rows(
+            "console/find_trigger", {"run_id": run_id, "message": TRIGGERED, "first": FIRST_EVENTS}
+        )
         back = _way_back(session, run)
 
     (shown,) = _with_states([run])
+    now, activity = pendulum.now("UTC"), read_activity(dag_run_key(run))
+    folder = artifacts.artifacts_path(run_id)
+    done = steps(activity, found, checked_at, now, over=bool(run["ended_at"]) or shown["state"] in STOPPED)
     return answers.Progress(
-        run=answers.Run(**shown),
+        run=answers.Run(**shown, triggered_by=triggered[0]["by"] if triggered else None),
+        dag_run=run_path(dag_run_key(run)),
+        has_plan=(folder / artifacts.PLAN_SQL).is_file(),
+        has_report=(folder / artifacts.REPORT_PAGE).is_file(),
+        steps=[answers.Step(**vars(each) | _times(each, now)) for each in done] if run["mode"] != MAINTENANCE else [],
+        questions=[answers.Question(**vars(each)) for each in activity.questions],
+        working=_working(activity),
         failure=_failure(spec, run_id) if shown["state"] == State.FAILED else None,
         versions=versions,
         waived=waivers(found),
-        now=pendulum.now("UTC"),
+        now=now,
         loads=[answers.Load(**row) for row in loads],
         waits=[answers.Wait(**row) for row in waits],
         waiting_changes=waiting,
@@ -202,6 +230,20 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         lock_waits=[answers.LockWait(**row) for row in lock_waits],
         way_back=back,
     )
+
+
+def _times(step: Step, now: datetime) -> dict[str, float | None]:
+    return {"seconds": step.seconds(now), "waited": step.waited.total_seconds()}
+
+
+def _working(activity: Activity) -> list[answers.Work]:
+    """Return the tasks at work, the longest first."""
+    found = [
+        answers.Work(task_id=each.task_id, state=str(each.state), count=each.count, since=each.started_at)
+        for each in activity.tasks
+        if each.state in AT_WORK
+    ]
+    return sorted(found, key=lambda each: each.since.timestamp() if each.since else float("inf"))
 
 
 def _way_back(session: Session, run: Row) -> answers.WayBack | None:

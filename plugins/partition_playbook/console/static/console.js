@@ -102,9 +102,16 @@ async function draw(mine, known) {
   }
   const { content, live } = await view.draw({ ...known, tables, chosen, ask, askTable, askRun, choose });
   if (mine !== shown) return;
-  if (content) place("view").replaceChildren(...[content].flat());
+  if (content) show([content].flat(Infinity).filter(Boolean));
   place("status").textContent = live ? `Live, as of ${moment(new Date().toISOString())}` : "";
   if (live) timer = setTimeout(() => watch(mine, known), REFRESH_MS);
+}
+
+// Draw the content, and leave the focus where it was: a view at work is drawn again every few seconds.
+function show(content) {
+  const focused = place("view").contains(document.activeElement) ? document.activeElement.id : "";
+  place("view").replaceChildren(...content);
+  if (focused) place(focused)?.focus({ preventScroll: true });
 }
 
 async function watch(mine, known) {

@@ -121,7 +121,7 @@ const TONES = {
   go: "good", green: "good", passed: "good", attached: "good", loaded: "good", live: "good", finalized: "good",
   "no-go": "bad", red: "bad", failed: "bad", lost: "bad", abandoned: "bad",
   yellow: "warn", warning: "warn", waiting: "warn", loading: "busy", running: "busy", rolled_back: "warn",
-  "asks a person": "warn", retrying: "warn",
+  "asks a person": "warn", retrying: "warn", waived: "warn", "no checks": "bad",
 };
 
 export const badge = (text, tone = TONES[text] ?? "quiet") => h("span", { class: `badge ${tone}` }, text);
@@ -141,6 +141,7 @@ export function table(caption, heads, rows) {
       h("tbody", {}, rows.map((each) => labelled(heads, each)))));
 }
 
+export const right = (name) => ({ name, class: "number" });
 export const number = (text) => h("td", { class: "number" }, text);
 export const cell = (...content) => h("td", {}, ...content);
 
@@ -152,10 +153,11 @@ export const figures = (...content) => h("dl", { class: "figures" }, ...content)
 export const empty = (title, ...text) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, ...text));
 
 // The sandbox of Airflow's iframe blocks popups and top navigation; a link of the parent page is allowed both.
-export function leave(path, text) {
+export function leave(path, text, id = null) {
   const href = new URL(`../${path}`, document.baseURI.split("?")[0]).href;
   return h("a", {
     href,
+    id,
     target: "_top",
     onclick(event) {
       if (window.parent === window) return;

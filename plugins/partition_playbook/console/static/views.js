@@ -1,16 +1,13 @@
 // One function per view: it returns the content, and `live` if the view has to be refreshed.
 
-import { line, partitionMap } from "./charts.js";
+import { partitionMap } from "./charts.js";
 import {
-  badge, bytes, cell, count, day, duration, empty, figure, figures, gain, h, labelled, leave, measured, milliseconds, moment, number,
+  badge, bytes, cell, count, day, duration, empty, figure, figures, gain, h, labelled, leave, milliseconds, moment, number, right,
   seconds, several, table, time,
 } from "./dom.js";
+import { run } from "./run.js";
 
-const right = (name) => ({ name, class: "number" });
 const link = (text, onclick) => h("button", { onclick }, text);
-const ended = (run) => Boolean(run.ended_at);
-const stopped = (run) => run.state === "failed" || run.state === "lost";
-const atWork = (run) => !ended(run) && !stopped(run);
 
 // ---- Tables
 
@@ -105,128 +102,6 @@ function charted(page, map) {
   const listed = table(`${several(rows.length, "partition")}, newest last`, heads, rows);
   listed.classList.add("tall");
   return [toggle, place, ...siblings(map), listed];
-}
-
-// ---- Run
-
-const samples = new Map(); // by run: the number of waiting changes, sampled since the page was opened
-
-async function run(page) {
-  const [now, taken, past] = await Promise.all([
-    page.askRun("progress"), page.askRun("measurements"), samples.has(page.chosen.run) ? [] : page.askRun("backlog"),
-  ]);
-  const seen = samples.get(page.chosen.run) ?? past.map((each) => ({ at: each.happened_at, value: each.waiting }));
-  const live = atWork(now.run);
-  if (live && now.waiting_changes != null) seen.push({ at: now.now, value: now.waiting_changes });
-  samples.set(page.chosen.run, seen.slice(-2000));
-  const open = scrolled();
-  const content = [summary(now, live), ...stop(now), ...wayBack(now), ...waits(now, live), ...loads(now, page.chosen.partition), ...waiting(now, seen, live), ...locks(now),
-    ...measurements(taken)];
-  requestAnimationFrame(() => restore(open));
-  return { content, live };
-}
-
-// Keep the scroll positions over a refresh.
-const scrolled = () => [...document.querySelectorAll("#view .scroll")].map((each) => [each.scrollTop, each.scrollLeft]);
-const restore = (places) => document.querySelectorAll("#view .scroll").forEach((each, index) => {
-  if (places[index]) [each.scrollTop, each.scrollLeft] = places[index];
-});
-
-const done = (load) => load.rows ?? load.rows_so_far ?? 0;
-
-function pace(now) {
-  const begun = now.loads.filter((each) => each.started_at);
-  if (!begun.length) return {};
-  const first = Math.min(...begun.map((each) => Date.parse(each.started_at)));
-  const over = now.loads.every((each) => each.ended_at);
-  const last = over ? Math.max(...now.loads.map((each) => Date.parse(each.ended_at))) : Date.parse(now.now);
-  const rows = now.loads.reduce((sum, each) => sum + done(each), 0);
-  const total = now.loads.reduce((sum, each) => sum + (each.rows ?? Math.max(each.expected_rows, done(each))), 0);
-  const rate = rows / Math.max((last - first) / 1000, 0.001);
-  return { rows, rate, left: over ? 0 : (total - rows) / Math.max(rate, 0.001) };
-}
-
-function summary(now, live) {
-  const { rate, left, rows } = pace(now);
-  const { run } = now;
-  return figures(
-    figure("Verdict", badge(run.state), [`mode ${run.mode}`, ...now.waived].join("; ")),
-    figure("Phase", badge(run.phase), run.plan_hash ? leave(`partition_playbook/plan?run_id=${encodeURIComponent(run.run_id)}`, "plan.sql") : "no plan yet"),
-    figure("Started", h("small", {}, time(run.started_at)),
-      `by ${run.opened_by}, with version ${now.versions.join(", ") || "before 0.2.0"}`),
-    figure("Took", duration(seconds(run.started_at, run.ended_at ?? (live ? now.now : run.state_since ?? now.now))), live && "so far"),
-    figure("Rows loaded", count(rows), rate && measured(rate, "rows/s")),
-    figure("Loads left", left ? duration(left) : left === 0 ? "none" : "–", left ? "at this rate" : null),
-    figure("Changes waiting", now.waiting_changes == null ? "no capture"
-      : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
-}
-
-// Where and since when a run has failed, or asks a person, and what to do.
-function stop({ run, failure }) {
-  if (!run.next_step && !run.state_in) return [];
-  const where = run.state_in ? [" in ", h("span", { class: "mono" }, run.state_in)] : [];
-  const since = run.state_since ? [", since ", time(run.state_since)] : [];
-  return [h("p", { class: "note" }, h("strong", {}, run.state), ...where, ...since, ". ", failure && `${failure}. `, run.next_step)];
-}
-
-// What a rollback would take, as partition_standby saw it.
-function wayBack({ way_back: back }) {
-  if (!back) return [];
-  const told = [...back.sentences.map((each) => `${each}.`)].join(" ");
-  return [h("p", { class: back.state === "in step" ? "" : "note" }, h("strong", {}, "Way back: "), badge(back.state, back.state === "in step" ? "good" : "bad"), " ", told,
-    h("span", { class: "muted" }, " Seen ", time(back.looked_at)))];
-}
-
-// The reason for not starting a load or a vacuum: a pause by a person, or the throttle.
-function waits(now, live) {
-  if (!live) return [];
-  return now.waits.map((each) => h("p", { class: "note" }, h("strong", {}, each.partition || each.task), " waits: ", each.why, ", since ", time(each.since)));
-}
-
-function loads(now, chosen) {
-  if (!now.loads.length) return [];
-  const held = new Set(now.waits.map((each) => each.partition));
-  const rows = now.loads.map((each) => h("tr", { class: each.name === chosen && "chosen" },
-    h("td", { class: "name" }, each.name),
-    cell(badge(each.state === "pending" && held.has(each.name) ? "waiting" : each.state)),
-    cell(h("progress", { max: Math.max(each.expected_rows, done(each), 1), "aria-label": `${each.name}: rows loaded`,
-      value: each.ended_at ? Math.max(each.expected_rows, done(each), 1) : done(each) })),
-    number(`${each.rows == null && each.rows_so_far != null ? "≈ " : ""}${each.started_at ? count(done(each)) : "–"}`),
-    number(count(each.expected_rows)),
-    number(bytes(each.bytes)),
-    number(each.started_at ? duration(seconds(each.started_at, each.ended_at ?? now.now)) : "–"),
-    number(each.ended_at ? count(each.rows / Math.max(seconds(each.started_at, each.ended_at), 0.001)) : "–")));
-  const heads = ["Partition", "State", "Progress", right("Rows"), right("Expected"), right("Size"), right("Took"), right("Rows/s")];
-  const listed = table(`${count(now.loads.filter((each) => each.ended_at).length)} of ${several(now.loads.length, "partition")} loaded`, heads, rows);
-  listed.classList.add("tall");
-  return [h("h2", {}, "Loads"), listed];
-}
-
-function waiting(now, seen, live) {
-  if (seen.length < 2) return [];
-  const place = h("div", { class: "chart" });
-  line(place, `Waiting changes from ${moment(seen[0].at)} to ${moment(seen.at(-1).at)}, at most ${count(Math.max(...seen.map((each) => each.value)))}`, seen);
-  return [h("h2", {}, "Waiting changes in the change log"), place,
-    h("p", { class: "muted" }, live ? "Sampled by the reconciler, and by this page since it was opened." : "Sampled by the reconciler after each batch.")];
-}
-
-function locks(now) {
-  if (!now.lock_waits.length) return ended(now.run) ? [] : [h("p", { class: "muted" }, "No session waits for a lock on the table.")];
-  const rows = now.lock_waits.map((each) => h("tr", {}, number(each.pid), cell(each.application || each.role),
-    cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.join(", ")),
-    h("td", { class: "long mono" }, each.query)));
-  const heads = [right("pid"), "Application", "Table", "Lock mode", right("Waiting"), "Blocked by pid", "Statement"];
-  return [h("h2", {}, "Lock waits"), table(`${several(rows.length, "session")} waiting for a lock`, heads, rows)];
-}
-
-function measurements(taken) {
-  const rows = taken.filter((each) => each.value != null).reverse().map((each) => h("tr", {}, cell(each.stage), h("td", { class: "name" }, each.name),
-    number(measured(each.value, each.unit)),
-    cell(time(each.taken_at))));
-  if (!rows.length) return [];
-  const listed = table("Measurements, newest first", ["Stage", "Name", right("Value"), "Taken at"], rows);
-  listed.classList.add("tall");
-  return [h("h2", {}, "Measurements"), listed];
 }
 
 // ---- Gates
@@ -401,7 +276,7 @@ const past = (page, each) => h("tr", { class: each.run_id === page.chosen.run &&
   cell(each.mode), cell(badge(each.state)), cell(each.mode === "maintenance" ? "–" : badge(each.phase)),
   number(each.ended_at ? duration(seconds(each.started_at, each.ended_at)) : "–"),
   number(each.partitions ? count(each.partitions) : "–"), number(count(each.rows)), number(bytes(each.bytes)),
-  cell(each.opened_by), h("td", { class: "name mono" }, each.run_id));
+  cell(each.triggered_by ?? each.opened_by), h("td", { class: "name mono" }, each.run_id));
 
 export const VIEWS = {
   tables: { title: "Tables", draw: tables },

@@ -1,0 +1,161 @@
+// The view of one run: its state and questions, its sections, its loads, and the sessions in its way.
+
+import { line } from "./charts.js";
+import {
+  badge, bytes, cell, count, duration, figure, figures, h, leave, measured, moment, number, right, seconds, several, table, time,
+} from "./dom.js";
+
+const ended = (run) => Boolean(run.ended_at);
+const stopped = (run) => run.state === "failed" || run.state === "lost";
+const atWork = (run) => !ended(run) && !stopped(run);
+
+const samples = new Map(); // by run: the number of waiting changes, sampled since the page was opened
+
+export async function run(page) {
+  const [now, taken, past] = await Promise.all([
+    page.askRun("progress"), page.askRun("measurements"), samples.has(page.chosen.run) ? [] : page.askRun("backlog"),
+  ]);
+  const seen = samples.get(page.chosen.run) ?? past.map((each) => ({ at: each.happened_at, value: each.waiting }));
+  const live = atWork(now.run);
+  if (live && now.waiting_changes != null) seen.push({ at: now.now, value: now.waiting_changes });
+  samples.set(page.chosen.run, seen.slice(-2000));
+  const open = scrolled();
+  const content = [...asks(now), summary(now, live), stepper(page, now), ...stop(now), ...works(now, live), ...wayBack(now), ...waits(now, live), ...loads(now, page.chosen.partition), ...waiting(now, seen, live), ...locks(now),
+    ...measurements(taken)];
+  requestAnimationFrame(() => restore(open));
+  return { content, live };
+}
+
+// Keep the scroll positions over a refresh.
+const scrolled = () => [...document.querySelectorAll("#view .scroll")].map((each) => [each.scrollTop, each.scrollLeft]);
+const restore = (places) => document.querySelectorAll("#view .scroll").forEach((each, index) => {
+  if (places[index]) [each.scrollTop, each.scrollLeft] = places[index];
+});
+
+const done = (load) => load.rows ?? load.rows_so_far ?? 0;
+
+function pace(now) {
+  const begun = now.loads.filter((each) => each.started_at);
+  if (!begun.length) return {};
+  const first = Math.min(...begun.map((each) => Date.parse(each.started_at)));
+  const over = now.loads.every((each) => each.ended_at);
+  const last = over ? Math.max(...now.loads.map((each) => Date.parse(each.ended_at))) : Date.parse(now.now);
+  const rows = now.loads.reduce((sum, each) => sum + done(each), 0);
+  const total = now.loads.reduce((sum, each) => sum + (each.rows ?? Math.max(each.expected_rows, done(each))), 0);
+  const rate = rows / Math.max((last - first) / 1000, 0.001);
+  return { rows, rate, left: over ? 0 : (total - rows) / Math.max(rate, 0.001) };
+}
+
+// The questions of the run, each with a link to the page where a person answers it.
+function asks({ questions }) {
+  return questions.map((each) => h("p", { class: "note" }, h("strong", {}, "Waits for: "), each.subject, " → ",
+    leave(each.path, "answer", `answer-${each.task_id}`), h("span", { class: "muted" }, " Asked ", time(each.since))));
+}
+
+const file = (kind, run, text) => leave(`partition_playbook/${kind}?run_id=${encodeURIComponent(run.run_id)}`, text);
+
+function summary(now, live) {
+  const { rate, left, rows } = pace(now);
+  const { run } = now;
+  const by = run.triggered_by ? `by ${run.triggered_by}, as role ${run.opened_by}` : `by role ${run.opened_by}`;
+  const links = [leave(now.dag_run, "DAG run"), now.has_plan && file("plan", run, "plan.sql"), now.has_report && file("report", run, "report")];
+  return figures(
+    figure("Verdict", badge(run.state), [`mode ${run.mode}`, ...now.waived].join("; ")),
+    figure("Phase", badge(run.phase), links.filter(Boolean).flatMap((each, index) => (index ? [", ", each] : [each]))),
+    figure("Started", h("small", {}, time(run.started_at)), `${by}, with version ${now.versions.join(", ") || "before 0.2.0"}`),
+    figure("Took", duration(seconds(run.started_at, run.ended_at ?? (live ? now.now : run.state_since ?? now.now))), live && "so far"),
+    figure("Rows loaded", count(rows), rate && measured(rate, "rows/s")),
+    figure("Loads left", left ? duration(left) : left === 0 ? "none" : "–", left ? "at this rate" : null),
+    figure("Changes waiting", now.waiting_changes == null ? "no capture"
+      : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
+}
+
+// The sections in their order; each leads to its checks.
+function stepper(page, { steps }) {
+  if (!steps.length) return null;
+  return h("ol", { class: "steps", "aria-label": "Sections of the run" }, steps.map((each) => h("li", { class: each.state.replaceAll(" ", "-") },
+    h("button", { id: `step-${each.section}`, onclick: () => page.choose({ view: "gates" }) }, each.section.replaceAll("_", " ")),
+    badge(each.state),
+    h("small", {}, each.seconds == null ? "" : duration(each.seconds),
+      each.waited >= 1 ? ` + ${duration(each.waited)} for an answer` : ""))));
+}
+
+// Where and since when a run has failed, and what to do.
+function stop({ run, failure, questions }) {
+  if (questions.length || (!run.next_step && !run.state_in)) return [];
+  const where = run.state_in ? [" in ", h("span", { class: "mono" }, run.state_in)] : [];
+  const since = run.state_since ? [", since ", time(run.state_since)] : [];
+  return [h("p", { class: "note" }, h("strong", {}, run.state), ...where, ...since, ". ", failure && `${failure}. `, run.next_step)];
+}
+
+// The tasks at work, the first of them in full.
+function works({ working }, live) {
+  if (!live || !working.length) return [];
+  const named = working.slice(0, 3).map((each) => [h("span", { class: "mono" }, each.task_id),
+    each.count > 1 ? ` × ${count(each.count)}` : "", ` ${TOLD[each.state] ?? each.state}`, each.since && [" since ", time(each.since)]]);
+  const more = working.length > 3 ? `, and ${several(working.length - 3, "more task")}` : "";
+  return [h("p", {}, h("strong", {}, "At work: "), named.flatMap((each, index) => (index ? [", ", ...each] : each)), more)];
+}
+
+const TOLD = { deferred: "waits in the triggerer", queued: "waits for a worker", scheduled: "waits for its turn" };
+
+// What a rollback would take, as partition_standby saw it.
+function wayBack({ way_back: back }) {
+  if (!back) return [];
+  const told = [...back.sentences.map((each) => `${each}.`)].join(" ");
+  return [h("p", { class: back.state === "in step" ? "" : "note" }, h("strong", {}, "Way back: "), badge(back.state, back.state === "in step" ? "good" : "bad"), " ", told,
+    h("span", { class: "muted" }, " Seen ", time(back.looked_at)))];
+}
+
+// The reason for not starting a load or a vacuum: a pause by a person, or the throttle.
+function waits(now, live) {
+  if (!live) return [];
+  return now.waits.map((each) => h("p", { class: "note" }, h("strong", {}, each.partition || each.task), " waits: ", each.why, ", since ", time(each.since)));
+}
+
+function loads(now, chosen) {
+  if (!now.loads.length) return [];
+  const held = new Set(now.waits.map((each) => each.partition));
+  const rows = now.loads.map((each) => h("tr", { class: each.name === chosen && "chosen" },
+    h("td", { class: "name" }, each.name),
+    cell(badge(each.state === "pending" && held.has(each.name) ? "waiting" : each.state)),
+    cell(h("progress", { max: Math.max(each.expected_rows, done(each), 1), "aria-label": `${each.name}: rows loaded`,
+      value: each.ended_at ? Math.max(each.expected_rows, done(each), 1) : done(each) })),
+    number(`${each.rows == null && each.rows_so_far != null ? "≈ " : ""}${each.started_at ? count(done(each)) : "–"}`),
+    number(count(each.expected_rows)),
+    number(bytes(each.bytes)),
+    number(each.started_at ? duration(seconds(each.started_at, each.ended_at ?? now.now)) : "–"),
+    number(each.ended_at ? count(each.rows / Math.max(seconds(each.started_at, each.ended_at), 0.001)) : "–")));
+  const heads = ["Partition", "State", "Progress", right("Rows"), right("Expected"), right("Size"), right("Took"), right("Rows/s")];
+  const listed = table(`${count(now.loads.filter((each) => each.ended_at).length)} of ${several(now.loads.length, "partition")} loaded`, heads, rows);
+  listed.classList.add("tall");
+  return [h("h2", {}, "Loads"), listed];
+}
+
+function waiting(now, seen, live) {
+  if (seen.length < 2) return [];
+  const place = h("div", { class: "chart" });
+  line(place, `Waiting changes from ${moment(seen[0].at)} to ${moment(seen.at(-1).at)}, at most ${count(Math.max(...seen.map((each) => each.value)))}`, seen);
+  return [h("h2", {}, "Waiting changes in the change log"), place,
+    h("p", { class: "muted" }, live ? "Sampled by the reconciler, and by this page since it was opened." : "Sampled by the reconciler after each batch.")];
+}
+
+function locks(now) {
+  if (!now.lock_waits.length) return ended(now.run) ? [] : [h("p", { class: "muted" }, "No session waits for a lock on the table.")];
+  const rows = now.lock_waits.map((each) => h("tr", {}, number(each.pid), cell(each.application || each.role),
+    cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.join(", ")),
+    h("td", { class: "long mono" }, each.query)));
+  const heads = [right("pid"), "Application", "Table", "Lock mode", right("Waiting"), "Blocked by pid", "Statement"];
+  return [h("h2", {}, "Lock waits"), table(`${several(rows.length, "session")} waiting for a lock`, heads, rows)];
+}
+
+function measurements(taken) {
+  const rows = taken.filter((each) => each.value != null).reverse().map((each) => h("tr", {}, cell(each.stage), h("td", { class: "name" }, each.name),
+    number(measured(each.value, each.unit)),
+    cell(time(each.taken_at))));
+  if (!rows.length) return [];
+  const listed = table("Measurements, newest first", ["Stage", "Name", right("Value"), "Taken at"], rows);
+  listed.classList.add("tall");
+  return [h("h2", {}, "Measurements"), listed];
+}
+
