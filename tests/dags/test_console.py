@@ -533,7 +533,44 @@ def test_the_backlog_is_what_the_reconciler_saw(viewer: Any, run: Run, connectio
     connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 3")
     reconcile.catch_up(run)
     reconcile.catch_up(run)  # there is nothing to do, and so nothing to tell
-    assert [each["waiting"] for each in ask(viewer, "backlog")] == [700, 30, 0]
+    seen = ask(viewer, "backlog")
+    assert [(each["before"], each["waiting"]) for each in seen] == [(700, 700), (30, 30), (3, 0)]
+    assert ask(viewer, "backlog", after=seen[1]["event_id"]) == seen[2:]
+    assert ask(viewer, "backlog", after=seen[2]["event_id"]) == []
+
+
+def test_of_many_samples_the_peak_and_the_last_one_stay(viewer: Any, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO partition_playbook.events (run_id, section, kind, message, rows) "
+        "SELECT 'test-run', 'migration', 'backlog', 'changes wait', CASE n WHEN 4711 THEN 24000 ELSE n %% 7 END "
+        "FROM generate_series(1, 10000) AS n",
+        (),
+    )
+    seen = ask(viewer, "backlog")
+    assert len(seen) <= 251
+    assert max(each["waiting"] for each in seen) == 24_000
+    assert seen[-1]["waiting"] == 10_000 % 7
+    assert [each["event_id"] for each in seen] == sorted(each["event_id"] for each in seen)
+
+
+def test_what_is_not_reconciled_yet_is_sampled_at_the_end_of_each_load(
+    viewer: Any, run: Run, connection: Connection
+) -> None:
+    from partition_playbook.airflow import progress
+
+    connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 5")
+    progress.tell(run)
+    assert [each["waiting"] for each in ask(viewer, "backlog")] == [5]
+    connection.execute(f"DROP TABLE {run.table.change_log} CASCADE")  # type: ignore[call-overload]
+    progress.tell(run)  # a rollback dropped the change log: no load fails for it
+    assert len(ask(viewer, "backlog")) == 1
+
+
+def test_a_run_has_its_throughput_from_its_loads(viewer: Any) -> None:
+    shown = ask(viewer, "progress")
+    assert shown["eta"] is None
+    assert 1 <= len(shown["throughput"]) <= 122
+    assert sum(each["rows_per_second"] for each in shown["throughput"]) > 0
 
 
 def test_a_dag_run_leads_to_its_table(viewer: Any) -> None:

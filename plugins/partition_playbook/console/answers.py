@@ -196,6 +196,22 @@ class Work(BaseModel):
     since: datetime | None
 
 
+class Rate(BaseModel):
+    """The loaded rows per second around one moment."""
+
+    happened_at: datetime
+    rows_per_second: float
+
+
+class Eta(BaseModel):
+    """The expected end of the loads, and in words how it was found."""
+
+    seconds: float
+    at: datetime
+    rows_left: int
+    method: str
+
+
 class Progress(BaseModel):
     """The state of a run; ``waiting_changes`` is None without a change log and at most ``most_counted``.
 
@@ -215,6 +231,8 @@ class Progress(BaseModel):
     waived: list[str]
     now: datetime
     loads: list[Load]
+    throughput: list[Rate]
+    eta: Eta | None
     waits: list[Wait]
     waiting_changes: int | None
     most_counted: int
@@ -223,9 +241,11 @@ class Progress(BaseModel):
 
 
 class Waiting(BaseModel):
-    """The number of waiting changes at one moment."""
+    """The number of waiting changes at one moment, and ``before`` the batch that ended then."""
 
+    event_id: int
     happened_at: datetime
+    before: int
     waiting: int
 
 

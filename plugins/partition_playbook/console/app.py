@@ -182,9 +182,9 @@ def progress(spec: Spec, run_id: RunId) -> answers.Progress:
 
 
 @app.get("/api/tables/{table}/backlog")
-def backlog(spec: Spec, run_id: RunId) -> list[answers.Waiting]:
-    """Return the number of waiting changes over time."""
-    return read.backlog(spec, run_id)
+def backlog(spec: Spec, run_id: RunId, after: int = 0) -> list[answers.Waiting]:
+    """Return the number of waiting changes over time, after an event."""
+    return read.backlog(spec, run_id, after)
 
 
 @app.get("/api/tables/{table}/measurements")

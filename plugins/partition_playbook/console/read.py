@@ -17,7 +17,7 @@ from partition_playbook.airflow.run_steps import AT_WORK, Activity, Step, read_a
 from partition_playbook.airflow.runs import open_database
 from partition_playbook.catalog import bound_ends
 from partition_playbook.checks import Verdict, as_json
-from partition_playbook.console import answers
+from partition_playbook.console import answers, series
 from partition_playbook.console.problems import explain
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import way_back
@@ -43,7 +43,7 @@ MOST_SESSIONS = 4
 PATIENCE_SECONDS = 5.0
 PAGE = 100
 MOST_CHANGES = 100_000
-MOST_SAMPLES = 500
+MOST_SAMPLES = 250
 FIRST_EVENTS = 20  # of a run: one of them names its Airflow user
 MOST_RECENT = 300  # events: a waiting task writes none, and the other tasks write few
 # These DAGs write events to the run of another DAG, under their one task as section.
@@ -224,6 +224,8 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         waived=waivers(found),
         now=now,
         loads=[answers.Load(**row) for row in loads],
+        throughput=series.throughput(loads, now),
+        eta=series.eta(loads, now) if not run["ended_at"] and shown["state"] not in STOPPED else None,
         waits=[answers.Wait(**row) for row in waits],
         waiting_changes=waiting,
         most_counted=MOST_CHANGES,
@@ -271,10 +273,10 @@ def _run(session: Session, spec: TableSpec, run_id: str) -> Row:
     )
 
 
-def backlog(spec: TableSpec, run_id: str) -> list[answers.Waiting]:
-    """Return the samples of the number of waiting changes, oldest first."""
-    rows = _of_run(spec, run_id, "console/list_backlog", limit=MOST_SAMPLES)
-    return [answers.Waiting(**row) for row in reversed(rows)]
+def backlog(spec: TableSpec, run_id: str, after: int) -> list[answers.Waiting]:
+    """Return the samples of the waiting changes after an event, oldest first: of many, the highest of each piece."""
+    rows = _of_run(spec, run_id, "console/list_backlog", after=after, pieces=MOST_SAMPLES)
+    return [answers.Waiting(**row) for row in rows]
 
 
 def gates(spec: TableSpec, run_id: str) -> list[answers.Gate]:

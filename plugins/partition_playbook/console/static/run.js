@@ -9,19 +9,22 @@ const ended = (run) => Boolean(run.ended_at);
 const stopped = (run) => run.state === "failed" || run.state === "lost";
 const atWork = (run) => !ended(run) && !stopped(run);
 
-const samples = new Map(); // by run: the number of waiting changes, sampled since the page was opened
+const samples = new Map(); // by run: the samples of the ledger, each asked for once
+
+async function backlog(page) {
+  const known = samples.get(page.chosen.run) ?? [];
+  const found = await page.askRun("backlog", { after: known.at(-1)?.event_id });
+  const all = [...known, ...found];
+  samples.set(page.chosen.run, all);
+  return all;
+}
 
 export async function run(page) {
-  const [now, taken, past] = await Promise.all([
-    page.askRun("progress"), page.askRun("measurements"), samples.has(page.chosen.run) ? [] : page.askRun("backlog"),
-  ]);
-  const seen = samples.get(page.chosen.run) ?? past.map((each) => ({ at: each.happened_at, value: each.waiting }));
+  const [now, taken, waited] = await Promise.all([page.askRun("progress"), page.askRun("measurements"), backlog(page)]);
   const live = atWork(now.run);
-  if (live && now.waiting_changes != null) seen.push({ at: now.now, value: now.waiting_changes });
-  samples.set(page.chosen.run, seen.slice(-2000));
   const open = scrolled();
-  const content = [...asks(now), summary(now, live), stepper(page, now), ...stop(now), ...works(now, live), ...wayBack(now), ...waits(now, live), ...loads(now, page.chosen.partition), ...waiting(now, seen, live), ...locks(now),
-    ...measurements(taken)];
+  const content = [...asks(now), summary(now, live), stepper(page, now), ...stop(now), ...works(now, live), ...wayBack(now), ...waits(now, live),
+    ...loads(now, page.chosen.partition), ...charts(now, waited, live), ...locks(now), ...measurements(taken)];
   requestAnimationFrame(() => restore(open));
   return { content, live };
 }
@@ -34,18 +37,6 @@ const restore = (places) => document.querySelectorAll("#view .scroll").forEach((
 
 const done = (load) => load.rows ?? load.rows_so_far ?? 0;
 
-function pace(now) {
-  const begun = now.loads.filter((each) => each.started_at);
-  if (!begun.length) return {};
-  const first = Math.min(...begun.map((each) => Date.parse(each.started_at)));
-  const over = now.loads.every((each) => each.ended_at);
-  const last = over ? Math.max(...now.loads.map((each) => Date.parse(each.ended_at))) : Date.parse(now.now);
-  const rows = now.loads.reduce((sum, each) => sum + done(each), 0);
-  const total = now.loads.reduce((sum, each) => sum + (each.rows ?? Math.max(each.expected_rows, done(each))), 0);
-  const rate = rows / Math.max((last - first) / 1000, 0.001);
-  return { rows, rate, left: over ? 0 : (total - rows) / Math.max(rate, 0.001) };
-}
-
 // The questions of the run, each with a link to the page where a person answers it.
 function asks({ questions }) {
   return questions.map((each) => h("p", { class: "note" }, h("strong", {}, "Waits for: "), each.subject, " → ",
@@ -55,8 +46,9 @@ function asks({ questions }) {
 const file = (kind, run, text) => leave(`partition_playbook/${kind}?run_id=${encodeURIComponent(run.run_id)}`, text);
 
 function summary(now, live) {
-  const { rate, left, rows } = pace(now);
-  const { run } = now;
+  const { run, eta } = now;
+  const rows = now.loads.reduce((sum, each) => sum + done(each), 0);
+  const over = now.loads.length > 0 && now.loads.every((each) => each.ended_at);
   const by = run.triggered_by ? `by ${run.triggered_by}, as role ${run.opened_by}` : `by role ${run.opened_by}`;
   const links = [leave(now.dag_run, "DAG run"), now.has_plan && file("plan", run, "plan.sql"), now.has_report && file("report", run, "report")];
   return figures(
@@ -64,8 +56,8 @@ function summary(now, live) {
     figure("Phase", badge(run.phase), links.filter(Boolean).flatMap((each, index) => (index ? [", ", each] : [each]))),
     figure("Started", h("small", {}, time(run.started_at)), `${by}, with version ${now.versions.join(", ") || "before 0.2.0"}`),
     figure("Took", duration(seconds(run.started_at, run.ended_at ?? (live ? now.now : run.state_since ?? now.now))), live && "so far"),
-    figure("Rows loaded", count(rows), rate && measured(rate, "rows/s")),
-    figure("Loads left", left ? duration(left) : left === 0 ? "none" : "–", left ? "at this rate" : null),
+    figure("Rows loaded", count(rows), now.loads.length > 0 && `of ${several(now.loads.length, "partition")}`),
+    figure("Loads end in", eta ? duration(eta.seconds) : over ? "ended" : "–", eta && ["about ", time(eta.at)]),
     figure("Changes waiting", now.waiting_changes == null ? "no capture"
       : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
 }
@@ -129,15 +121,25 @@ function loads(now, chosen) {
   const heads = ["Partition", "State", "Progress", right("Rows"), right("Expected"), right("Size"), right("Took"), right("Rows/s")];
   const listed = table(`${count(now.loads.filter((each) => each.ended_at).length)} of ${several(now.loads.length, "partition")} loaded`, heads, rows);
   listed.classList.add("tall");
-  return [h("h2", {}, "Loads"), listed];
+  return [h("h2", {}, "Loads"), now.eta && h("p", { class: "muted" }, `Estimate: ${now.eta.method}.`), listed];
 }
 
-function waiting(now, seen, live) {
-  if (seen.length < 2) return [];
+// Rows per second and waiting changes over time, from the ledger: the same after every reload.
+function charts(now, waited, live) {
+  const rates = now.throughput.map((each) => ({ at: each.happened_at, value: each.rows_per_second }));
+  const changes = waited.flatMap((each) => [each.before, each.waiting].map((value) => ({ at: each.happened_at, value })));
+  if (live && now.waiting_changes != null) changes.push({ at: now.now, value: now.waiting_changes });
+  return [
+    ...charted("Rows loaded per second", rates, "Each load's rows are spread evenly over its time."),
+    ...charted("Waiting changes in the change log", changes, "Sampled at the end of each load, and before and after each batch of the reconciler."),
+  ];
+}
+
+function charted(title, points, method) {
+  if (points.length < 2) return [];
   const place = h("div", { class: "chart" });
-  line(place, `Waiting changes from ${moment(seen[0].at)} to ${moment(seen.at(-1).at)}, at most ${count(Math.max(...seen.map((each) => each.value)))}`, seen);
-  return [h("h2", {}, "Waiting changes in the change log"), place,
-    h("p", { class: "muted" }, live ? "Sampled by the reconciler, and by this page since it was opened." : "Sampled by the reconciler after each batch.")];
+  line(place, `${title} from ${moment(points[0].at)} to ${moment(points.at(-1).at)}, at most ${count(Math.max(...points.map((each) => each.value)))}`, points);
+  return [h("h2", {}, title), place, h("p", { class: "muted" }, method)];
 }
 
 function locks(now) {
