@@ -35,7 +35,18 @@ Connection = psycopg.Connection[Any]
 PREFIX = "/partition_playbook"
 RUN = {"run_id": "test-run"}
 TABLE = f"{PREFIX}/api/tables/sensor_readings"
-ANSWERS = ["partitions", "runs", "progress", "backlog", "measurements", "gates", "plans", "events"]
+ANSWERS = [
+    "partitions",
+    "runs",
+    "progress",
+    "server",
+    "headlines",
+    "backlog",
+    "measurements",
+    "gates",
+    "plans",
+    "events",
+]
 REPORT, PLAN = f"{PREFIX}/report", f"{PREFIX}/plan"
 PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", REPORT, PLAN, f"{PREFIX}/api/tables", f"{PREFIX}/api/find"] + [
     f"{TABLE}/{each}" for each in ANSWERS
@@ -466,6 +477,102 @@ def test_who_waits_for_a_lock_is_named(viewer: Any, dsn: str, waits: Callable[[i
     assert [(each["application"], each["table"], each["blocked_by"]) for each in found] == asked
     shown = "UPDATE sensor_readings SET battery = ? WHERE id = ? AND source = ..."
     assert [each["query"] for each in found] == [shown]
+
+
+def test_who_is_in_the_way_is_named_with_the_statement_that_ends_it(
+    viewer: Any, dsn: str, waits: Callable[[int], None]
+) -> None:
+    """A session that is idle in its transaction has no statement to cancel: only its end helps."""
+    with psycopg.connect(dsn) as idle, psycopg.connect(dsn, autocommit=True) as waiter:
+        idle.execute("LOCK TABLE sensor_readings IN SHARE MODE")
+        waiter.execute("SET application_name = 'the application'")
+        alter = "ALTER TABLE sensor_readings ADD CHECK (battery <> 4711)"
+        active = threading.Thread(target=waiter.execute, args=(alter,))
+        active.start()
+        waits(waiter.info.backend_pid)
+        with psycopg.connect(dsn, autocommit=True) as last:
+            queued = threading.Thread(target=last.execute, args=("SELECT count(*) FROM sensor_readings",))
+            queued.start()
+            waits(last.info.backend_pid)
+            found = {each["pid"]: each for each in ask(viewer, "server")["blockers"]}
+            idle.rollback()
+            active.join()
+            queued.join()
+    first, second = idle.info.backend_pid, waiter.info.backend_pid
+    assert found[first]["statement"] == f"SELECT pg_terminate_backend({first});"
+    assert (found[first]["state"], found[first]["blocks"]) == ("idle in transaction", 1)
+    assert found[second]["statement"] == f"SELECT pg_cancel_backend({second});"
+    assert (found[second]["application"], found[second]["blocks"]) == ("the application", 1)
+    assert found[second]["query"] == "ALTER TABLE sensor_readings ADD CHECK (battery <> ?)"
+    assert all(each["since"] and not each["is_ours"] for each in found.values())
+
+
+def test_an_old_lock_is_in_the_way_of_a_swap_before_anybody_waits(
+    viewer: Any, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partition_playbook.console import server_state
+
+    with psycopg.connect(dsn) as reader:
+        reader.execute("SELECT FROM sensor_readings LIMIT 1")
+        assert ask(viewer, "server")["blockers"] == []
+        monkeypatch.setattr(server_state, "LONG_SECONDS", 0)
+        (found,) = ask(viewer, "server")["blockers"]
+        assert (found["pid"], found["blocks"]) == (reader.info.backend_pid, 0)
+        reader.execute("SET application_name = 'partition_playbook load'")
+        assert ask(viewer, "server")["blockers"] == []
+
+
+def test_the_state_of_the_server_stands_beside_the_limits_of_the_run(viewer: Any, connection: Connection) -> None:
+    throttle = {"max_running": 0, "max_replica_lag": 60, "max_active_connections": 0.5}
+    connection.execute(
+        "UPDATE partition_playbook.runs SET spec = spec || jsonb_build_object('throttle', %s)", (Jsonb(throttle),)
+    )
+    shown = ask(viewer, "server")
+    (most,) = connection.execute("SELECT current_setting('max_connections')::int").fetchall()[0]
+    limits = {each["name"]: (each["limit"], each["unknown"]) for each in shown["limits"]}
+    assert limits == {"replica lag": (60.0, ""), "connections": (most / 2, ""), "running sessions": (0, "")}
+    before = shown["wal_bytes"]
+    connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 100")
+    assert ask(viewer, "server")["wal_bytes"] > before
+    assert (shown["free_bytes"] is None) == bool(shown["free_unknown"])
+
+
+def test_a_figure_that_the_role_may_not_see_is_named(
+    viewer: Any, connection: Connection, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partition_playbook.console import read
+
+    role = f"viewer_{uuid4().hex[:8]}"
+    connection.execute(
+        f"CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA partition_playbook TO {role};"
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA partition_playbook TO {role};"
+        f"REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC"
+    )
+    try:
+        parts = urlsplit(_uri(dsn))
+        host = parts.netloc.rpartition("@")[2]
+        monkeypatch.setenv(CONNECTION, parts._replace(netloc=f"{role}:x@{host}").geturl())
+        read.database.cache_clear()
+        shown = ask(viewer, "server")
+        assert shown["wal_bytes"] is None
+        unknown = {each["name"]: each["unknown"] for each in shown["limits"]}
+        grant = "the role does not see it: GRANT pg_monitor TO this role"
+        assert unknown == {"replica lag": grant, "connections": "", "running sessions": grant}
+    finally:
+        read.database.cache_clear()
+        connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_the_headline_figures_are_those_of_the_run(viewer: Any) -> None:
+    names = ["lock waited", "lock held", "slowest write", "rows per second", "rollback"]
+    shown = ask(viewer, "progress")["headlines"]
+    assert [each["name"] for each in shown] == names
+    values = {each["name"]: each["value"] for each in shown}
+    assert values["slowest write"] == values["lock waited"] + values["lock held"]
+    assert values["rollback"] is None
+    compared = {each["name"]: each["value"] for each in ask(viewer, "headlines")}
+    assert compared.items() >= values.items()
+    assert (compared["rows loaded"], compared["duration"]) == (20_000, None)
 
 
 @pytest.fixture

@@ -212,6 +212,15 @@ class Eta(BaseModel):
     method: str
 
 
+class Headline(BaseModel):
+    """A headline figure of a run in its unit; None if it was not measured."""
+
+    name: str
+    value: float | None
+    unit: str
+    note: str
+
+
 class Progress(BaseModel):
     """The state of a run; ``waiting_changes`` is None without a change log and at most ``most_counted``.
 
@@ -233,6 +242,7 @@ class Progress(BaseModel):
     loads: list[Load]
     throughput: list[Rate]
     eta: Eta | None
+    headlines: list[Headline]
     waits: list[Wait]
     waiting_changes: int | None
     most_counted: int
@@ -247,6 +257,45 @@ class Waiting(BaseModel):
     happened_at: datetime
     before: int
     waiting: int
+
+
+class Limit(BaseModel):
+    """A figure that the throttle looks at; ``limit`` is None without one, ``unknown`` the reason for no value."""
+
+    name: str
+    value: float | None
+    limit: float | None
+    unit: str
+    unknown: str = ""
+
+
+class Blocker(BaseModel):
+    """A session with a lock on the table that others wait for, or that is old; ``statement`` ends it."""
+
+    pid: int
+    role: str | None
+    application: str | None
+    client: str | None
+    state: str | None
+    since: datetime | None
+    seconds: float | None
+    blocks: int
+    is_ours: bool
+    query: str | None
+    statement: str
+
+
+class Server(BaseModel):
+    """The state of the server; ``wal_bytes`` were ever written, ``over`` names the limits that hold the run back."""
+
+    now: datetime
+    limits: list[Limit]
+    over: list[str]
+    safe_wal_bytes: int | None
+    wal_bytes: int | None
+    free_bytes: int | None
+    free_unknown: str
+    blockers: list[Blocker]
 
 
 class Measurement(BaseModel):

@@ -193,6 +193,18 @@ def measurements(spec: Spec, run_id: RunId) -> list[answers.Measurement]:
     return read.measurements(spec, run_id)
 
 
+@app.get("/api/tables/{table}/server")
+def server(spec: Spec, run_id: RunId) -> answers.Server:
+    """Return the state of the server during a run: replica lag, throttle, WAL, disk, and the sessions in the way."""
+    return read.server(spec, run_id)
+
+
+@app.get("/api/tables/{table}/headlines")
+def headlines(spec: Spec, run_id: RunId) -> list[answers.Headline]:
+    """Return the headline figures of a run."""
+    return read.headlines(spec, run_id)
+
+
 @app.get("/api/tables/{table}/gates")
 def gates(spec: Spec, run_id: RunId) -> list[answers.Gate]:
     """Return the checks and the verdict of each section."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -17,7 +17,7 @@ from partition_playbook.airflow.run_steps import AT_WORK, Activity, Step, read_a
 from partition_playbook.airflow.runs import open_database
 from partition_playbook.catalog import bound_ends
 from partition_playbook.checks import Verdict, as_json
-from partition_playbook.console import answers, series
+from partition_playbook.console import answers, series, server_state
 from partition_playbook.console.problems import explain
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import way_back
@@ -33,8 +33,9 @@ from partition_playbook.ledger import (
 )
 from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.people import TRIGGERED
+from partition_playbook.sections.decision import headline
 from partition_playbook.sections.decision.criteria import waivers
-from partition_playbook.spec import TableSpec, load_spec, spec_names
+from partition_playbook.spec import TableSpec, Throttle, load_spec, spec_names, validated
 
 Result = TypeVar("Result")
 # No session may wait for a viewer: the console cancels its own statements. In milliseconds.
@@ -186,37 +187,32 @@ def find(named: Mapping[TableName, str], connection_id: str, run_id: str, dag_id
 
 def progress(spec: TableSpec, run_id: str) -> answers.Progress:
     """Return the state of a run: its sections, its loads, its waiting changes, and the sessions waiting for locks."""
-    table, log = spec.name, spec.name.change_log
-    names = [table.name, table.shadow.name, table.retired.name]
-
     with snapshot(spec.connection) as session:
         run = _run(session, spec, run_id)
-        source = table.name if run["phase"] in ("opened", "shadowed", "attached") else table.retired.name
-        watched = {"run_id": run_id, "schema": table.schema, "source": source}
-        loads = session.rows("console/watch_loads", watched)
+        loads = _loads(session, spec, run)
         waits = session.rows("console/list_waits", {"run_id": run_id, "limit": MOST_RECENT})
-        captured = session.value("maintenance/find_oid", {"schema": log.schema, "name": log.name}) is not None
-        limit = {"limit": MOST_CHANGES}
-        waiting = session.value("console/count_waiting_changes", limit, log=log.identifier) if captured else None
-        lock_waits = session.rows("console/list_lock_waits", {"schema": table.schema, "names": names})
+        waiting = _waiting_changes(session, spec.name)
+        lock_waits = session.rows("console/list_lock_waits", {"schema": spec.name.schema, "names": _names(spec.name)})
         versions = read_versions(session, run_id)
         found = read_checks(session, run_id)
         checked_at = read_check_times(session, run_id)
         triggered = session.rows(
             "console/find_trigger", {"run_id": run_id, "message": TRIGGERED, "first": FIRST_EVENTS}
         )
-        back = _way_back(session, run)
+        measured = headline.by_stage(read_measurements(session, run_id))
 
     (shown,) = _with_states([run])
-    now, activity = pendulum.now("UTC"), read_activity(dag_run_key(run))
+    now, key = pendulum.now("UTC"), dag_run_key(run)
+    activity = read_activity(key)
+    stopped = bool(run["ended_at"]) or shown["state"] in STOPPED
     folder = artifacts.artifacts_path(run_id)
-    done = steps(activity, found, checked_at, now, over=bool(run["ended_at"]) or shown["state"] in STOPPED)
+
     return answers.Progress(
         run=answers.Run(**shown, triggered_by=triggered[0]["by"] if triggered else None),
-        dag_run=run_path(dag_run_key(run)),
+        dag_run=run_path(key),
         has_plan=(folder / artifacts.PLAN_SQL).is_file(),
         has_report=(folder / artifacts.REPORT_PAGE).is_file(),
-        steps=[answers.Step(**vars(each) | _times(each, now)) for each in done] if run["mode"] != MAINTENANCE else [],
+        steps=_steps(steps(activity, found, checked_at, now, over=stopped), now) if run["mode"] != MAINTENANCE else [],
         questions=[answers.Question(**vars(each)) for each in activity.questions],
         working=_working(activity),
         failure=_failure(spec, run_id) if shown["state"] == State.FAILED else None,
@@ -225,17 +221,38 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         now=now,
         loads=[answers.Load(**row) for row in loads],
         throughput=series.throughput(loads, now),
-        eta=series.eta(loads, now) if not run["ended_at"] and shown["state"] not in STOPPED else None,
+        eta=None if stopped else series.eta(loads, now),
+        headlines=[answers.Headline(**vars(each)) for each in headline.headlines(loads, measured)],
         waits=[answers.Wait(**row) for row in waits],
         waiting_changes=waiting,
         most_counted=MOST_CHANGES,
         lock_waits=[answers.LockWait(**row) for row in lock_waits],
-        way_back=back,
+        way_back=_way_back(run, measured),
     )
 
 
-def _times(step: Step, now: datetime) -> dict[str, float | None]:
-    return {"seconds": step.seconds(now), "waited": step.waited.total_seconds()}
+def _names(table: TableName) -> list[str]:
+    return [table.name, table.shadow.name, table.retired.name]
+
+
+def _loads(session: Session, spec: TableSpec, run: Row) -> list[Row]:
+    """Return the loads of a run; the table that they read has the name of the retired one after the cutover."""
+    table = spec.name
+    source = table.name if run["phase"] in ("opened", "shadowed", "attached") else table.retired.name
+    return session.rows("console/watch_loads", {"run_id": run["run_id"], "schema": table.schema, "source": source})
+
+
+def _waiting_changes(session: Session, table: TableName) -> int | None:
+    """Return the number of waiting changes, at most MOST_CHANGES; None without a change log."""
+    log = table.change_log
+    if session.value("maintenance/find_oid", {"schema": log.schema, "name": log.name}) is None:
+        return None
+    return int(session.value("console/count_waiting_changes", {"limit": MOST_CHANGES}, log=log.identifier))
+
+
+def _steps(found: Iterable[Step], now: datetime) -> list[answers.Step]:
+    times = (vars(each) | {"seconds": each.seconds(now), "waited": each.waited.total_seconds()} for each in found)
+    return [answers.Step(**each) for each in times]
 
 
 def _working(activity: Activity) -> list[answers.Work]:
@@ -248,10 +265,10 @@ def _working(activity: Activity) -> list[answers.Work]:
     return sorted(found, key=lambda each: each.since.timestamp() if each.since else float("inf"))
 
 
-def _way_back(session: Session, run: Row) -> answers.WayBack | None:
+def _way_back(run: Row, measured: Mapping[str, Mapping[str, Row]]) -> answers.WayBack | None:
     if run["phase"] != Phase.LIVE:
         return None
-    looks = (row for row in read_measurements(session, run["run_id"]) if row["stage"] == way_back.STAGE)
+    looks = measured.get(way_back.STAGE, {}).values()
     return next(
         (answers.WayBack(seconds=row["value"], looked_at=row["taken_at"], **row["detail"]) for row in looks), None
     )
@@ -277,6 +294,23 @@ def backlog(spec: TableSpec, run_id: str, after: int) -> list[answers.Waiting]:
     """Return the samples of the waiting changes after an event, oldest first: of many, the highest of each piece."""
     rows = _of_run(spec, run_id, "console/list_backlog", after=after, pieces=MOST_SAMPLES)
     return [answers.Waiting(**row) for row in rows]
+
+
+def server(spec: TableSpec, run_id: str) -> answers.Server:
+    """Return the state of the server during a run, beside the limits of the run's spec."""
+    with snapshot(spec.connection) as session:
+        stored = _run(session, spec, run_id)["spec"].get("throttle") or {}
+        known = {name: value for name, value in stored.items() if name in Throttle.model_fields}
+        return server_state.read(session, spec.name, validated(Throttle, known, where="ledger"))
+
+
+def headlines(spec: TableSpec, run_id: str) -> list[answers.Headline]:
+    """Return the headline figures of a run, for two runs side by side."""
+    with snapshot(spec.connection) as session:
+        run = _run(session, spec, run_id)
+        loads = _loads(session, spec, run)
+        measured = headline.by_stage(read_measurements(session, run_id))
+    return [answers.Headline(**vars(each)) for each in headline.comparable(run, loads, measured)]
 
 
 def gates(spec: TableSpec, run_id: str) -> list[answers.Gate]:

@@ -115,7 +115,8 @@ function show(content) {
 }
 
 async function watch(mine, known) {
-  if (document.hidden) {
+  // A selected text would be gone: it may be about to be copied.
+  if (document.hidden || !getSelection().isCollapsed) {
     timer = setTimeout(() => watch(mine, known), REFRESH_MS);
     return;
   }

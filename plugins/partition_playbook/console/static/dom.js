@@ -169,3 +169,18 @@ export function leave(path, text, id = null) {
     },
   }, text);
 }
+
+// A text with a button that copies it; without the right to the clipboard the text is selected.
+export function copyable(text, id) {
+  const shown = h("code", {}, text);
+  const button = h("button", { id, class: "copy", async onclick() {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "copied";
+    } catch {
+      getSelection().selectAllChildren(shown);
+      button.textContent = document.execCommand("copy") ? "copied" : "selected";
+    }
+  } }, "copy");
+  return [shown, " ", button];
+}

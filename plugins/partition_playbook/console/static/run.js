@@ -2,7 +2,7 @@
 
 import { line } from "./charts.js";
 import {
-  badge, bytes, cell, count, duration, figure, figures, h, leave, measured, moment, number, right, seconds, several, table, time,
+  badge, bytes, cell, copyable, count, duration, figure, figures, h, leave, measured, moment, number, right, seconds, several, table, time,
 } from "./dom.js";
 
 const ended = (run) => Boolean(run.ended_at);
@@ -22,9 +22,10 @@ async function backlog(page) {
 export async function run(page) {
   const [now, taken, waited] = await Promise.all([page.askRun("progress"), page.askRun("measurements"), backlog(page)]);
   const live = atWork(now.run);
+  const server = ended(now.run) ? null : await page.askRun("server");
   const open = scrolled();
-  const content = [...asks(now), summary(now, live), stepper(page, now), ...stop(now), ...works(now, live), ...wayBack(now), ...waits(now, live),
-    ...loads(now, page.chosen.partition), ...charts(now, waited, live), ...locks(now), ...measurements(taken)];
+  const content = [...asks(now), summary(now, live), headlines(now.headlines), stepper(page, now), ...stop(now), ...works(now, live), ...wayBack(now), ...waits(now, live),
+    ...loads(now, page.chosen.partition), ...charts(now, waited, live), ...state(page, server), ...blockers(server), ...locks(now), ...measurements(taken)];
   requestAnimationFrame(() => restore(open));
   return { content, live };
 }
@@ -61,6 +62,10 @@ function summary(now, live) {
     figure("Changes waiting", now.waiting_changes == null ? "no capture"
       : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
 }
+
+// The figures that a DBA looks for first.
+const headlines = (found) => figures(found.map((each) =>
+  figure(each.name, each.value == null ? "–" : measured(each.value, each.unit), each.note)));
 
 // The sections in their order; each leads to its checks.
 function stepper(page, { steps }) {
@@ -142,10 +147,53 @@ function charted(title, points, method) {
   return [h("h2", {}, title), place, h("p", { class: "muted" }, method)];
 }
 
+let last = null; // the WAL position that was seen before, to find the rate
+
+function walRate(page, server) {
+  const seen = { run: page.chosen.run, at: server.now, bytes: server.wal_bytes };
+  const before = last?.run === seen.run ? last : null;
+  last = seen;
+  if (seen.bytes == null) return ["–", "the role or the server does not tell"];
+  if (before?.bytes == null || seconds(before.at, seen.at) <= 0) return ["…", "after the next look"];
+  return [`${bytes((seen.bytes - before.bytes) / seconds(before.at, seen.at))}/s`, `in the last ${duration(seconds(before.at, seen.at))}`];
+}
+
+const shown = (value, unit) => (unit ? measured(value, unit) : count(value));
+
+// The limits of the throttle, WAL and disk, as far as the role may see them.
+function state(page, server) {
+  if (!server) return [];
+  const limits = server.limits.map((each) => figure(each.name,
+    each.value == null ? (each.unknown ? "–" : "none") : shown(each.value, each.unit),
+    each.unknown || (each.limit == null ? "no limit" : `limit ${shown(each.limit, each.unit)}`)));
+  const [rate, since] = walRate(page, server);
+  return [h("h2", {}, "Server"),
+    figures(
+      figure("Throttle", server.over.length ? badge("holds back", "warn") : badge("calm", "good"), server.over.join("; ") || "no limit is exceeded"),
+      limits,
+      figure("WAL written", rate, since),
+      server.safe_wal_bytes != null && figure("WAL until a slot is lost", bytes(server.safe_wal_bytes)),
+      figure("Disk free", bytes(server.free_bytes), server.free_unknown || "data directory"))];
+}
+
+// The sessions that keep others from the table, or would keep a swap from it, each with the statement that ends it.
+function blockers(server) {
+  if (!server?.blockers.length) return [];
+  const rows = server.blockers.map((each) => h("tr", {}, number(each.pid),
+    cell(each.is_ours ? "Partition Playbook" : [each.role, each.application].filter(Boolean).join(", ") || "–"),
+    cell(each.client ?? "local"), cell(each.state ?? "–"), cell(time(each.since)), number(duration(each.seconds)),
+    number(each.blocks ? several(each.blocks, "session") : "none yet"),
+    h("td", { class: "long mono" }, each.query),
+    h("td", { class: "long" }, each.statement ? copyable(each.statement, `cancel-${each.pid}`) : "it ends by itself")));
+  const heads = [right("pid"), "Session", "Client", "State", "Transaction since", right("Open for"), right("Blocks"), "Statement", "To end it"];
+  return [h("h2", {}, "Sessions with locks on the table"),
+    table(`${several(rows.length, "session")} that others wait for, or a swap would wait for`, heads, rows)];
+}
+
 function locks(now) {
   if (!now.lock_waits.length) return ended(now.run) ? [] : [h("p", { class: "muted" }, "No session waits for a lock on the table.")];
   const rows = now.lock_waits.map((each) => h("tr", {}, number(each.pid), cell(each.application || each.role),
-    cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.join(", ")),
+    cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.map((pid) => pid || "a prepared transaction").join(", ")),
     h("td", { class: "long mono" }, each.query)));
   const heads = [right("pid"), "Application", "Table", "Lock mode", right("Waiting"), "Blocked by pid", "Statement"];
   return [h("h2", {}, "Lock waits"), table(`${several(rows.length, "session")} waiting for a lock`, heads, rows)];
