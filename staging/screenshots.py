@@ -60,7 +60,7 @@ def _console(page: Page) -> Path:
     page.goto("/plugin/partitions")
     console = page.frame_locator("iframe")
     console.get_by_role("tab", name="Partitions", exact=True).click()
-    console.get_by_text("partitions, newest last").wait_for()
+    console.get_by_text("partitions, newest first").wait_for()
     return _picture(page, "console")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -48,9 +50,9 @@ ANSWERS = [
     "events",
 ]
 REPORT, PLAN = f"{PREFIX}/report", f"{PREFIX}/plan"
-PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", REPORT, PLAN, f"{PREFIX}/api/tables", f"{PREFIX}/api/find"] + [
-    f"{TABLE}/{each}" for each in ANSWERS
-]
+AUDIT = f"{TABLE}/events.csv"
+PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", REPORT, PLAN, f"{PREFIX}/api/tables", f"{PREFIX}/api/find", AUDIT]
+PATHS += [f"{TABLE}/{each}" for each in ANSWERS]
 COUNTED = "FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
@@ -631,6 +633,55 @@ def test_events_are_paged_and_filtered(viewer: Any, connection: Connection) -> N
     assert [each["message"].split(":")[0] for each in found] == ["swapped forward"]
     assert ask(viewer, "events", section="nowhere") == []
     assert ask(viewer, "events", text="%") != seen  # a percent sign is looked for, not a pattern
+
+
+def test_the_audit_is_a_file_with_all_events_that_match(viewer: Any, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO partition_playbook.events (run_id, section, kind, message) "
+        "SELECT 'test-run', 'migration', 'note', 'note ' || n FROM generate_series(1, 7000) AS n"
+    )
+    found = audit(viewer)
+    recorded = connection.execute("SELECT event_id FROM partition_playbook.events ORDER BY event_id DESC").fetchall()
+    assert [int(each["event_id"]) for each in found] == [event_id for (event_id,) in recorded]
+    notes = audit(viewer, kind="note", text="note 69")
+    assert len(notes) == 111  # note 69, ten with one more digit, and a hundred with two
+    answer = viewer.get(AUDIT, params=RUN)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="audit_sensor_readings_test-run.csv"'
+
+
+def audit(client: Any, **filters: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(client.get(AUDIT, params=RUN | filters).text)))
+
+
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1"])
+def test_no_spreadsheet_takes_a_text_of_the_audit_for_a_formula(viewer: Any, run: Run, evil: str) -> None:
+    replace(run.ledger, section=evil).add_note(evil)
+    (found,) = audit(viewer, section=evil)
+    assert (found["message"], found["section"]) == (f"'{evil}", f"'{evil}")
+
+
+def test_two_runs_are_told_in_the_same_figures(viewer: Any, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO partition_playbook.runs (run_id, table_schema, table_name, mode, spec, params, ended_at, verdict) "
+        "SELECT 'other-run', table_schema, table_name, mode, spec, params, now(), 'go' FROM partition_playbook.runs"
+    )
+    other = ask(viewer, "headlines", run_id="other-run")
+    assert [each["name"] for each in other] == [each["name"] for each in ask(viewer, "headlines")]
+    assert {each["name"] for each in other if each["value"]} == {"duration"}
+
+
+def test_a_shadow_counts_the_bytes_of_its_partitions(viewer: Any, connection: Connection) -> None:
+    connection.execute("ALTER TABLE sensor_readings RENAME TO sensor_readings_new")
+    connection.execute("ALTER TABLE sensor_readings_old RENAME TO sensor_readings")
+    shown = ask(viewer, "partitions")
+    sizes = {each["role"]: each["bytes"] for each in shown["siblings"]}
+    (size,) = connection.execute(
+        "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('sensor_readings_new')"
+    )
+    assert sizes["shadow"] == size[0] > 0
+    assert shown["partitions"] == []
+    assert sizes["table"] > 0
 
 
 def test_the_backlog_is_what_the_reconciler_saw(viewer: Any, run: Run, connection: Connection) -> None:

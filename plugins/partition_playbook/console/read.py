@@ -345,7 +345,12 @@ def plans(spec: TableSpec, run_id: str) -> list[answers.Compared]:
 
 def events(spec: TableSpec, run_id: str, **filters: Any) -> list[answers.Event]:
     """Return a page of the events of a run, newest first."""
-    return [answers.Event(**row) for row in _of_run(spec, run_id, "console/list_events", limit=PAGE, **filters)]
+    return page_of_events(spec, run_id, filters, PAGE)
+
+
+def page_of_events(spec: TableSpec, run_id: str, filters: Mapping[str, Any], limit: int) -> list[answers.Event]:
+    """Return a page of so many events of a run, newest first."""
+    return [answers.Event(**row) for row in _of_run(spec, run_id, "console/list_events", limit=limit, **filters)]
 
 
 def _read(spec: TableSpec, run_id: str, read: Callable[[Session, str], Result]) -> Result:

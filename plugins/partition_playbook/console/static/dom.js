@@ -184,3 +184,23 @@ export function copyable(text, id) {
   } }, "copy");
   return [shown, " ", button];
 }
+
+const unfolded = new Set(); // the captions of the long tables that a person has opened
+
+// A table that shows its first rows, and all of them on demand.
+export function folding(caption, heads, rows, most) {
+  const listed = table(caption, heads, rows);
+  if (rows.length <= most) return [listed];
+  const button = h("button", { id: `fold-${caption.replaceAll(/\W+/g, "-")}`, onclick() {
+    if (!unfolded.delete(caption)) unfolded.add(caption);
+    draw();
+  } });
+  function draw() {
+    const open = unfolded.has(caption);
+    rows.forEach((each, index) => { each.hidden = !open && index >= most && !each.classList.contains("chosen"); });
+    button.textContent = open ? `Show the first ${count(most)} only` : `Show all ${count(rows.length)}`;
+    button.setAttribute("aria-expanded", String(open));
+  }
+  draw();
+  return [listed, h("p", {}, button)];
+}

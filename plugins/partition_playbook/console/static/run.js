@@ -2,13 +2,14 @@
 
 import { line } from "./charts.js";
 import {
-  badge, bytes, cell, copyable, count, duration, figure, figures, h, leave, measured, moment, number, right, seconds, several, table, time,
+  badge, bytes, cell, copyable, count, duration, figure, figures, folding, h, leave, measured, moment, number, right, seconds, several, table, time,
 } from "./dom.js";
 
 const ended = (run) => Boolean(run.ended_at);
 const stopped = (run) => run.state === "failed" || run.state === "lost";
 const atWork = (run) => !ended(run) && !stopped(run);
 
+const MOST_LOADS = 12; // shown before the table is unfolded
 const samples = new Map(); // by run: the samples of the ledger, each asked for once
 
 async function backlog(page) {
@@ -110,23 +111,39 @@ function waits(now, live) {
   return now.waits.map((each) => h("p", { class: "note" }, h("strong", {}, each.partition || each.task), " waits: ", each.why, ", since ", time(each.since)));
 }
 
+const took = (load, now) => (load.started_at ? seconds(load.started_at, load.ended_at ?? now.now) : -1);
+
+// At work first, then the slowest; last those that have not begun, in the order of time.
+function inOrder(now) {
+  const rank = (load) => (load.state === "loading" ? 0 : load.started_at ? 1 : 2);
+  return [...now.loads].sort((one, other) => rank(one) - rank(other) || took(other, now) - took(one, now));
+}
+
+// The rows of a load at work; after the last load the time of each beside the slowest.
+function bar(load, now, slowest) {
+  if (slowest) return h("progress", { max: slowest, value: took(load, now), "aria-label": `${load.name}: time beside the slowest` });
+  const most = Math.max(load.expected_rows, done(load), 1);
+  return h("progress", { max: most, value: load.ended_at ? most : done(load), "aria-label": `${load.name}: rows loaded` });
+}
+
 function loads(now, chosen) {
   if (!now.loads.length) return [];
   const held = new Set(now.waits.map((each) => each.partition));
-  const rows = now.loads.map((each) => h("tr", { class: each.name === chosen && "chosen" },
+  const ended = now.loads.filter((each) => each.ended_at).length;
+  const slowest = ended === now.loads.length ? Math.max(...now.loads.map((each) => took(each, now)), 0.001) : 0;
+  const rows = inOrder(now).map((each) => h("tr", { class: each.name === chosen && "chosen" },
     h("td", { class: "name" }, each.name),
     cell(badge(each.state === "pending" && held.has(each.name) ? "waiting" : each.state)),
-    cell(h("progress", { max: Math.max(each.expected_rows, done(each), 1), "aria-label": `${each.name}: rows loaded`,
-      value: each.ended_at ? Math.max(each.expected_rows, done(each), 1) : done(each) })),
+    cell(bar(each, now, slowest)),
+    number(each.started_at ? duration(took(each, now)) : "–"),
     number(`${each.rows == null && each.rows_so_far != null ? "≈ " : ""}${each.started_at ? count(done(each)) : "–"}`),
     number(count(each.expected_rows)),
     number(bytes(each.bytes)),
-    number(each.started_at ? duration(seconds(each.started_at, each.ended_at ?? now.now)) : "–"),
     number(each.ended_at ? count(each.rows / Math.max(seconds(each.started_at, each.ended_at), 0.001)) : "–")));
-  const heads = ["Partition", "State", "Progress", right("Rows"), right("Expected"), right("Size"), right("Took"), right("Rows/s")];
-  const listed = table(`${count(now.loads.filter((each) => each.ended_at).length)} of ${several(now.loads.length, "partition")} loaded`, heads, rows);
-  listed.classList.add("tall");
-  return [h("h2", {}, "Loads"), now.eta && h("p", { class: "muted" }, `Estimate: ${now.eta.method}.`), listed];
+  const heads = ["Partition", "State", slowest ? "Beside the slowest" : "Progress", right("Took"), right("Rows"), right("Expected"), right("Size"), right("Rows/s")];
+  const caption = `${count(ended)} of ${several(now.loads.length, "partition")} loaded`;
+  return [h("h2", {}, "Loads"), h("p", { class: "muted" }, now.eta && `Estimate: ${now.eta.method}. `, "At work first, then the slowest."),
+    ...folding(caption, heads, rows, MOST_LOADS)];
 }
 
 // Rows per second and waiting changes over time, from the ledger: the same after every reload.

@@ -2,7 +2,7 @@
 
 import { partitionMap } from "./charts.js";
 import {
-  badge, bytes, cell, count, day, duration, empty, figure, figures, gain, h, labelled, leave, milliseconds, moment, number, right,
+  badge, bytes, cell, count, day, duration, empty, figure, figures, folding, gain, h, labelled, leave, measured, milliseconds, moment, number, percent, right,
   seconds, several, table, time,
 } from "./dom.js";
 import { run } from "./run.js";
@@ -35,6 +35,7 @@ async function tables({ tables: listed, chosen, choose }) {
 
 // ---- Partitions
 
+const MOST_PARTITIONS = 24; // shown before the table is unfolded
 let measure = "bytes";
 
 async function partitions(page) {
@@ -46,8 +47,15 @@ function drawMap(page, map) {
   const self = map.siblings.find((each) => each.role === "table");
   if (!self) return empty(`${map.table} does not exist`, "Correct the key `table` or `connection` in its spec.");
   const health = page.tables.find((each) => each.spec === page.chosen.table)?.health;
-  return [overview(map, health), ...(map.partitions.length ? charted(page, map) : [...siblings(map), unpartitioned(self)])];
+  if (map.partitions.length) return [overview(map, health), ...charted(page, map)];
+  return [plainOverview(self, health), ...siblings(map), unpartitioned(page, map, self)];
 }
+
+const plainOverview = (self, health) => figures(
+  figure("Health", health ? badge(health.status) : badge("never checked"), health?.problems.join(", ")),
+  figure("Partitions", "none", "not partitioned"),
+  figure("Size", bytes(self.bytes)),
+  figure("Rows", `≈ ${count(self.estimated_rows)}`, "as last analyzed"));
 
 function overview(map, health) {
   const size = map.partitions.reduce((sum, each) => sum + (each.bytes ?? 0), 0);
@@ -77,8 +85,18 @@ function siblings(map) {
     ? [table("Siblings and detached partitions", ["Name", "Role", right("Size"), right("Rows"), "Since"], rows)] : [];
 }
 
-const unpartitioned = (self) => empty("This table is not partitioned",
-  `It has about ${several(self.estimated_rows, "row")}, ${bytes(self.bytes)}. Trigger partition_migration in mode plan: it changes nothing.`);
+// Beside a shadow a migration is under way: no plan is due then.
+function unpartitioned(page, map, self) {
+  const shadow = map.siblings.find((each) => each.role === "shadow");
+  if (!shadow) {
+    return empty("This table is not partitioned",
+      `It has about ${several(self.estimated_rows, "row")}, ${bytes(self.bytes)}. Trigger partition_migration in mode plan: it changes nothing.`);
+  }
+  const building = page.runs.find((each) => each.mode !== "maintenance" && ["shadowed", "attached", "rolled_back"].includes(each.phase));
+  const loaded = building ? `${several(building.rows ?? 0, "row")} of ${several(building.partitions, "partition")} loaded, ${bytes(building.bytes)}. ` : "";
+  return empty("A migration of this table is under way", `Its partitions are in ${shadow.name}: ${loaded}`,
+    building && link("Open its run", () => page.choose({ run: building.run_id, view: "run" })));
+}
 
 function charted(page, map) {
   const place = h("div", { class: "chart" });
@@ -99,9 +117,8 @@ function charted(page, map) {
       map.cutoff && each.upper && Date.parse(each.upper) <= Date.parse(map.cutoff) && badge("past retention"),
       each.bytes == null && badge("locked", "warn"))));
   const heads = ["Partition", `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
-  const listed = table(`${several(rows.length, "partition")}, newest last`, heads, rows);
-  listed.classList.add("tall");
-  return [toggle, place, ...siblings(map), listed];
+  const listed = folding(`${several(rows.length, "partition")}, newest first`, heads, rows.reverse(), MOST_PARTITIONS);
+  return [toggle, place, ...siblings(map), ...listed];
 }
 
 // ---- Gates
@@ -217,7 +234,9 @@ async function audit(page) {
     }
     more.disabled = false;
   }
+  const download = h("span");
   function again() {
+    download.replaceChildren(leave(page.runFile("events.csv", filters), "Download as CSV"));
     body.replaceChildren();
     last = null;
     all = 0;
@@ -234,8 +253,8 @@ async function audit(page) {
   const heads = ["When", "Section", "Kind", "Event", right("Rows"), right("Took"), "Log"];
   const listed = table("Audit trail", heads, []);
   listed.querySelector("tbody").replaceWith(body);
-  await extend();
-  return { content: [h("div", { class: "bar-of-filters" }, choice("section", "Section", SECTIONS), choice("kind", "Kind", KINDS), text), result, listed, more] };
+  await again();
+  return { content: [h("div", { class: "bar-of-filters" }, choice("section", "Section", SECTIONS), choice("kind", "Kind", KINDS), text, download), result, listed, more] };
 }
 
 function event(each) {
@@ -257,7 +276,7 @@ function taskLog({ dag_id, run_id, task_id, map_index, try_number }) {
 // ---- Runs
 
 async function runs(page) {
-  const heads = ["Started", "Mode", "Verdict", "Phase", right("Took"), right("Partitions"), right("Rows"), right("Size"), "By", "Run"];
+  const heads = ["Started", "Mode", "Verdict", "Phase", right("Took"), right("Partitions"), right("Rows"), right("Size"), "By", "Run", "Compare"];
   if (!page.runs.length) return { content: empty("No run yet", "Trigger partition_migration for this table.") };
   let last = page.runs.at(-1);
   const more = h("button", { hidden: page.runs.length < 100, async onclick() {
@@ -268,7 +287,7 @@ async function runs(page) {
   } }, "Older runs");
   const listed = table(`Runs of ${page.chosen.table}`, heads, page.runs.map((each) => past(page, each)));
   const body = listed.querySelector("tbody");
-  return { content: [listed, more] };
+  return { content: [...await beside(page), listed, more] };
 }
 
 const past = (page, each) => h("tr", { class: each.run_id === page.chosen.run && "chosen" },
@@ -276,7 +295,29 @@ const past = (page, each) => h("tr", { class: each.run_id === page.chosen.run &&
   cell(each.mode), cell(badge(each.state)), cell(each.mode === "maintenance" ? "–" : badge(each.phase)),
   number(each.ended_at ? duration(seconds(each.started_at, each.ended_at)) : "–"),
   number(each.partitions ? count(each.partitions) : "–"), number(count(each.rows)), number(bytes(each.bytes)),
-  cell(each.triggered_by ?? each.opened_by), h("td", { class: "name mono" }, each.run_id));
+  cell(each.triggered_by ?? each.opened_by), h("td", { class: "name mono" }, each.run_id), cell(choice(page, each)));
+
+// The chosen run is compared with one other run.
+function choice(page, each) {
+  if (each.run_id === page.chosen.run) return "chosen";
+  if (each.run_id === page.chosen.with) return link("stop", () => page.choose({ with: null }));
+  return link("compare", () => page.choose({ with: each.run_id }));
+}
+
+async function beside(page) {
+  const { run: one, with: other } = page.chosen;
+  if (!one || !other || one === other) return [];
+  const [left, after] = await Promise.all([one, other].map((each) => page.askTable("headlines", { run_id: each })));
+  const others = new Map(after.map((each) => [each.name, each]));
+  const names = [...new Set([...left, ...after].map((each) => each.name))];
+  const mine = new Map(left.map((each) => [each.name, each]));
+  const rows = names.map((name) => h("tr", {}, h("td", { class: "name" }, name), ...[mine, others].map((each) => number(written(each.get(name)))),
+    number(difference(mine.get(name)?.value, others.get(name)?.value))));
+  return [h("h2", {}, "Two runs side by side"), table(`${one} and ${other}`, ["Figure", right("Chosen run"), right("Other run"), right("Chosen over other")], rows)];
+}
+
+const written = (found) => (found?.value == null ? "–" : found.unit ? measured(found.value, found.unit) : count(found.value));
+const difference = (mine, other) => (!other || mine == null ? "–" : percent(mine / other));
 
 export const VIEWS = {
   tables: { title: "Tables", draw: tables },
