@@ -326,9 +326,10 @@ class Timed(BaseModel):
 
 
 class Compared(BaseModel):
-    """A query before and after the migration."""
+    """A query before and after the migration; ``sql`` is its text."""
 
     query: str
+    sql: str
     before: Timed | None
     after: Timed | None
 

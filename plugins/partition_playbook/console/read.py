@@ -330,15 +330,22 @@ def measurements(spec: TableSpec, run_id: str) -> list[answers.Measurement]:
 
 
 def plans(spec: TableSpec, run_id: str) -> list[answers.Compared]:
-    """Return the time and the plan of each query before and after the migration."""
+    """Return the text of each query, and its time and plan before and after the migration."""
     stages: dict[str, dict[str, answers.Timed]] = {"before": {}, "after": {}}
-    for row in _read(spec, run_id, read_measurements):
+    with snapshot(spec.connection) as session:
+        run = _run(session, spec, run_id)
+        measured = read_measurements(session, run_id)
+
+    # Until version 0.2.0 the ledger kept no text, so the spec's, with its placeholders, stands for it.
+    texts = {each["name"]: each["sql"].strip() for each in run["spec"].get("queries") or ()}
+    for row in measured:
         if row["stage"] in stages and "plan" in row["detail"]:
             stages[row["stage"]][row["name"]] = answers.Timed(ms=row["value"], **row["detail"])
+            texts[row["name"]] = row["detail"].get("sql") or texts.get(row["name"], "")
 
     before, after = stages.values()
     return [
-        answers.Compared(query=name, before=before.get(name), after=after.get(name))
+        answers.Compared(query=name, sql=texts[name], before=before.get(name), after=after.get(name))
         for name in dict.fromkeys((*before, *after))
     ]
 

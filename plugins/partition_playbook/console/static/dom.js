@@ -170,20 +170,24 @@ export function leave(path, text, id = null) {
   }, text);
 }
 
-// A text with a button that copies it; without the right to the clipboard the text is selected.
-export function copyable(text, id) {
-  const shown = h("code", {}, text);
+// A button that copies a text; without the right to the clipboard the text of a field is copied.
+export function copyButton(text, id = null) {
   const button = h("button", { id, class: "copy", async onclick() {
     try {
       await navigator.clipboard.writeText(text);
-      button.textContent = "copied";
     } catch {
-      getSelection().selectAllChildren(shown);
-      button.textContent = document.execCommand("copy") ? "copied" : "selected";
+      const field = h("textarea", { class: "aside" }, text);
+      button.after(field);
+      field.select();
+      document.execCommand("copy");
+      field.remove();
     }
+    button.textContent = "copied";
   } }, "copy");
-  return [shown, " ", button];
+  return button;
 }
+
+export const copyable = (text, id) => [h("code", {}, text), " ", copyButton(text, id)];
 
 const unfolded = new Set(); // the captions of the long tables that a person has opened
 

@@ -2,7 +2,7 @@
 
 import { partitionMap } from "./charts.js";
 import {
-  badge, bytes, cell, count, day, duration, empty, figure, figures, folding, gain, h, labelled, leave, measured, milliseconds, moment, number, percent, right,
+  badge, bytes, cell, copyButton, count, day, duration, empty, figure, figures, folding, gain, h, labelled, leave, measured, milliseconds, moment, number, percent, right,
   seconds, several, table, time,
 } from "./dom.js";
 import { run } from "./run.js";
@@ -171,24 +171,29 @@ async function plans(page) {
   return { content: found.map(compared) };
 }
 
-function compared({ query, before, after }) {
+function compared({ query, sql, before, after }) {
   return h("details", { class: "section", open: true },
     h("summary", {}, h("h2", {}, query), changed(before?.ms, after?.ms, "faster", "slower", "as fast as before"),
       changed(before?.buffers, after?.buffers, "fewer pages", "more pages", "as many pages as before")),
+    sql && h("div", { class: "query" }, copiedBlock(sql, `Text of ${query}`)),
     h("div", { class: "side-by-side" }, side("Before", query, before), side("After", query, after)));
 }
 
 // The difference only; the checks of the section pruning judge it.
 function changed(before, after, less, more, same) {
   if (!before || after == null) return null;
-  return badge(gain(1 - after / before, less, more, same), "quiet");
+  const saved = 1 - after / before;
+  return badge(gain(saved, less, more, same), saved >= 0.05 ? "good" : saved <= -0.05 ? "warn" : "quiet");
 }
+
+const copiedBlock = (text, label) => h("div", { class: "block" }, copyButton(text),
+  h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": label }, text));
 
 function side(title, query, timed) {
   if (!timed) return h("div", {}, h("h3", {}, title), h("p", { class: "muted" }, "not measured"));
   return h("div", {}, h("h3", {}, title),
     h("p", {}, `${milliseconds(timed.ms)}, including ${milliseconds(timed.planning_ms)} for planning; ${several(timed.buffers, "page")}`),
-    timed.plan && h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": `${title}: plan of ${query}` }, drawPlan(timed.plan).join("\n")));
+    timed.plan && copiedBlock(drawPlan(timed.plan).join("\n"), `${title}: plan of ${query}`));
 }
 
 function drawPlan(node, depth = 0) {
@@ -199,7 +204,8 @@ function drawPlan(node, depth = 0) {
     ? [several(node["Actual Rows"], "row") + (node["Actual Loops"] > 1 ? ` × ${several(node["Actual Loops"], "loop")}` : ""),
       milliseconds((node["Actual Total Time"] ?? 0) * node["Actual Loops"]), several(pages, "page")].join(", ")
     : "never executed";
-  const details = ["Index Cond", "Recheck Cond", "Filter", "Sort Key", "Subplans Removed"].filter((each) => node[each] != null)
+  const details = ["Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "Filter", "Rows Removed by Filter", "Sort Key", "Group Key",
+    "Subplans Removed"].filter((each) => node[each] != null)
     .map((each) => `${"  ".repeat(depth)}     ${each}: ${[node[each]].flat().join(", ")}`);
   return [`${"  ".repeat(depth)}→ ${node["Node Type"]}${on && ` on ${on}`}  (${ran})`, ...details,
     ...(node.Plans ?? []).flatMap((each) => drawPlan(each, depth + 1))];
