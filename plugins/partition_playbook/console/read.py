@@ -290,7 +290,7 @@ def _run(session: Session, spec: TableSpec, run_id: str) -> Row:
     )
 
 
-def backlog(spec: TableSpec, run_id: str, after: int) -> list[answers.Waiting]:
+def backlog(spec: TableSpec, run_id: str, after: int = 0) -> list[answers.Waiting]:
     """Return the samples of the waiting changes after an event, oldest first: of many, the highest of each piece."""
     rows = _of_run(spec, run_id, "console/list_backlog", after=after, pieces=MOST_SAMPLES)
     return [answers.Waiting(**row) for row in rows]

@@ -13,11 +13,11 @@ const MOST_LOADS = 12; // shown before the table is unfolded
 const samples = new Map(); // by run: the samples of the ledger, each asked for once
 
 async function backlog(page) {
-  const known = samples.get(page.chosen.run) ?? [];
+  const { run } = page.chosen;
+  const known = samples.get(run) ?? [];
   const found = await page.askRun("backlog", { after: known.at(-1)?.event_id });
-  const all = [...known, ...found];
-  samples.set(page.chosen.run, all);
-  return all;
+  samples.set(run, [...known, ...found]);
+  return samples.get(run);
 }
 
 export async function run(page) {
