@@ -486,6 +486,7 @@ def test_who_is_in_the_way_is_named_with_the_statement_that_ends_it(
 ) -> None:
     """A session that is idle in its transaction has no statement to cancel: only its end helps."""
     with psycopg.connect(dsn) as idle, psycopg.connect(dsn, autocommit=True) as waiter:
+        first, second = idle.info.backend_pid, waiter.info.backend_pid
         idle.execute("LOCK TABLE sensor_readings IN SHARE MODE")
         waiter.execute("SET application_name = 'the application'")
         alter = "ALTER TABLE sensor_readings ADD CHECK (battery <> 4711)"
@@ -500,7 +501,6 @@ def test_who_is_in_the_way_is_named_with_the_statement_that_ends_it(
             idle.rollback()
             active.join()
             queued.join()
-    first, second = idle.info.backend_pid, waiter.info.backend_pid
     assert found[first]["statement"] == f"SELECT pg_terminate_backend({first});"
     assert (found[first]["state"], found[first]["blocks"]) == ("idle in transaction", 1)
     assert found[second]["statement"] == f"SELECT pg_cancel_backend({second});"
@@ -842,7 +842,7 @@ def test_a_big_table_takes_few_statements_and_pages(viewer: Any, big: Connection
         ask(viewer, path)
         cost[path] = big.execute(f"SELECT sum(calls), sum(shared_blks_hit + shared_blks_read) {COUNTED}").fetchall()[0]
     (whole,) = big.execute("SELECT pg_relation_size('partition_playbook.events') / 8192").fetchall()[0]
-    assert max(calls for calls, _ in cost.values()) <= 14
+    assert max(calls for calls, _ in cost.values()) <= 16
     # What filters looks at every event once, what draws partitions at each of them; the rest at neither.
     assert cost.pop("backlog")[1] < 1.2 * whole
     assert cost.pop("partitions")[1] < whole + 10 * 1_000

@@ -64,9 +64,11 @@ function summary(now, live) {
       : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
 }
 
-// The figures that a DBA looks for first.
-const headlines = (found) => figures(found.map((each) =>
-  figure(each.name, each.value == null ? "–" : measured(each.value, each.unit), each.note)));
+const titled = (name) => name[0].toUpperCase() + name.slice(1);
+
+// The figures that a DBA looks for first; none before one of them was measured.
+const headlines = (found) => found.some((each) => each.value != null) && figures(found.map((each) =>
+  figure(titled(each.name), each.value == null ? "–" : measured(each.value, each.unit), each.note)));
 
 // The sections in their order; each leads to its checks.
 function stepper(page, { steps }) {
@@ -180,7 +182,7 @@ const shown = (value, unit) => (unit ? measured(value, unit) : count(value));
 // The limits of the throttle, WAL and disk, as far as the role may see them.
 function state(page, server) {
   if (!server) return [];
-  const limits = server.limits.map((each) => figure(each.name,
+  const limits = server.limits.map((each) => figure(titled(each.name),
     each.value == null ? (each.unknown ? "–" : "none") : shown(each.value, each.unit),
     each.unknown || (each.limit == null ? "no limit" : `limit ${shown(each.limit, each.unit)}`)));
   const [rate, since] = walRate(page, server);

@@ -48,7 +48,8 @@ function drawMap(page, map) {
   if (!self) return empty(`${map.table} does not exist`, "Correct the key `table` or `connection` in its spec.");
   const health = page.tables.find((each) => each.spec === page.chosen.table)?.health;
   if (map.partitions.length) return [overview(map, health), ...charted(page, map)];
-  return [plainOverview(self, health), ...siblings(map), unpartitioned(page, map, self)];
+  const building = page.runs.find((each) => each.mode !== "maintenance" && ["shadowed", "attached", "rolled_back"].includes(each.phase));
+  return [plainOverview(self, health), ...siblings(map, building), unpartitioned(page, map, self, building)];
 }
 
 const plainOverview = (self, health) => figures(
@@ -72,11 +73,14 @@ function overview(map, health) {
     figure("Retention", map.keep ?? "none", map.cutoff && `before ${day(map.cutoff, map.timezone).slice(0, 10)}`));
 }
 
-function siblings(map) {
+function siblings(map, building = null) {
+  // The partitions of a shadow are attached to it after their loads; until then the run alone knows of them.
+  const loaded = (each) => (each.role === "shadow" ? building : null) ?? { bytes: 0, rows: 0 };
   const beside = map.siblings.filter((each) => each.role !== "table");
   const rows = [
     ...beside.map((each) => h("tr", {}, h("td", { class: "name" }, each.name), cell(badge(each.role)),
-      number(bytes(each.bytes)), number(`≈ ${count(each.estimated_rows)}`), cell("–"))),
+      number(bytes(each.bytes == null ? null : Math.max(each.bytes, loaded(each).bytes))),
+      number(`≈ ${count(Math.max(each.estimated_rows, loaded(each).rows))}`), cell("–"))),
     ...map.detached.map((each) => h("tr", {}, h("td", { class: "name" }, each.name),
       cell(badge(each.archived ? "detached, archived" : each.kept ? "detached, kept" : "detached")),
       number("–"), number("–"), cell(time(each.since)))),
@@ -86,15 +90,14 @@ function siblings(map) {
 }
 
 // Beside a shadow a migration is under way: no plan is due then.
-function unpartitioned(page, map, self) {
+function unpartitioned(page, map, self, building) {
   const shadow = map.siblings.find((each) => each.role === "shadow");
   if (!shadow) {
     return empty("This table is not partitioned",
       `It has about ${several(self.estimated_rows, "row")}, ${bytes(self.bytes)}. Trigger partition_migration in mode plan: it changes nothing.`);
   }
-  const building = page.runs.find((each) => each.mode !== "maintenance" && ["shadowed", "attached", "rolled_back"].includes(each.phase));
   const loaded = building ? `${several(building.rows ?? 0, "row")} of ${several(building.partitions, "partition")} loaded, ${bytes(building.bytes)}. ` : "";
-  return empty("A migration of this table is under way", `Its partitions are in ${shadow.name}: ${loaded}`,
+  return empty("A migration of this table is under way", `It builds ${shadow.name}. ${loaded}`,
     building && link("Open its run", () => page.choose({ run: building.run_id, view: "run" })));
 }
 
