@@ -43,6 +43,7 @@ def take(browser: Browser, airflow: Instance, run_id: str) -> list[Path]:
     return [
         _form(page),
         _console(page),
+        _run(page, run_id),
         _rehearsal(page, run_id),
         _console_on_a_phone(page, run_id),
         _report(page, run_id),
@@ -64,6 +65,16 @@ def _console(page: Page) -> Path:
     return _picture(page, "console")
 
 
+def _run(page: Page, run_id: str) -> Path:
+    _open_run(page, run_id)
+    return _picture(page, "console-run")
+
+
+def _open_run(page: Page, run_id: str) -> None:
+    page.goto(f"{CONSOLE}/?{urlencode({'table': 'sensor_readings', 'run': run_id, 'view': 'run'})}")
+    page.get_by_text(re.compile("partitions loaded$")).wait_for()
+
+
 def _rehearsal(page: Page, run_id: str) -> Path:
     """Show the run with its Gantt chart: the graph is unreadable at this size."""
     page.goto(f"{DAG}/runs/{quote(run_id, safe='')}")
@@ -75,8 +86,7 @@ def _rehearsal(page: Page, run_id: str) -> Path:
 def _console_on_a_phone(page: Page, run_id: str) -> Path:
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size(PHONE)
-    page.goto(f"{CONSOLE}/?{urlencode({'table': 'sensor_readings', 'run': run_id, 'view': 'run'})}")
-    page.get_by_text(re.compile("partitions loaded$")).wait_for()
+    _open_run(page, run_id)
     return _picture(page, "console-phone")
 
 

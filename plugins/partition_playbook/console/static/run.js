@@ -59,7 +59,7 @@ function summary(now, live) {
     figure("Started", h("small", {}, time(run.started_at)), `${by}, with version ${now.versions.join(", ") || "before 0.2.0"}`),
     figure("Took", duration(seconds(run.started_at, run.ended_at ?? (live ? now.now : run.state_since ?? now.now))), live && "so far"),
     figure("Rows loaded", count(rows), now.loads.length > 0 && `of ${several(now.loads.length, "partition")}`),
-    figure("Loads end in", eta ? duration(eta.seconds) : over ? "ended" : "–", eta && ["about ", time(eta.at)]),
+    figure("Loads end", eta ? `in ${duration(eta.seconds)}` : over ? "ended" : "–", eta && ["about ", time(eta.at)]),
     figure("Changes waiting", now.waiting_changes == null ? "no capture"
       : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
 }
@@ -144,7 +144,8 @@ function loads(now, chosen) {
     number(each.ended_at ? count(each.rows / Math.max(seconds(each.started_at, each.ended_at), 0.001)) : "–")));
   const heads = ["Partition", "State", slowest ? "Beside the slowest" : "Progress", right("Took"), right("Rows"), right("Expected"), right("Size"), right("Rows/s")];
   const caption = `${count(ended)} of ${several(now.loads.length, "partition")} loaded`;
-  return [h("h2", {}, "Loads"), h("p", { class: "muted" }, now.eta && `Estimate: ${now.eta.method}. `, "At work first, then the slowest."),
+  return [h("h2", {}, "Loads"), h("p", { class: "muted" }, now.eta && `Estimate: ${now.eta.method}. `,
+    slowest ? "Slowest first." : "At work first, then the slowest."),
     ...folding(caption, heads, rows, MOST_LOADS)];
 }
 

@@ -190,7 +190,14 @@ function changed(before, after, less, more, same) {
 }
 
 const copiedBlock = (text, label) => h("div", { class: "block" }, copyButton(text),
-  h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": label }, text));
+  h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": label }, text.split("\n").map(hanging)));
+
+// A line that wraps goes on below its own beginning.
+function hanging(text) {
+  const line = h("span", {}, text.trimStart() || " ");
+  line.style.paddingLeft = `${text.length - text.trimStart().length + 4}ch`;
+  return line;
+}
 
 function side(title, query, timed) {
   if (!timed) return h("div", {}, h("h3", {}, title), h("p", { class: "muted" }, "not measured"));
@@ -218,7 +225,7 @@ function drawPlan(node, depth = 0) {
 
 const SECTIONS = ["preflight", "data_preparation", "snapshot", "migration", "validation", "pruning", "application", "lifecycle",
   "watch", "rollback", "decision", "roll_back_standing_run", "finalize", "maintenance"];
-const KINDS = ["statement", "note", "backlog", "look"];
+const KINDS = ["statement", "note", "phase", "backlog", "look"];
 export const filters = { section: "", kind: "", text: "" };
 
 async function audit(page) {
@@ -285,7 +292,7 @@ function taskLog({ dag_id, run_id, task_id, map_index, try_number }) {
 // ---- Runs
 
 async function runs(page) {
-  const heads = ["Started", "Mode", "Verdict", "Phase", right("Took"), right("Partitions"), right("Rows"), right("Size"), "By", "Run", "Compare"];
+  const heads = ["Started", "Mode", "Verdict", "Phase", right("Took"), right("Partitions"), right("Rows"), right("Size"), "By", "Compare", "Run"];
   if (!page.runs.length) return { content: empty("No run yet", "Trigger partition_migration for this table.") };
   let last = page.runs.at(-1);
   const more = h("button", { hidden: page.runs.length < 100, async onclick() {
@@ -304,11 +311,12 @@ const past = (page, each) => h("tr", { class: each.run_id === page.chosen.run &&
   cell(each.mode), cell(badge(each.state)), cell(each.mode === "maintenance" ? "–" : badge(each.phase)),
   number(each.ended_at ? duration(seconds(each.started_at, each.ended_at)) : "–"),
   number(each.partitions ? count(each.partitions) : "–"), number(count(each.rows)), number(bytes(each.bytes)),
-  cell(each.triggered_by ?? each.opened_by), h("td", { class: "name mono" }, each.run_id), cell(choice(page, each)));
+  cell(each.triggered_by ?? each.opened_by), cell(choice(page, each)), h("td", { class: "long mono" }, each.run_id));
 
 // The chosen run is compared with one other run.
 function choice(page, each) {
   if (each.run_id === page.chosen.run) return "chosen";
+  if (each.mode === "maintenance") return "–";
   if (each.run_id === page.chosen.with) return link("stop", () => page.choose({ with: null }));
   return link("compare", () => page.choose({ with: each.run_id }));
 }

@@ -78,7 +78,7 @@ def comparable(run: Row, loads: Sequence[Row], measured: Mapping[str, Mapping[st
     return [
         Headline("duration", took, "s", "with the time of questions"),
         Headline("partitions loaded", len(over), ""),
-        Headline("rows loaded", sum(each["rows"] or 0 for each in over), "rows"),
+        Headline("rows loaded", sum(each["rows"] or 0 for each in over), ""),
         Headline("size loaded", sum(each["bytes"] or 0 for each in over), "bytes"),
         *headlines(loads, measured),
         Headline("changes reconciled under the lock", changes, ""),
