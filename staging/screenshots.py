@@ -43,6 +43,7 @@ def take(browser: Browser, airflow: Instance, run_id: str) -> list[Path]:
     return [
         _form(page),
         _console(page),
+        _run(page, run_id),
         _rehearsal(page, run_id),
         _console_on_a_phone(page, run_id),
         _report(page, run_id),
@@ -60,8 +61,18 @@ def _console(page: Page) -> Path:
     page.goto("/plugin/partitions")
     console = page.frame_locator("iframe")
     console.get_by_role("tab", name="Partitions", exact=True).click()
-    console.get_by_text("partitions, newest last").wait_for()
+    console.get_by_text("partitions, newest first").wait_for()
     return _picture(page, "console")
+
+
+def _run(page: Page, run_id: str) -> Path:
+    _open_run(page, run_id)
+    return _picture(page, "console-run")
+
+
+def _open_run(page: Page, run_id: str) -> None:
+    page.goto(f"{CONSOLE}/?{urlencode({'table': 'sensor_readings', 'run': run_id, 'view': 'run'})}")
+    page.get_by_text(re.compile("partitions loaded$")).wait_for()
 
 
 def _rehearsal(page: Page, run_id: str) -> Path:
@@ -75,8 +86,7 @@ def _rehearsal(page: Page, run_id: str) -> Path:
 def _console_on_a_phone(page: Page, run_id: str) -> Path:
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size(PHONE)
-    page.goto(f"{CONSOLE}/?{urlencode({'table': 'sensor_readings', 'run': run_id, 'view': 'run'})}")
-    page.get_by_text(re.compile("partitions loaded$")).wait_for()
+    _open_run(page, run_id)
     return _picture(page, "console-phone")
 
 

@@ -45,7 +45,8 @@ def measure(connect: Connect) -> dict[str, Any]:
 
 
 def _answers(spec: TableSpec) -> dict[str, Callable[[], object]]:
-    of_run: list[Callable[..., object]] = [read.progress, read.backlog, read.measurements, read.gates, read.plans]
+    of_run: list[Callable[..., object]] = [read.progress, read.server, read.headlines, read.backlog]
+    of_run += [read.measurements, read.gates, read.plans]
     return {
         "tables": partial(read.tables, {spec.table: spec}, spec.connection),
         "partitions": partial(read.partitions, spec),

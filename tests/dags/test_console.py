@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,10 +20,13 @@ import httpx
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import Jsonb
 
 from partition_playbook.checks import check
 from partition_playbook.engine import reconcile, throttle, way_back
+from partition_playbook.gates import EVIDENCE
 from partition_playbook.ledger import Ledger
+from partition_playbook.people import TRIGGERED
 from partition_playbook.run import Run
 from partition_playbook.spec import load_spec
 from tests.fixtures.dag_runs import CONNECTION
@@ -32,11 +37,22 @@ Connection = psycopg.Connection[Any]
 PREFIX = "/partition_playbook"
 RUN = {"run_id": "test-run"}
 TABLE = f"{PREFIX}/api/tables/sensor_readings"
-ANSWERS = ["partitions", "runs", "progress", "backlog", "measurements", "gates", "plans", "events"]
-REPORT, PLAN = f"{PREFIX}/report", f"{PREFIX}/plan"
-PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", REPORT, PLAN, f"{PREFIX}/api/tables", f"{PREFIX}/api/find"] + [
-    f"{TABLE}/{each}" for each in ANSWERS
+ANSWERS = [
+    "partitions",
+    "runs",
+    "progress",
+    "server",
+    "headlines",
+    "backlog",
+    "measurements",
+    "gates",
+    "plans",
+    "events",
 ]
+REPORT, PLAN = f"{PREFIX}/report", f"{PREFIX}/plan"
+AUDIT = f"{TABLE}/events.csv"
+PATHS = [f"{PREFIX}/", f"{PREFIX}/static/console.js", REPORT, PLAN, f"{PREFIX}/api/tables", f"{PREFIX}/api/find", AUDIT]
+PATHS += [f"{TABLE}/{each}" for each in ANSWERS]
 COUNTED = "FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
@@ -321,13 +337,14 @@ def test_a_run_with_a_retired_table_says_what_a_rollback_would_take(viewer: Any,
 def airflow_knows(api: Any) -> Iterator[Callable[..., None]]:
     """Return a function that makes Airflow know a run of the migration, with one task of some state."""
     from airflow.models import DagRun, TaskInstance
+    from airflow.models.hitl import HITLDetail
     from airflow.utils.session import create_session
     from sqlalchemy import delete, insert, text
 
     dag_id, now = "partition_migration", datetime.now(UTC)
     key = {"dag_id": dag_id, "run_id": "test-run"}
 
-    def know(state: str, task_id: str, task_state: str) -> None:
+    def know(state: str, task_id: str, task_state: str, question: str = "") -> None:
         run = key | {"run_type": "manual", "state": state, "run_after": now, "start_date": now, "end_date": now}
         task = key | {"task_id": task_id, "state": task_state, "start_date": now, "end_date": now, "map_index": -1}
         task |= {"pool": "default_pool", "pool_slots": 1, "id": uuid4(), "try_number": 1, "max_tries": 3}
@@ -335,9 +352,12 @@ def airflow_knows(api: Any) -> Iterator[Callable[..., None]]:
             session.execute(text("PRAGMA foreign_keys = OFF"))  # the DAG itself was not parsed here
             session.execute(insert(DagRun).values(run))
             session.execute(insert(TaskInstance).values(task))
+            if question:
+                session.execute(insert(HITLDetail).values(ti_id=task["id"], options=["Approve"], subject=question))
 
     yield know
     with create_session() as session:
+        session.execute(delete(HITLDetail))
         session.execute(delete(TaskInstance).where(TaskInstance.run_id == "test-run"))
         session.execute(delete(DagRun).where(DagRun.run_id == "test-run"))
 
@@ -362,6 +382,44 @@ def test_a_failed_run_says_where_since_when_why_and_what_to_do(
     ledger.close("rolled back")
     ended = ask(viewer, "progress")
     assert (ended["run"]["state"], ended["run"]["next_step"], ended["failure"]) == ("rolled back", "", None)
+
+
+def test_a_run_that_asks_says_what_and_where_to_answer(viewer: Any, airflow_knows: Callable[..., None]) -> None:
+    assert ask(viewer, "progress")["questions"] == []
+    airflow_knows("running", "migration.approve_cutover", "awaiting_input", "sensor_readings: cut over?")
+    shown = ask(viewer, "progress")
+    (question,) = shown["questions"]
+    assert (question["subject"], question["task_id"]) == ("sensor_readings: cut over?", "migration.approve_cutover")
+    assert question["path"] == f"{shown['dag_run']}/tasks/migration.approve_cutover/required_actions"
+    assert shown["dag_run"] == "dags/partition_migration/runs/test-run"
+    assert {each["section"]: each["state"] for each in shown["steps"]}["migration"] == "asks a person"
+
+
+def test_a_run_names_its_tasks_at_work_and_its_sections(
+    viewer: Any, run: Run, airflow_knows: Callable[..., None]
+) -> None:
+    replace(run.ledger, section="preflight").record_checks([check("disk", True, expected="room", actual="some")])
+    airflow_knows("running", "migration.verify_online", "running")
+    shown = ask(viewer, "progress")
+    assert [(each["task_id"], each["count"]) for each in shown["working"]] == [("migration.verify_online", 1)]
+    states = {each["section"]: each["state"] for each in shown["steps"]}
+    assert list(states) == [*EVIDENCE, "decision"]
+    assert (states["preflight"], states["migration"], states["decision"]) == ("passed", "running", "pending")
+
+
+def test_a_run_names_its_person_and_its_files(viewer: Any, connection: Connection, report: Path) -> None:
+    shown = ask(viewer, "progress")
+    assert (shown["run"]["triggered_by"], shown["has_report"], shown["has_plan"]) == (None, True, False)
+    assert ask(viewer, "runs")[0]["triggered_by"] is None
+
+    report.with_name("plan.sql").write_text("SELECT 1;\n")
+    connection.execute(
+        "UPDATE partition_playbook.events SET message = %s, detail = %s WHERE event_id = 2",
+        (TRIGGERED, Jsonb({"by": "kim"})),
+    )
+    shown = ask(viewer, "progress")
+    assert (shown["run"]["triggered_by"], shown["has_plan"]) == ("kim", True)
+    assert ask(viewer, "runs")[0]["triggered_by"] == "kim"
 
 
 def test_a_load_that_is_under_way(viewer: Any, connection: Connection, dsn: str) -> None:
@@ -423,6 +481,102 @@ def test_who_waits_for_a_lock_is_named(viewer: Any, dsn: str, waits: Callable[[i
     assert [each["query"] for each in found] == [shown]
 
 
+def test_who_is_in_the_way_is_named_with_the_statement_that_ends_it(
+    viewer: Any, dsn: str, waits: Callable[[int], None]
+) -> None:
+    """A session that is idle in its transaction has no statement to cancel: only its end helps."""
+    with psycopg.connect(dsn) as idle, psycopg.connect(dsn, autocommit=True) as waiter:
+        first, second = idle.info.backend_pid, waiter.info.backend_pid
+        idle.execute("LOCK TABLE sensor_readings IN SHARE MODE")
+        waiter.execute("SET application_name = 'the application'")
+        alter = "ALTER TABLE sensor_readings ADD CHECK (battery <> 4711)"
+        active = threading.Thread(target=waiter.execute, args=(alter,))
+        active.start()
+        waits(waiter.info.backend_pid)
+        with psycopg.connect(dsn, autocommit=True) as last:
+            queued = threading.Thread(target=last.execute, args=("SELECT count(*) FROM sensor_readings",))
+            queued.start()
+            waits(last.info.backend_pid)
+            found = {each["pid"]: each for each in ask(viewer, "server")["blockers"]}
+            idle.rollback()
+            active.join()
+            queued.join()
+    assert found[first]["statement"] == f"SELECT pg_terminate_backend({first});"
+    assert (found[first]["state"], found[first]["blocks"]) == ("idle in transaction", 1)
+    assert found[second]["statement"] == f"SELECT pg_cancel_backend({second});"
+    assert (found[second]["application"], found[second]["blocks"]) == ("the application", 1)
+    assert found[second]["query"] == "ALTER TABLE sensor_readings ADD CHECK (battery <> ?)"
+    assert all(each["since"] and not each["is_ours"] for each in found.values())
+
+
+def test_an_old_lock_is_in_the_way_of_a_swap_before_anybody_waits(
+    viewer: Any, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partition_playbook.console import server_state
+
+    with psycopg.connect(dsn) as reader:
+        reader.execute("SELECT FROM sensor_readings LIMIT 1")
+        assert ask(viewer, "server")["blockers"] == []
+        monkeypatch.setattr(server_state, "LONG_SECONDS", 0)
+        (found,) = ask(viewer, "server")["blockers"]
+        assert (found["pid"], found["blocks"]) == (reader.info.backend_pid, 0)
+        reader.execute("SET application_name = 'partition_playbook load'")
+        assert ask(viewer, "server")["blockers"] == []
+
+
+def test_the_state_of_the_server_stands_beside_the_limits_of_the_run(viewer: Any, connection: Connection) -> None:
+    throttle = {"max_running": 0, "max_replica_lag": 60, "max_active_connections": 0.5}
+    connection.execute(
+        "UPDATE partition_playbook.runs SET spec = spec || jsonb_build_object('throttle', %s)", (Jsonb(throttle),)
+    )
+    shown = ask(viewer, "server")
+    (most,) = connection.execute("SELECT current_setting('max_connections')::int").fetchall()[0]
+    limits = {each["name"]: (each["limit"], each["unknown"]) for each in shown["limits"]}
+    assert limits == {"replica lag": (60.0, ""), "connections": (most / 2, ""), "running sessions": (0, "")}
+    before = shown["wal_bytes"]
+    connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 100")
+    assert ask(viewer, "server")["wal_bytes"] > before
+    assert (shown["free_bytes"] is None) == bool(shown["free_unknown"])
+
+
+def test_a_figure_that_the_role_may_not_see_is_named(
+    viewer: Any, connection: Connection, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partition_playbook.console import read
+
+    role = f"viewer_{uuid4().hex[:8]}"
+    connection.execute(
+        f"CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA partition_playbook TO {role};"
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA partition_playbook TO {role};"
+        f"REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC"
+    )
+    try:
+        parts = urlsplit(_uri(dsn))
+        host = parts.netloc.rpartition("@")[2]
+        monkeypatch.setenv(CONNECTION, parts._replace(netloc=f"{role}:x@{host}").geturl())
+        read.database.cache_clear()
+        shown = ask(viewer, "server")
+        assert shown["wal_bytes"] is None
+        unknown = {each["name"]: each["unknown"] for each in shown["limits"]}
+        grant = "the role does not see it: GRANT pg_monitor TO this role"
+        assert unknown == {"replica lag": grant, "connections": "", "running sessions": grant}
+    finally:
+        read.database.cache_clear()
+        connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_the_headline_figures_are_those_of_the_run(viewer: Any) -> None:
+    names = ["lock waited", "lock held", "slowest write", "rows per second", "rollback"]
+    shown = ask(viewer, "progress")["headlines"]
+    assert [each["name"] for each in shown] == names
+    values = {each["name"]: each["value"] for each in shown}
+    assert values["slowest write"] == values["lock waited"] + values["lock held"]
+    assert values["rollback"] is None
+    compared = {each["name"]: each["value"] for each in ask(viewer, "headlines")}
+    assert compared.items() >= values.items()
+    assert (compared["rows loaded"], compared["duration"]) == (20_000, None)
+
+
 @pytest.fixture
 def waits(connection: Connection) -> Callable[[int], None]:
     """Return a function that comes back when a session waits for a lock."""
@@ -481,6 +635,55 @@ def test_events_are_paged_and_filtered(viewer: Any, connection: Connection) -> N
     assert ask(viewer, "events", text="%") != seen  # a percent sign is looked for, not a pattern
 
 
+def test_the_audit_is_a_file_with_all_events_that_match(viewer: Any, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO partition_playbook.events (run_id, section, kind, message) "
+        "SELECT 'test-run', 'migration', 'note', 'note ' || n FROM generate_series(1, 7000) AS n"
+    )
+    found = audit(viewer)
+    recorded = connection.execute("SELECT event_id FROM partition_playbook.events ORDER BY event_id DESC").fetchall()
+    assert [int(each["event_id"]) for each in found] == [event_id for (event_id,) in recorded]
+    notes = audit(viewer, kind="note", text="note 69")
+    assert len(notes) == 111  # note 69, ten with one more digit, and a hundred with two
+    answer = viewer.get(AUDIT, params=RUN)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="audit_sensor_readings_test-run.csv"'
+
+
+def audit(client: Any, **filters: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(client.get(AUDIT, params=RUN | filters).text)))
+
+
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1"])
+def test_no_spreadsheet_takes_a_text_of_the_audit_for_a_formula(viewer: Any, run: Run, evil: str) -> None:
+    replace(run.ledger, section=evil).add_note(evil)
+    (found,) = audit(viewer, section=evil)
+    assert (found["message"], found["section"]) == (f"'{evil}", f"'{evil}")
+
+
+def test_two_runs_are_told_in_the_same_figures(viewer: Any, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO partition_playbook.runs (run_id, table_schema, table_name, mode, spec, params, ended_at, verdict) "
+        "SELECT 'other-run', table_schema, table_name, mode, spec, params, now(), 'go' FROM partition_playbook.runs"
+    )
+    other = ask(viewer, "headlines", run_id="other-run")
+    assert [each["name"] for each in other] == [each["name"] for each in ask(viewer, "headlines")]
+    assert {each["name"] for each in other if each["value"]} == {"duration"}
+
+
+def test_a_shadow_counts_the_bytes_of_its_partitions(viewer: Any, connection: Connection) -> None:
+    connection.execute("ALTER TABLE sensor_readings RENAME TO sensor_readings_new")
+    connection.execute("ALTER TABLE sensor_readings_old RENAME TO sensor_readings")
+    shown = ask(viewer, "partitions")
+    sizes = {each["role"]: each["bytes"] for each in shown["siblings"]}
+    (size,) = connection.execute(
+        "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('sensor_readings_new')"
+    )
+    assert sizes["shadow"] == size[0] > 0
+    assert shown["partitions"] == []
+    assert sizes["table"] > 0
+
+
 def test_the_backlog_is_what_the_reconciler_saw(viewer: Any, run: Run, connection: Connection) -> None:
     with run.database.session() as session:
         for waiting in (700, 30):
@@ -488,7 +691,44 @@ def test_the_backlog_is_what_the_reconciler_saw(viewer: Any, run: Run, connectio
     connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 3")
     reconcile.catch_up(run)
     reconcile.catch_up(run)  # there is nothing to do, and so nothing to tell
-    assert [each["waiting"] for each in ask(viewer, "backlog")] == [700, 30, 0]
+    seen = ask(viewer, "backlog")
+    assert [(each["before"], each["waiting"]) for each in seen] == [(700, 700), (30, 30), (3, 0)]
+    assert ask(viewer, "backlog", after=seen[1]["event_id"]) == seen[2:]
+    assert ask(viewer, "backlog", after=seen[2]["event_id"]) == []
+
+
+def test_of_many_samples_the_peak_and_the_last_one_stay(viewer: Any, connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO partition_playbook.events (run_id, section, kind, message, rows) "
+        "SELECT 'test-run', 'migration', 'backlog', 'changes wait', CASE n WHEN 4711 THEN 24000 ELSE n %% 7 END "
+        "FROM generate_series(1, 10000) AS n",
+        (),
+    )
+    seen = ask(viewer, "backlog")
+    assert len(seen) <= 251
+    assert max(each["waiting"] for each in seen) == 24_000
+    assert seen[-1]["waiting"] == 10_000 % 7
+    assert [each["event_id"] for each in seen] == sorted(each["event_id"] for each in seen)
+
+
+def test_what_is_not_reconciled_yet_is_sampled_at_the_end_of_each_load(
+    viewer: Any, run: Run, connection: Connection
+) -> None:
+    from partition_playbook.airflow import progress
+
+    connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 5")
+    progress.tell(run)
+    assert [each["waiting"] for each in ask(viewer, "backlog")] == [5]
+    connection.execute(f"DROP TABLE {run.table.change_log} CASCADE")  # type: ignore[call-overload]
+    progress.tell(run)  # a rollback dropped the change log: no load fails for it
+    assert len(ask(viewer, "backlog")) == 1
+
+
+def test_a_run_has_its_throughput_from_its_loads(viewer: Any) -> None:
+    shown = ask(viewer, "progress")
+    assert shown["eta"] is None
+    assert 1 <= len(shown["throughput"]) <= 122
+    assert sum(each["rows_per_second"] for each in shown["throughput"]) > 0
 
 
 def test_a_dag_run_leads_to_its_table(viewer: Any) -> None:
@@ -602,7 +842,7 @@ def test_a_big_table_takes_few_statements_and_pages(viewer: Any, big: Connection
         ask(viewer, path)
         cost[path] = big.execute(f"SELECT sum(calls), sum(shared_blks_hit + shared_blks_read) {COUNTED}").fetchall()[0]
     (whole,) = big.execute("SELECT pg_relation_size('partition_playbook.events') / 8192").fetchall()[0]
-    assert max(calls for calls, _ in cost.values()) <= 14
+    assert max(calls for calls, _ in cost.values()) <= 16
     # What filters looks at every event once, what draws partitions at each of them; the rest at neither.
     assert cost.pop("backlog")[1] < 1.2 * whole
     assert cost.pop("partitions")[1] < whole + 10 * 1_000

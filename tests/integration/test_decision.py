@@ -75,7 +75,7 @@ def test_rehearsal_that_went_well_is_a_go_with_a_report(run: Run, tmp_path: Path
     way_back.keep_open(run, seconds=0)
     html, markdown, plain = report.write(run, PARAMS, tmp_path / "artifacts")
     text, content = markdown.read_text(), json.loads(plain.read_text())
-    assert text.startswith(r"# public.sensor\_readings: GO")
+    assert text.startswith(r"# Rehearsed partitioning of public.sensor\_readings: GO")
     assert content["verdict"] == "go"
     assert {each["section"] for each in content["durations"]} >= {"migration", "validation", "pruning", "rollback"}
     assert [each["query"] for each in content["performance"]]
@@ -99,6 +99,8 @@ def assert_page_tells(html: str, content: dict[str, Any]) -> None:
     told += [f"{each['rows']:,}" for each in content["loads"] if each["rows"]]
     told += [figures.milliseconds(each["held_ms"]) for each in content["swaps"]]
     told += [line for each in content["performance"] for line in each["plan_before"] + each["plan_after"]]
+    told += [each["text"] for each in content["headlines"]] + [each["sql"] for each in content["performance"]]
+    assert all('FROM "public"."sensor_readings"' in each["sql"] for each in content["performance"])
     assert {each["swap"] for each in content["swaps"]} >= {"cutover", "rollback"}
     assert any("never executed" in line or "Scan" in line for line in told)
     assert [each for each in told if each not in shown.text] == []
@@ -151,7 +153,9 @@ def test_run_that_stopped_half_way_names_the_sections_that_are_missing(run: Run,
         "sections_reached": "not reached: pruning, application, lifecycle, watch, rollback",
         "no_data_loss": "no evidence: section migration has no check row_content*",
     }
-    assert report.write(run, PARAMS, tmp_path)[1].read_text().startswith(r"# public.sensor\_readings: NO-GO")
+    text = report.write(run, PARAMS, tmp_path)[1].read_text()
+    assert text.startswith(r"# Rehearsed partitioning of public.sensor\_readings: NO-GO")
+    assert r"Because of sections\_reached, no\_data\_loss" in text
 
 
 def test_last_outcome_of_a_check_counts(run: Run, connection: psycopg.Connection) -> None:

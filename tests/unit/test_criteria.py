@@ -331,7 +331,7 @@ def test_estimate_without_rows_to_aim_at_is_for_the_rows_of_the_run() -> None:
 
 def test_report_tells_verdict_speedup_and_estimate() -> None:
     text = report.render(report.compose(good(), PARAMS))
-    assert text.startswith("# public.readings: GO\n")
+    assert text.startswith("# Rehearsed partitioning of public.readings: GO\n")
     assert "| q | 10 ms | 2 ms | 80 % faster | 0.1 ms → 0.2 ms | 100 → 10 |" in text
     assert "cutover waited 1 ms for its lock and held it for 8 ms" in text
     assert "- [x] Row count matches pre-migration count: passed" in text
@@ -342,7 +342,7 @@ def test_report_tells_verdict_speedup_and_estimate() -> None:
 def test_report_of_a_no_go_names_what_went_wrong_and_the_remedy() -> None:
     content = report.compose(broken(good(), "validation", "row_content"), PARAMS)
     text = report.render(content)
-    assert text.startswith("# public.readings: NO-GO\n")
+    assert text.startswith("# Rehearsed partitioning of public.readings: NO-GO\n\nBecause of row\\_content.\n")
     assert r"FAIL row\_content: expected x; actual y. mend it" in text
     assert "Rehearse again; do not start the migration in production" in text
     assert content["adjustments"] == ["row_content: mend it"]

@@ -61,8 +61,8 @@ def hostile() -> RunRecord:
         measurements={
             "migration": measured(f"{EVIL}_held_ms", 8.0),
             "rollback": measured(EVIL, 1.0, note=EVIL),
-            "before": measured(EVIL, 10.0, plan=plan),
-            "after": measured(EVIL, 2.0, plan=plan),
+            "before": measured(EVIL, 10.0, plan=plan, sql=EVIL),
+            "after": measured(EVIL, 2.0, plan=plan, sql=EVIL),
         },
         loads=[load(EVIL, 1, 2)],
         spans=[replace(evidence.spans[0], section=EVIL)],
@@ -103,6 +103,44 @@ def test_page_and_markdown_tell_what_json_tells() -> None:
     told += [*content["went_well"], *content["next_steps"], *content["recommendations"]]
     assert [each for each in told if each not in shown] == []
     assert [each for each in told if each not in text] == []
+
+
+def test_first_page_has_title_verdict_and_headline_figures() -> None:
+    first = seen(good()).text.partition("Contents")[0].partition("Criteria for GO")[0]
+    told = ["Rehearsed partitioning of public.readings", "GO", "lock waited", "1 ms", "lock held", "8 ms"]
+    told += ["slowest write", "9 ms", "rows per second", "1,000 rows/s", "rollback", "4 s"]
+    assert [each for each in told if each not in first] == []
+    assert "because of" not in first
+
+
+def test_no_go_names_the_failed_checks_beside_the_verdict() -> None:
+    checks: dict[str, list[Check]] = {**good().checks, "validation": [failed("row_content")]}  # type: ignore[dict-item]
+    assert "NO-GO because of row_content\n" in seen(replace(good(), checks=checks)).text
+
+
+def test_report_links_to_the_plan_of_its_run_where_one_was_kept() -> None:
+    plan = "https://airflow.example/partition_playbook/plan?run_id=r"
+    found = Page(page.render(report.compose(good(), PARAMS, ADDRESS, plan)))
+    assert [each for each in found.addresses if not each.startswith("#")] == [ADDRESS, plan]
+
+
+def test_query_stands_above_its_whole_plans() -> None:
+    scan = {"Node Type": "Index Scan", "Index Name": "i", "Index Cond": "(at >= now())", "Actual Loops": 1}
+    plan = {**PLAN, "Plans": [{**scan, "Filter": "(battery < 10)", "Rows Removed by Filter": 2}]}
+    text = "SELECT *\n  FROM readings"
+    stages = {stage: measured("q", 2.0, plan=plan, sql=text) for stage in ("before", "after")}
+    evidence = replace(good(), measurements={**good().measurements, **stages})
+    shown = seen(evidence).text
+    for each in (text, "    Index Cond: (at >= now())", "    Filter: (battery < 10)", "    Rows Removed by Filter: 2"):
+        assert each in shown
+    assert all(f"    {line}" in report.render(report.compose(evidence, PARAMS)) for line in text.split("\n"))
+
+
+def test_query_of_an_earlier_version_stands_as_the_spec_has_it() -> None:
+    spec = {**good().run["spec"], "queries": [{"name": "q", "sql": "SELECT 1 FROM {table}"}]}
+    plan = {stage: measured("q", 2.0, plan=PLAN) for stage in ("before", "after")}
+    evidence = replace(good(), run={**good().run, "spec": spec}, measurements={**good().measurements, **plan})
+    assert "SELECT 1 FROM {table}" in seen(evidence).text
 
 
 def test_person_who_signed_off_is_named_in_the_criterion() -> None:

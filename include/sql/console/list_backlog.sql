@@ -1,11 +1,23 @@
--- purpose: List the samples of the backlog that the reconciler wrote, newest first
--- params: run_id, limit
+-- purpose: List the samples of the backlog of a run, oldest first: in each of so many pieces the highest, and the newest of all
+-- params: run_id, after, pieces
 -- returns: rows
 -- lock: ACCESS SHARE on events
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT happened_at, rows AS waiting
-  FROM partition_playbook.events
- WHERE run_id = %(run_id)s AND kind = 'backlog'
- ORDER BY event_id DESC
- LIMIT %(limit)s
+WITH samples AS (
+    SELECT event_id, happened_at, rows + coalesce((detail->>'taken')::bigint, 0) AS before, rows AS waiting
+      FROM partition_playbook.events
+     WHERE run_id = %(run_id)s AND kind = 'backlog' AND event_id > %(after)s
+), pieces AS (
+    SELECT *, ntile(%(pieces)s) OVER (ORDER BY event_id) AS piece
+      FROM samples
+), ranked AS (
+    SELECT *,
+           row_number() OVER (PARTITION BY piece ORDER BY before DESC, event_id) AS place,
+           row_number() OVER (ORDER BY event_id DESC) AS from_the_end
+      FROM pieces
+)
+SELECT event_id, happened_at, before, waiting
+  FROM ranked
+ WHERE place = 1 OR from_the_end = 1
+ ORDER BY event_id

@@ -35,7 +35,7 @@ class PlanLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL of the plan."""
-        return _in_console("plan", run_id=ti_key.run_id)
+        return plan_address(ti_key.run_id)
 
 
 class PartitionLink(BaseOperatorLink):
@@ -46,6 +46,11 @@ class PartitionLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL of the run's progress, with the partition marked."""
         return _in_console("", dag_id=ti_key.dag_id, run_id=ti_key.run_id, partition=operator.partition)
+
+
+def plan_address(run_id: str) -> str:
+    """Return the URL of a run's plan.sql in the console."""
+    return _in_console("plan", run_id=run_id)
 
 
 def _in_console(path: str, **query: str) -> str:

@@ -49,7 +49,7 @@ class RunState:
 def run_states(runs: Iterable[Row]) -> dict[str, RunState]:
     """Return the state of each run of a ledger, by run id; ``runs`` have the columns of its table of runs."""
     runs = list(runs)
-    open_ = {each["run_id"]: _key(each) for each in runs if each["ended_at"] is None}
+    open_ = {each["run_id"]: dag_run_key(each) for each in runs if each["ended_at"] is None}
     found = _read_airflow(set(open_.values()))
     return {
         each["run_id"]: judge(each, found.get(open_[each["run_id"]]))
@@ -116,7 +116,8 @@ def _after_loss(mode: str, phase: Phase, known: DagRunState | None) -> str:
     return f"{why}. Trigger partition_rollback: it drops what the run built"
 
 
-def _key(run: Row) -> Key:
+def dag_run_key(run: Row) -> Key:
+    """Return the DAG run of a run of the ledger; a maintenance run has one for each table."""
     if run["mode"] == MAINTENANCE:
         return MAINTENANCE_DAG, run["run_id"].rpartition("/")[0]
     return MIGRATION_DAG, run["run_id"]

@@ -35,8 +35,8 @@ def benchmark(run: Run, stage: str) -> None:
     ``stage`` is the stage of the measurements in the ledger. InvalidSpec for a query with unknown braces.
     """
     for query in run.spec.queries:
-        found = measure(run, compose(run, query.sql))
-        record(run, stage, query, found)
+        text = compose(run, query.sql)
+        record(run, stage, query, measure(run, text), text.as_string())
 
 
 def measure(run: Run, query: sql.Composed) -> list[Plan]:
@@ -66,8 +66,8 @@ def ask(session: Session, name: str, **parts: sql.Composed) -> Any:
         return session.value(name, **parts)
 
 
-def record(run: Run, stage: str, query: Query, found: Sequence[Plan]) -> None:
-    """Record the times in ms and the buffers of all runs; the plan is that of the run with the median time."""
+def record(run: Run, stage: str, query: Query, found: Sequence[Plan], text: str) -> None:
+    """Record the query's text, the times in ms and the buffers of all runs, and the plan with the median time."""
     median = found[len(found) // 2]
     cost = f"{figures.milliseconds(median.total_ms)}, {figures.count(median.buffers, 'buffer')}"
     log.info("%s: %s, median of %s", query.name, cost, figures.count(len(found), "run"))
@@ -80,6 +80,7 @@ def record(run: Run, stage: str, query: Query, found: Sequence[Plan]) -> None:
         execution_ms=median.execution_ms,
         buffers=statistics.median_low([plan.buffers for plan in found]),
         planning_buffers=median.planning_buffers,
+        sql=text.strip(),
         plan=dict(median.root),
         runs=[plan.total_ms for plan in found],
         pages=[plan.buffers for plan in found],

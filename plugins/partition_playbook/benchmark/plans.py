@@ -9,6 +9,18 @@ from typing import Any
 
 from partition_playbook import figures
 
+CONDITIONS = (
+    "Index Cond",
+    "Recheck Cond",
+    "Hash Cond",
+    "Merge Cond",
+    "Join Filter",
+    "Filter",
+    "Rows Removed by Filter",
+    "Sort Key",
+    "Group Key",
+)
+
 
 @dataclass(frozen=True)
 class Node:
@@ -70,17 +82,25 @@ def parse(answer: str | Sequence[Mapping[str, Any]]) -> Plan:
 
 
 def outline(content: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
-    """Yield a line for every node, indented under its parent: relation, index, rows, loops and buffers."""
-    node = _node(content)
+    """Yield the lines of a whole plan, each node indented under its parent, with its conditions below it.
+
+    A node has its relation, index, rows, loops and buffers.
+    """
+    node, indent = _node(content), "  " * depth
     read = f" on {node.relation}" if node.relation else ""
     read += f" using {node.index}" if node.index else ""
     ran = "never executed" if node.never_executed else f"{_rows(node.rows)}, {figures.count(node.loops, 'loop')}"
     removed = f", {figures.count(node.subplans_removed, 'subplan')} removed" if node.subplans_removed else ""
     buffers = figures.count(node.buffers, "buffer")
-    yield f"{'  ' * depth}{node.type}{read} ({ran}, {buffers}{removed})"
+    yield f"{indent}{node.type}{read} ({ran}, {buffers}{removed})"
+    yield from (f"{indent}    {name}: {_listed(content[name])}" for name in CONDITIONS if content.get(name))
 
     for child in content.get("Plans", ()):
         yield from outline(child, depth + 1)
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _rows(average: float) -> str:

@@ -16,7 +16,10 @@ class Problem(BaseModel):
 
 
 class Run(BaseModel):
-    """One run of a table; ``state`` is its verdict, or what the ledger and Airflow know of it together."""
+    """One run of a table; ``state`` is its verdict, or what the ledger and Airflow know of it together.
+
+    ``opened_by`` is the database role. ``triggered_by`` is the Airflow user, None for a schedule.
+    """
 
     run_id: str
     mode: str
@@ -24,6 +27,7 @@ class Run(BaseModel):
     verdict: str | None
     plan_hash: str | None
     opened_by: str
+    triggered_by: str | None = None
     started_at: datetime
     ended_at: datetime | None
     state: str
@@ -163,18 +167,82 @@ class WayBack(BaseModel):
     looked_at: datetime
 
 
+class Step(BaseModel):
+    """One section of a run; ``seconds`` of work so far, without the ``waited`` ones of questions; None if unknown."""
+
+    section: str
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    seconds: float | None
+    waited: float
+
+
+class Question(BaseModel):
+    """A question that waits for a person; ``path`` leads to its page in Airflow."""
+
+    subject: str
+    task_id: str
+    since: datetime | None
+    path: str
+
+
+class Work(BaseModel):
+    """The instances of one task that are at work or wait for their turn."""
+
+    task_id: str
+    state: str
+    count: int
+    since: datetime | None
+
+
+class Rate(BaseModel):
+    """The loaded rows per second around one moment."""
+
+    happened_at: datetime
+    rows_per_second: float
+
+
+class Eta(BaseModel):
+    """The expected end of the loads, and in words how it was found."""
+
+    seconds: float
+    at: datetime
+    rows_left: int
+    method: str
+
+
+class Headline(BaseModel):
+    """A headline figure of a run in its unit; None if it was not measured."""
+
+    name: str
+    value: float | None
+    unit: str
+    note: str
+
+
 class Progress(BaseModel):
     """The state of a run; ``waiting_changes`` is None without a change log and at most ``most_counted``.
 
     ``waived`` names the waived checks, each with its waiver. ``failure`` is the last error of a failed task.
+    ``dag_run`` is the path of the DAG run in Airflow. ``has_plan`` and ``has_report`` say if these files are here.
     """
 
     run: Run
+    dag_run: str
+    has_plan: bool
+    has_report: bool
+    steps: list[Step]
+    questions: list[Question]
+    working: list[Work]
     failure: str | None
     versions: list[str]
     waived: list[str]
     now: datetime
     loads: list[Load]
+    throughput: list[Rate]
+    eta: Eta | None
+    headlines: list[Headline]
     waits: list[Wait]
     waiting_changes: int | None
     most_counted: int
@@ -183,10 +251,51 @@ class Progress(BaseModel):
 
 
 class Waiting(BaseModel):
-    """The number of waiting changes at one moment."""
+    """The number of waiting changes at one moment, and ``before`` the batch that ended then."""
 
+    event_id: int
     happened_at: datetime
+    before: int
     waiting: int
+
+
+class Limit(BaseModel):
+    """A figure that the throttle looks at; ``limit`` is None without one, ``unknown`` the reason for no value."""
+
+    name: str
+    value: float | None
+    limit: float | None
+    unit: str
+    unknown: str = ""
+
+
+class Blocker(BaseModel):
+    """A session with a lock on the table that others wait for, or that is old; ``statement`` ends it."""
+
+    pid: int
+    role: str | None
+    application: str | None
+    client: str | None
+    state: str | None
+    since: datetime | None
+    seconds: float | None
+    blocks: int
+    is_ours: bool
+    query: str | None
+    statement: str
+
+
+class Server(BaseModel):
+    """The state of the server; ``wal_bytes`` were ever written, ``over`` names the limits that hold the run back."""
+
+    now: datetime
+    limits: list[Limit]
+    over: list[str]
+    safe_wal_bytes: int | None
+    wal_bytes: int | None
+    free_bytes: int | None
+    free_unknown: str
+    blockers: list[Blocker]
 
 
 class Measurement(BaseModel):
@@ -217,9 +326,10 @@ class Timed(BaseModel):
 
 
 class Compared(BaseModel):
-    """A query before and after the migration."""
+    """A query before and after the migration; ``sql`` is its text."""
 
     query: str
+    sql: str
     before: Timed | None
     after: Timed | None
 

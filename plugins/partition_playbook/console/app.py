@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
 from starlette.routing import Route
 
 from partition_playbook import __version__, artifacts
 from partition_playbook.airflow.runs import MAINTENANCE_DAG, MIGRATION_DAG
 from partition_playbook.artifacts import artifacts_path
-from partition_playbook.console import answers, read, scrape
+from partition_playbook.console import answers, audit, read, scrape
 from partition_playbook.console.problems import FORESEEN, explain, status
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.spec import TableSpec, load_spec
@@ -182,15 +182,27 @@ def progress(spec: Spec, run_id: RunId) -> answers.Progress:
 
 
 @app.get("/api/tables/{table}/backlog")
-def backlog(spec: Spec, run_id: RunId) -> list[answers.Waiting]:
-    """Return the number of waiting changes over time."""
-    return read.backlog(spec, run_id)
+def backlog(spec: Spec, run_id: RunId, after: int = 0) -> list[answers.Waiting]:
+    """Return the number of waiting changes over time, after an event."""
+    return read.backlog(spec, run_id, after)
 
 
 @app.get("/api/tables/{table}/measurements")
 def measurements(spec: Spec, run_id: RunId) -> list[answers.Measurement]:
     """Return the measurements of a run."""
     return read.measurements(spec, run_id)
+
+
+@app.get("/api/tables/{table}/server")
+def server(spec: Spec, run_id: RunId) -> answers.Server:
+    """Return the state of the server during a run: replica lag, throttle, WAL, disk, and the sessions in the way."""
+    return read.server(spec, run_id)
+
+
+@app.get("/api/tables/{table}/headlines")
+def headlines(spec: Spec, run_id: RunId) -> list[answers.Headline]:
+    """Return the headline figures of a run."""
+    return read.headlines(spec, run_id)
 
 
 @app.get("/api/tables/{table}/gates")
@@ -215,8 +227,21 @@ def events(
     text: Filter = None,
 ) -> list[answers.Event]:
     """List a page of the events of a run, filtered by section, kind and text."""
-    filters = {"section": section or None, "kind": kind or None, "text": text or None}
-    return read.events(spec, run_id, before=before, **filters)
+    return read.events(spec, run_id, before=before, **_filters(section, kind, text))
+
+
+@app.get("/api/tables/{table}/events.csv")
+def events_as_csv(
+    spec: Spec, run_id: RunId, section: Filter = None, kind: Filter = None, text: Filter = None
+) -> StreamingResponse:
+    """Return all events of a run that match, as a CSV file."""
+    pieces = audit.write(spec, run_id, _filters(section, kind, text))
+    headers = {"Content-Disposition": f'attachment; filename="{audit.file_name(spec, run_id)}"'}
+    return StreamingResponse(pieces, media_type="text/csv", headers=headers)
+
+
+def _filters(section: str | None, kind: str | None, text: str | None) -> dict[str, str | None]:
+    return {"section": section or None, "kind": kind or None, "text": text or None}
 
 
 # Prometheus has no session of Airflow, so this route has a token of its own instead of the app's dependencies.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -11,19 +11,31 @@ from typing import Any, TypeVar
 
 import pendulum
 
-from partition_playbook.airflow.run_states import State, run_states, with_state
+from partition_playbook import artifacts
+from partition_playbook.airflow.run_states import State, dag_run_key, run_states, with_state
+from partition_playbook.airflow.run_steps import AT_WORK, Activity, Step, read_activity, run_path, steps
 from partition_playbook.airflow.runs import open_database
 from partition_playbook.catalog import bound_ends
 from partition_playbook.checks import Verdict, as_json
-from partition_playbook.console import answers
+from partition_playbook.console import answers, series, server_state
 from partition_playbook.console.problems import explain
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import way_back
 from partition_playbook.errors import InvalidSpec, PreconditionFailed, TryAgain
-from partition_playbook.ledger import Phase, read_checks, read_measurements, read_run, read_versions
+from partition_playbook.ledger import (
+    MAINTENANCE,
+    Phase,
+    read_check_times,
+    read_checks,
+    read_measurements,
+    read_run,
+    read_versions,
+)
 from partition_playbook.names import LEDGER_SCHEMA, TableName
+from partition_playbook.people import TRIGGERED
+from partition_playbook.sections.decision import headline
 from partition_playbook.sections.decision.criteria import waivers
-from partition_playbook.spec import TableSpec, load_spec, spec_names
+from partition_playbook.spec import TableSpec, Throttle, load_spec, spec_names, validated
 
 Result = TypeVar("Result")
 # No session may wait for a viewer: the console cancels its own statements. In milliseconds.
@@ -32,10 +44,13 @@ MOST_SESSIONS = 4
 PATIENCE_SECONDS = 5.0
 PAGE = 100
 MOST_CHANGES = 100_000
-MOST_SAMPLES = 500
+MOST_SAMPLES = 250
+FIRST_EVENTS = 20  # of a run: one of them names its Airflow user
 MOST_RECENT = 300  # events: a waiting task writes none, and the other tasks write few
 # These DAGs write events to the run of another DAG, under their one task as section.
 FOLLOWERS = {"partition_rollback": "roll_back_standing_run", "partition_finalize": "finalize"}
+# The states of a run that does not go on by itself.
+STOPPED = (State.FAILED, State.LOST)
 _sessions: threading.BoundedSemaphore = threading.BoundedSemaphore(MOST_SESSIONS)
 
 
@@ -151,6 +166,7 @@ def _in_time(partition: answers.Partition) -> tuple[bool, datetime, str]:
 def runs(spec: TableSpec, before: datetime | None) -> list[answers.Loaded]:
     """Return a page of the runs of a table before a moment, newest first."""
     values = {"schema": spec.name.schema, "name": spec.name.name, "before": before, "limit": PAGE}
+    values |= {"triggered": TRIGGERED, "first": FIRST_EVENTS}
     with snapshot(spec.connection) as session:
         rows = session.rows("console/list_runs", values)
     return [answers.Loaded(**row) for row in _with_states(rows)]
@@ -170,44 +186,89 @@ def find(named: Mapping[TableName, str], connection_id: str, run_id: str, dag_id
 
 
 def progress(spec: TableSpec, run_id: str) -> answers.Progress:
-    """Return the state of a run: its loads, its waiting changes, and the sessions waiting for locks."""
-    table, log = spec.name, spec.name.change_log
-    names = [table.name, table.shadow.name, table.retired.name]
-
+    """Return the state of a run: its sections, its loads, its waiting changes, and the sessions waiting for locks."""
     with snapshot(spec.connection) as session:
         run = _run(session, spec, run_id)
-        source = table.name if run["phase"] in ("opened", "shadowed", "attached") else table.retired.name
-        watched = {"run_id": run_id, "schema": table.schema, "source": source}
-        loads = session.rows("console/watch_loads", watched)
+        loads = _loads(session, spec, run)
         waits = session.rows("console/list_waits", {"run_id": run_id, "limit": MOST_RECENT})
-        captured = session.value("maintenance/find_oid", {"schema": log.schema, "name": log.name}) is not None
-        limit = {"limit": MOST_CHANGES}
-        waiting = session.value("console/count_waiting_changes", limit, log=log.identifier) if captured else None
-        lock_waits = session.rows("console/list_lock_waits", {"schema": table.schema, "names": names})
+        waiting = _waiting_changes(session, spec.name)
+        lock_waits = session.rows("console/list_lock_waits", {"schema": spec.name.schema, "names": _names(spec.name)})
         versions = read_versions(session, run_id)
         found = read_checks(session, run_id)
-        back = _way_back(session, run)
+        checked_at = read_check_times(session, run_id)
+        triggered = session.rows(
+            "console/find_trigger", {"run_id": run_id, "message": TRIGGERED, "first": FIRST_EVENTS}
+        )
+        measured = headline.by_stage(read_measurements(session, run_id))
 
     (shown,) = _with_states([run])
+    now, key = pendulum.now("UTC"), dag_run_key(run)
+    activity = read_activity(key)
+    stopped = bool(run["ended_at"]) or shown["state"] in STOPPED
+    folder = artifacts.artifacts_path(run_id)
+
     return answers.Progress(
-        run=answers.Run(**shown),
+        run=answers.Run(**shown, triggered_by=triggered[0]["by"] if triggered else None),
+        dag_run=run_path(key),
+        has_plan=(folder / artifacts.PLAN_SQL).is_file(),
+        has_report=(folder / artifacts.REPORT_PAGE).is_file(),
+        steps=_steps(steps(activity, found, checked_at, now, over=stopped), now) if run["mode"] != MAINTENANCE else [],
+        questions=[answers.Question(**vars(each)) for each in activity.questions],
+        working=_working(activity),
         failure=_failure(spec, run_id) if shown["state"] == State.FAILED else None,
         versions=versions,
         waived=waivers(found),
-        now=pendulum.now("UTC"),
+        now=now,
         loads=[answers.Load(**row) for row in loads],
+        throughput=series.throughput(loads, now),
+        eta=None if stopped else series.eta(loads, now),
+        headlines=[answers.Headline(**vars(each)) for each in headline.headlines(loads, measured)],
         waits=[answers.Wait(**row) for row in waits],
         waiting_changes=waiting,
         most_counted=MOST_CHANGES,
         lock_waits=[answers.LockWait(**row) for row in lock_waits],
-        way_back=back,
+        way_back=_way_back(run, measured),
     )
 
 
-def _way_back(session: Session, run: Row) -> answers.WayBack | None:
+def _names(table: TableName) -> list[str]:
+    return [table.name, table.shadow.name, table.retired.name]
+
+
+def _loads(session: Session, spec: TableSpec, run: Row) -> list[Row]:
+    """Return the loads of a run; the table that they read has the name of the retired one after the cutover."""
+    table = spec.name
+    source = table.name if run["phase"] in ("opened", "shadowed", "attached") else table.retired.name
+    return session.rows("console/watch_loads", {"run_id": run["run_id"], "schema": table.schema, "source": source})
+
+
+def _waiting_changes(session: Session, table: TableName) -> int | None:
+    """Return the number of waiting changes, at most MOST_CHANGES; None without a change log."""
+    log = table.change_log
+    if session.value("maintenance/find_oid", {"schema": log.schema, "name": log.name}) is None:
+        return None
+    return int(session.value("console/count_waiting_changes", {"limit": MOST_CHANGES}, log=log.identifier))
+
+
+def _steps(found: Iterable[Step], now: datetime) -> list[answers.Step]:
+    times = (vars(each) | {"seconds": each.seconds(now), "waited": each.waited.total_seconds()} for each in found)
+    return [answers.Step(**each) for each in times]
+
+
+def _working(activity: Activity) -> list[answers.Work]:
+    """Return the tasks at work, the longest first."""
+    found = [
+        answers.Work(task_id=each.task_id, state=str(each.state), count=each.count, since=each.started_at)
+        for each in activity.tasks
+        if each.state in AT_WORK
+    ]
+    return sorted(found, key=lambda each: each.since.timestamp() if each.since else float("inf"))
+
+
+def _way_back(run: Row, measured: Mapping[str, Mapping[str, Row]]) -> answers.WayBack | None:
     if run["phase"] != Phase.LIVE:
         return None
-    looks = (row for row in read_measurements(session, run["run_id"]) if row["stage"] == way_back.STAGE)
+    looks = measured.get(way_back.STAGE, {}).values()
     return next(
         (answers.WayBack(seconds=row["value"], looked_at=row["taken_at"], **row["detail"]) for row in looks), None
     )
@@ -229,10 +290,27 @@ def _run(session: Session, spec: TableSpec, run_id: str) -> Row:
     )
 
 
-def backlog(spec: TableSpec, run_id: str) -> list[answers.Waiting]:
-    """Return the samples of the number of waiting changes, oldest first."""
-    rows = _of_run(spec, run_id, "console/list_backlog", limit=MOST_SAMPLES)
-    return [answers.Waiting(**row) for row in reversed(rows)]
+def backlog(spec: TableSpec, run_id: str, after: int = 0) -> list[answers.Waiting]:
+    """Return the samples of the waiting changes after an event, oldest first: of many, the highest of each piece."""
+    rows = _of_run(spec, run_id, "console/list_backlog", after=after, pieces=MOST_SAMPLES)
+    return [answers.Waiting(**row) for row in rows]
+
+
+def server(spec: TableSpec, run_id: str) -> answers.Server:
+    """Return the state of the server during a run, beside the limits of the run's spec."""
+    with snapshot(spec.connection) as session:
+        stored = _run(session, spec, run_id)["spec"].get("throttle") or {}
+        known = {name: value for name, value in stored.items() if name in Throttle.model_fields}
+        return server_state.read(session, spec.name, validated(Throttle, known, where="ledger"))
+
+
+def headlines(spec: TableSpec, run_id: str) -> list[answers.Headline]:
+    """Return the headline figures of a run, for two runs side by side."""
+    with snapshot(spec.connection) as session:
+        run = _run(session, spec, run_id)
+        loads = _loads(session, spec, run)
+        measured = headline.by_stage(read_measurements(session, run_id))
+    return [answers.Headline(**vars(each)) for each in headline.comparable(run, loads, measured)]
 
 
 def gates(spec: TableSpec, run_id: str) -> list[answers.Gate]:
@@ -252,22 +330,34 @@ def measurements(spec: TableSpec, run_id: str) -> list[answers.Measurement]:
 
 
 def plans(spec: TableSpec, run_id: str) -> list[answers.Compared]:
-    """Return the time and the plan of each query before and after the migration."""
+    """Return the text of each query, and its time and plan before and after the migration."""
     stages: dict[str, dict[str, answers.Timed]] = {"before": {}, "after": {}}
-    for row in _read(spec, run_id, read_measurements):
+    with snapshot(spec.connection) as session:
+        run = _run(session, spec, run_id)
+        measured = read_measurements(session, run_id)
+
+    # Until version 0.2.0 the ledger kept no text, so the spec's, with its placeholders, stands for it.
+    texts = {each["name"]: each["sql"].strip() for each in run["spec"].get("queries") or ()}
+    for row in measured:
         if row["stage"] in stages and "plan" in row["detail"]:
             stages[row["stage"]][row["name"]] = answers.Timed(ms=row["value"], **row["detail"])
+            texts[row["name"]] = row["detail"].get("sql") or texts.get(row["name"], "")
 
     before, after = stages.values()
     return [
-        answers.Compared(query=name, before=before.get(name), after=after.get(name))
+        answers.Compared(query=name, sql=texts[name], before=before.get(name), after=after.get(name))
         for name in dict.fromkeys((*before, *after))
     ]
 
 
 def events(spec: TableSpec, run_id: str, **filters: Any) -> list[answers.Event]:
     """Return a page of the events of a run, newest first."""
-    return [answers.Event(**row) for row in _of_run(spec, run_id, "console/list_events", limit=PAGE, **filters)]
+    return page_of_events(spec, run_id, filters, PAGE)
+
+
+def page_of_events(spec: TableSpec, run_id: str, filters: Mapping[str, Any], limit: int) -> list[answers.Event]:
+    """Return a page of so many events of a run, newest first."""
+    return [answers.Event(**row) for row in _of_run(spec, run_id, "console/list_events", limit=limit, **filters)]
 
 
 def _read(spec: TableSpec, run_id: str, read: Callable[[Session, str], Result]) -> Result:

@@ -7,15 +7,13 @@ from partition_playbook.console import answers, read
 from partition_playbook.ledger import MAINTENANCE
 from partition_playbook.spec import TableSpec
 
-STOPPED = (State.FAILED, State.LOST)
-
 
 def describe(spec: TableSpec, most: int) -> tuple[list[str], bool]:
     """Return the runs of a table as lines, newest first; and True if the newest migration failed or is lost."""
     found = read.runs(spec, None)[:most]
     lines = [line for each in found for line in _lines(spec, each)] or [f"{spec.table}: no run yet"]
     migrations = [each for each in found if each.mode != MAINTENANCE]
-    return lines, bool(migrations) and migrations[0].state in STOPPED
+    return lines, bool(migrations) and migrations[0].state in read.STOPPED
 
 
 def _lines(spec: TableSpec, run: answers.Run) -> list[str]:

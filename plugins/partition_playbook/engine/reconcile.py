@@ -61,7 +61,7 @@ def _one_batch(run: Run) -> tuple[int, int]:
         now.require_same_columns()
         taken, waiting = reconcile_batch(run, session, now), capture.count(session, run)
         if taken:
-            run.ledger.sample_backlog(session, waiting)
+            run.ledger.sample_backlog(session, waiting, taken=taken)
         return taken, waiting
 
 

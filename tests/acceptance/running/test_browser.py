@@ -190,7 +190,11 @@ def test_a_rehearsal_is_watched_approved_waived_signed_off_and_rolled_back(
         expect(loading).to_have_count(2)
         for each in range(2):
             expect(loading.nth(each).get_by_role("progressbar")).to_have_attribute("value", re.compile("[1-9]"))
+        expect(step(console, "migration").locator(".badge")).to_have_text("running")
+        expect(console.get_by_text("At work:")).to_contain_text(LOAD)
     expect(console.get_by_text(ALL_LOADED)).to_be_visible(timeout=BUSY_MS)
+    run.asked(APPROVAL)
+    answer_is_one_click_away(page, run)
     answer(page, run, APPROVAL, "Approve")
 
     run.asked(GATE)
@@ -201,11 +205,19 @@ def test_a_rehearsal_is_watched_approved_waived_signed_off_and_rolled_back(
     answer(page, run, SIGN_OFF, "Approve")
 
     assert run.finish() == "success", run.story()
-    expect(figure(open_tab(page, run), "Verdict")).to_have_text("go")
+    console = open_tab(page, run)
+    expect(figure(console, "Verdict")).to_have_text("go")
+    expect(step(console, "pruning").locator(".badge")).to_have_text("waived")
+    expect(step(console, "rollback").locator(".badge")).to_have_text("passed")
+    drawn_again_after_a_reload(page, run)
+    audit_is_downloaded(page, run)
+    plan_is_read(page, run)
     follow_link(page, run, f"{LOAD}/mapped/0", "Partition")
     expect(page.locator("tr.chosen .name")).to_have_text(re.compile("^sensor_readings_y"))
     follow_link(page, run, "decision.say_verdict", "Report")
     expect(page.locator(".verdict")).to_have_text("GO")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Rehearsed partitioning of public.sensor_readings")
+    expect(page.locator(".headlines")).to_contain_text(re.compile("lock held.*rollback", re.DOTALL))
     expect(page.locator("main")).to_contain_text(REASON)
     assert faults_of_report(page) == []
     assert faults_of_console(page, run) == {}
@@ -223,11 +235,57 @@ def follow_link(page: Page, run: Migration, task: str, name: str) -> None:
     page.get_by_role("link", name=name, exact=True).click()
 
 
+def step(console: FrameLocator | Page, section: str) -> Locator:
+    steps = console.get_by_role("list", name="Sections of the run").get_by_role("listitem")
+    return steps.filter(has=console.get_by_role("button", name=section, exact=True))
+
+
+def answer_is_one_click_away(page: Page, run: Migration) -> None:
+    console = open_tab(page, run)
+    waiting = console.locator(".note").filter(has_text="Waits for:")
+    expect(waiting).to_contain_text("sensor_readings: cut over?")
+    expect(step(console, "migration").locator(".badge")).to_have_text("asks a person")
+    waiting.get_by_role("link", name="answer").click()
+    page.wait_for_url(f"**/tasks/{APPROVAL}/required_actions")
+
+
+def drawn_again_after_a_reload(page: Page, run: Migration) -> None:
+    """A series comes from the ledger: its chart is the same for each viewer and at each time."""
+    drawn = []
+    for _ in range(2):
+        open_console(page, table="sensor_readings", run=run.run_id, view="run")
+        charts = page.get_by_role("img", name=re.compile("^(Rows loaded per second|Waiting changes) "))
+        expect(charts).to_have_count(2)
+        drawn.append([each.get_attribute("aria-label") for each in charts.all()])
+    assert drawn[0] == drawn[1]
+
+
+def audit_is_downloaded(page: Page, run: Migration) -> None:
+    open_console(page, table="sensor_readings", run=run.run_id, view="audit")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download as CSV").click()
+    lines = started.value.path().read_text().splitlines()
+    assert lines[0].startswith("event_id,happened_at,section,kind,message")
+    assert len(lines) > 100
+
+
+def plan_is_read(page: Page, run: Migration) -> None:
+    open_console(page, table="sensor_readings", run=run.run_id, view="run")
+    page.get_by_role("link", name="plan.sql").click()
+    page.wait_for_url("**/plan?**")
+    expect(page.locator("body")).to_contain_text("CREATE TABLE")
+
+
 def faults_of_report(page: Page) -> list[str]:
     """Look at the report's text on another page: on its own no script runs, Axe's neither."""
     other = page.context.new_page()
-    other.set_content(page.request.get(page.url).text())
-    found = serious(other)
+    other.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    found = []
+    for theme in ("light", "dark"):
+        other.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        other.set_content(page.request.get(page.url).text())
+        found += serious(other)
+        assert other.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     other.close()
     return found
 

@@ -6,7 +6,7 @@ import { filters, VIEWS } from "./views.js";
 const REFRESH_MS = 3_000;
 const place = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
-const chosen = { table: asked.get("table"), run: asked.get("run"), view: asked.get("view"), partition: asked.get("partition") };
+const chosen = { table: asked.get("table"), run: asked.get("run"), view: asked.get("view"), partition: asked.get("partition"), with: asked.get("with") };
 let tables = [];
 let shown = 0; // the number of choices so far: an answer to an earlier choice is not drawn
 let timer;
@@ -29,9 +29,12 @@ async function ask(path, values = {}) {
 
 const askTable = (name, values) => ask(`tables/${encodeURIComponent(chosen.table)}/${name}`, values);
 const askRun = (name, values = {}) => askTable(name, { run_id: chosen.run, ...values });
+// The address of a file of the run, below Airflow's own.
+const runFile = (name, values = {}) => `partition_playbook/api/tables/${encodeURIComponent(chosen.table)}/${name}?${
+  new URLSearchParams(Object.entries({ run_id: chosen.run, ...values }).filter(([, value]) => value))}`;
 
 function choose(change) {
-  if (change.table && change.table !== chosen.table) chosen.run = chosen.partition = null;
+  if (change.table && change.table !== chosen.table) chosen.run = chosen.partition = chosen.with = null;
   Object.assign(chosen, change);
   start();
 }
@@ -100,15 +103,23 @@ async function draw(mine, known) {
       "Trigger partition_migration for this table. Mode plan changes nothing and shows every statement."));
     return;
   }
-  const { content, live } = await view.draw({ ...known, tables, chosen, ask, askTable, askRun, choose });
+  const { content, live } = await view.draw({ ...known, tables, chosen, ask, askTable, askRun, runFile, choose });
   if (mine !== shown) return;
-  if (content) place("view").replaceChildren(...[content].flat());
+  if (content) show([content].flat(Infinity).filter(Boolean));
   place("status").textContent = live ? `Live, as of ${moment(new Date().toISOString())}` : "";
   if (live) timer = setTimeout(() => watch(mine, known), REFRESH_MS);
 }
 
+// Draw the content, and leave the focus where it was: a view at work is drawn again every few seconds.
+function show(content) {
+  const focused = place("view").contains(document.activeElement) ? document.activeElement.id : "";
+  place("view").replaceChildren(...content);
+  if (focused) place(focused)?.focus({ preventScroll: true });
+}
+
 async function watch(mine, known) {
-  if (document.hidden) {
+  // A selected text would be gone: it may be about to be copied.
+  if (document.hidden || !getSelection().isCollapsed) {
     timer = setTimeout(() => watch(mine, known), REFRESH_MS);
     return;
   }

@@ -121,7 +121,7 @@ const TONES = {
   go: "good", green: "good", passed: "good", attached: "good", loaded: "good", live: "good", finalized: "good",
   "no-go": "bad", red: "bad", failed: "bad", lost: "bad", abandoned: "bad",
   yellow: "warn", warning: "warn", waiting: "warn", loading: "busy", running: "busy", rolled_back: "warn",
-  "asks a person": "warn", retrying: "warn",
+  "asks a person": "warn", retrying: "warn", waived: "warn", "no checks": "bad",
 };
 
 export const badge = (text, tone = TONES[text] ?? "quiet") => h("span", { class: `badge ${tone}` }, text);
@@ -141,6 +141,7 @@ export function table(caption, heads, rows) {
       h("tbody", {}, rows.map((each) => labelled(heads, each)))));
 }
 
+export const right = (name) => ({ name, class: "number" });
 export const number = (text) => h("td", { class: "number" }, text);
 export const cell = (...content) => h("td", {}, ...content);
 
@@ -152,10 +153,11 @@ export const figures = (...content) => h("dl", { class: "figures" }, ...content)
 export const empty = (title, ...text) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, ...text));
 
 // The sandbox of Airflow's iframe blocks popups and top navigation; a link of the parent page is allowed both.
-export function leave(path, text) {
+export function leave(path, text, id = null) {
   const href = new URL(`../${path}`, document.baseURI.split("?")[0]).href;
   return h("a", {
     href,
+    id,
     target: "_top",
     onclick(event) {
       if (window.parent === window) return;
@@ -166,4 +168,43 @@ export function leave(path, text) {
       link.click();
     },
   }, text);
+}
+
+// A button that copies a text; without the right to the clipboard the text of a field is copied.
+export function copyButton(text, id = null) {
+  const button = h("button", { id, class: "copy", async onclick() {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const field = h("textarea", { class: "aside" }, text);
+      button.after(field);
+      field.select();
+      document.execCommand("copy");
+      field.remove();
+    }
+    button.textContent = "copied";
+  } }, "copy");
+  return button;
+}
+
+export const copyable = (text, id) => [h("code", {}, text), " ", copyButton(text, id)];
+
+const unfolded = new Set(); // the captions of the long tables that a person has opened
+
+// A table that shows its first rows, and all of them on demand.
+export function folding(caption, heads, rows, most) {
+  const listed = table(caption, heads, rows);
+  if (rows.length <= most) return [listed];
+  const button = h("button", { id: `fold-${caption.replaceAll(/\W+/g, "-")}`, onclick() {
+    if (!unfolded.delete(caption)) unfolded.add(caption);
+    draw();
+  } });
+  function draw() {
+    const open = unfolded.has(caption);
+    rows.forEach((each, index) => { each.hidden = !open && index >= most && !each.classList.contains("chosen"); });
+    button.textContent = open ? `Show the first ${count(most)} only` : `Show all ${count(rows.length)}`;
+    button.setAttribute("aria-expanded", String(open));
+  }
+  draw();
+  return [listed, h("p", {}, button)];
 }

@@ -1,16 +1,13 @@
 // One function per view: it returns the content, and `live` if the view has to be refreshed.
 
-import { line, partitionMap } from "./charts.js";
+import { partitionMap } from "./charts.js";
 import {
-  badge, bytes, cell, count, day, duration, empty, figure, figures, gain, h, labelled, leave, measured, milliseconds, moment, number,
+  badge, bytes, cell, copyButton, count, day, duration, empty, figure, figures, folding, gain, h, labelled, leave, measured, milliseconds, moment, number, percent, right,
   seconds, several, table, time,
 } from "./dom.js";
+import { run } from "./run.js";
 
-const right = (name) => ({ name, class: "number" });
 const link = (text, onclick) => h("button", { onclick }, text);
-const ended = (run) => Boolean(run.ended_at);
-const stopped = (run) => run.state === "failed" || run.state === "lost";
-const atWork = (run) => !ended(run) && !stopped(run);
 
 // ---- Tables
 
@@ -38,6 +35,7 @@ async function tables({ tables: listed, chosen, choose }) {
 
 // ---- Partitions
 
+const MOST_PARTITIONS = 24; // shown before the table is unfolded
 let measure = "bytes";
 
 async function partitions(page) {
@@ -49,8 +47,16 @@ function drawMap(page, map) {
   const self = map.siblings.find((each) => each.role === "table");
   if (!self) return empty(`${map.table} does not exist`, "Correct the key `table` or `connection` in its spec.");
   const health = page.tables.find((each) => each.spec === page.chosen.table)?.health;
-  return [overview(map, health), ...(map.partitions.length ? charted(page, map) : [...siblings(map), unpartitioned(self)])];
+  if (map.partitions.length) return [overview(map, health), ...charted(page, map)];
+  const building = page.runs.find((each) => each.mode !== "maintenance" && ["shadowed", "attached", "rolled_back"].includes(each.phase));
+  return [plainOverview(self, health), ...siblings(map, building), unpartitioned(page, map, self, building)];
 }
+
+const plainOverview = (self, health) => figures(
+  figure("Health", health ? badge(health.status) : badge("never checked"), health?.problems.join(", ")),
+  figure("Partitions", "none", "not partitioned"),
+  figure("Size", bytes(self.bytes)),
+  figure("Rows", `≈ ${count(self.estimated_rows)}`, "as last analyzed"));
 
 function overview(map, health) {
   const size = map.partitions.reduce((sum, each) => sum + (each.bytes ?? 0), 0);
@@ -67,11 +73,14 @@ function overview(map, health) {
     figure("Retention", map.keep ?? "none", map.cutoff && `before ${day(map.cutoff, map.timezone).slice(0, 10)}`));
 }
 
-function siblings(map) {
+function siblings(map, building = null) {
+  // The partitions of a shadow are attached to it after their loads; until then the run alone knows of them.
+  const loaded = (each) => (each.role === "shadow" ? building : null) ?? { bytes: 0, rows: 0 };
   const beside = map.siblings.filter((each) => each.role !== "table");
   const rows = [
     ...beside.map((each) => h("tr", {}, h("td", { class: "name" }, each.name), cell(badge(each.role)),
-      number(bytes(each.bytes)), number(`≈ ${count(each.estimated_rows)}`), cell("–"))),
+      number(bytes(each.bytes == null ? null : Math.max(each.bytes, loaded(each).bytes))),
+      number(`≈ ${count(Math.max(each.estimated_rows, loaded(each).rows))}`), cell("–"))),
     ...map.detached.map((each) => h("tr", {}, h("td", { class: "name" }, each.name),
       cell(badge(each.archived ? "detached, archived" : each.kept ? "detached, kept" : "detached")),
       number("–"), number("–"), cell(time(each.since)))),
@@ -80,8 +89,17 @@ function siblings(map) {
     ? [table("Siblings and detached partitions", ["Name", "Role", right("Size"), right("Rows"), "Since"], rows)] : [];
 }
 
-const unpartitioned = (self) => empty("This table is not partitioned",
-  `It has about ${several(self.estimated_rows, "row")}, ${bytes(self.bytes)}. Trigger partition_migration in mode plan: it changes nothing.`);
+// Beside a shadow a migration is under way: no plan is due then.
+function unpartitioned(page, map, self, building) {
+  const shadow = map.siblings.find((each) => each.role === "shadow");
+  if (!shadow) {
+    return empty("This table is not partitioned",
+      `It has about ${several(self.estimated_rows, "row")}, ${bytes(self.bytes)}. Trigger partition_migration in mode plan: it changes nothing.`);
+  }
+  const loaded = building ? `${several(building.rows ?? 0, "row")} of ${several(building.partitions, "partition")} loaded, ${bytes(building.bytes)}. ` : "";
+  return empty("A migration of this table is under way", `It builds ${shadow.name}. ${loaded}`,
+    building && link("Open its run", () => page.choose({ run: building.run_id, view: "run" })));
+}
 
 function charted(page, map) {
   const place = h("div", { class: "chart" });
@@ -102,131 +120,8 @@ function charted(page, map) {
       map.cutoff && each.upper && Date.parse(each.upper) <= Date.parse(map.cutoff) && badge("past retention"),
       each.bytes == null && badge("locked", "warn"))));
   const heads = ["Partition", `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
-  const listed = table(`${several(rows.length, "partition")}, newest last`, heads, rows);
-  listed.classList.add("tall");
-  return [toggle, place, ...siblings(map), listed];
-}
-
-// ---- Run
-
-const samples = new Map(); // by run: the number of waiting changes, sampled since the page was opened
-
-async function run(page) {
-  const [now, taken, past] = await Promise.all([
-    page.askRun("progress"), page.askRun("measurements"), samples.has(page.chosen.run) ? [] : page.askRun("backlog"),
-  ]);
-  const seen = samples.get(page.chosen.run) ?? past.map((each) => ({ at: each.happened_at, value: each.waiting }));
-  const live = atWork(now.run);
-  if (live && now.waiting_changes != null) seen.push({ at: now.now, value: now.waiting_changes });
-  samples.set(page.chosen.run, seen.slice(-2000));
-  const open = scrolled();
-  const content = [summary(now, live), ...stop(now), ...wayBack(now), ...waits(now, live), ...loads(now, page.chosen.partition), ...waiting(now, seen, live), ...locks(now),
-    ...measurements(taken)];
-  requestAnimationFrame(() => restore(open));
-  return { content, live };
-}
-
-// Keep the scroll positions over a refresh.
-const scrolled = () => [...document.querySelectorAll("#view .scroll")].map((each) => [each.scrollTop, each.scrollLeft]);
-const restore = (places) => document.querySelectorAll("#view .scroll").forEach((each, index) => {
-  if (places[index]) [each.scrollTop, each.scrollLeft] = places[index];
-});
-
-const done = (load) => load.rows ?? load.rows_so_far ?? 0;
-
-function pace(now) {
-  const begun = now.loads.filter((each) => each.started_at);
-  if (!begun.length) return {};
-  const first = Math.min(...begun.map((each) => Date.parse(each.started_at)));
-  const over = now.loads.every((each) => each.ended_at);
-  const last = over ? Math.max(...now.loads.map((each) => Date.parse(each.ended_at))) : Date.parse(now.now);
-  const rows = now.loads.reduce((sum, each) => sum + done(each), 0);
-  const total = now.loads.reduce((sum, each) => sum + (each.rows ?? Math.max(each.expected_rows, done(each))), 0);
-  const rate = rows / Math.max((last - first) / 1000, 0.001);
-  return { rows, rate, left: over ? 0 : (total - rows) / Math.max(rate, 0.001) };
-}
-
-function summary(now, live) {
-  const { rate, left, rows } = pace(now);
-  const { run } = now;
-  return figures(
-    figure("Verdict", badge(run.state), [`mode ${run.mode}`, ...now.waived].join("; ")),
-    figure("Phase", badge(run.phase), run.plan_hash ? leave(`partition_playbook/plan?run_id=${encodeURIComponent(run.run_id)}`, "plan.sql") : "no plan yet"),
-    figure("Started", h("small", {}, time(run.started_at)),
-      `by ${run.opened_by}, with version ${now.versions.join(", ") || "before 0.2.0"}`),
-    figure("Took", duration(seconds(run.started_at, run.ended_at ?? (live ? now.now : run.state_since ?? now.now))), live && "so far"),
-    figure("Rows loaded", count(rows), rate && measured(rate, "rows/s")),
-    figure("Loads left", left ? duration(left) : left === 0 ? "none" : "–", left ? "at this rate" : null),
-    figure("Changes waiting", now.waiting_changes == null ? "no capture"
-      : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
-}
-
-// Where and since when a run has failed, or asks a person, and what to do.
-function stop({ run, failure }) {
-  if (!run.next_step && !run.state_in) return [];
-  const where = run.state_in ? [" in ", h("span", { class: "mono" }, run.state_in)] : [];
-  const since = run.state_since ? [", since ", time(run.state_since)] : [];
-  return [h("p", { class: "note" }, h("strong", {}, run.state), ...where, ...since, ". ", failure && `${failure}. `, run.next_step)];
-}
-
-// What a rollback would take, as partition_standby saw it.
-function wayBack({ way_back: back }) {
-  if (!back) return [];
-  const told = [...back.sentences.map((each) => `${each}.`)].join(" ");
-  return [h("p", { class: back.state === "in step" ? "" : "note" }, h("strong", {}, "Way back: "), badge(back.state, back.state === "in step" ? "good" : "bad"), " ", told,
-    h("span", { class: "muted" }, " Seen ", time(back.looked_at)))];
-}
-
-// The reason for not starting a load or a vacuum: a pause by a person, or the throttle.
-function waits(now, live) {
-  if (!live) return [];
-  return now.waits.map((each) => h("p", { class: "note" }, h("strong", {}, each.partition || each.task), " waits: ", each.why, ", since ", time(each.since)));
-}
-
-function loads(now, chosen) {
-  if (!now.loads.length) return [];
-  const held = new Set(now.waits.map((each) => each.partition));
-  const rows = now.loads.map((each) => h("tr", { class: each.name === chosen && "chosen" },
-    h("td", { class: "name" }, each.name),
-    cell(badge(each.state === "pending" && held.has(each.name) ? "waiting" : each.state)),
-    cell(h("progress", { max: Math.max(each.expected_rows, done(each), 1), "aria-label": `${each.name}: rows loaded`,
-      value: each.ended_at ? Math.max(each.expected_rows, done(each), 1) : done(each) })),
-    number(`${each.rows == null && each.rows_so_far != null ? "≈ " : ""}${each.started_at ? count(done(each)) : "–"}`),
-    number(count(each.expected_rows)),
-    number(bytes(each.bytes)),
-    number(each.started_at ? duration(seconds(each.started_at, each.ended_at ?? now.now)) : "–"),
-    number(each.ended_at ? count(each.rows / Math.max(seconds(each.started_at, each.ended_at), 0.001)) : "–")));
-  const heads = ["Partition", "State", "Progress", right("Rows"), right("Expected"), right("Size"), right("Took"), right("Rows/s")];
-  const listed = table(`${count(now.loads.filter((each) => each.ended_at).length)} of ${several(now.loads.length, "partition")} loaded`, heads, rows);
-  listed.classList.add("tall");
-  return [h("h2", {}, "Loads"), listed];
-}
-
-function waiting(now, seen, live) {
-  if (seen.length < 2) return [];
-  const place = h("div", { class: "chart" });
-  line(place, `Waiting changes from ${moment(seen[0].at)} to ${moment(seen.at(-1).at)}, at most ${count(Math.max(...seen.map((each) => each.value)))}`, seen);
-  return [h("h2", {}, "Waiting changes in the change log"), place,
-    h("p", { class: "muted" }, live ? "Sampled by the reconciler, and by this page since it was opened." : "Sampled by the reconciler after each batch.")];
-}
-
-function locks(now) {
-  if (!now.lock_waits.length) return ended(now.run) ? [] : [h("p", { class: "muted" }, "No session waits for a lock on the table.")];
-  const rows = now.lock_waits.map((each) => h("tr", {}, number(each.pid), cell(each.application || each.role),
-    cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.join(", ")),
-    h("td", { class: "long mono" }, each.query)));
-  const heads = [right("pid"), "Application", "Table", "Lock mode", right("Waiting"), "Blocked by pid", "Statement"];
-  return [h("h2", {}, "Lock waits"), table(`${several(rows.length, "session")} waiting for a lock`, heads, rows)];
-}
-
-function measurements(taken) {
-  const rows = taken.filter((each) => each.value != null).reverse().map((each) => h("tr", {}, cell(each.stage), h("td", { class: "name" }, each.name),
-    number(measured(each.value, each.unit)),
-    cell(time(each.taken_at))));
-  if (!rows.length) return [];
-  const listed = table("Measurements, newest first", ["Stage", "Name", right("Value"), "Taken at"], rows);
-  listed.classList.add("tall");
-  return [h("h2", {}, "Measurements"), listed];
+  const listed = folding(`${several(rows.length, "partition")}, newest first`, heads, rows.reverse(), MOST_PARTITIONS);
+  return [toggle, place, ...siblings(map), ...listed];
 }
 
 // ---- Gates
@@ -279,24 +174,36 @@ async function plans(page) {
   return { content: found.map(compared) };
 }
 
-function compared({ query, before, after }) {
+function compared({ query, sql, before, after }) {
   return h("details", { class: "section", open: true },
     h("summary", {}, h("h2", {}, query), changed(before?.ms, after?.ms, "faster", "slower", "as fast as before"),
       changed(before?.buffers, after?.buffers, "fewer pages", "more pages", "as many pages as before")),
+    sql && h("div", { class: "query" }, copiedBlock(sql, `Text of ${query}`)),
     h("div", { class: "side-by-side" }, side("Before", query, before), side("After", query, after)));
 }
 
 // The difference only; the checks of the section pruning judge it.
 function changed(before, after, less, more, same) {
   if (!before || after == null) return null;
-  return badge(gain(1 - after / before, less, more, same), "quiet");
+  const saved = 1 - after / before;
+  return badge(gain(saved, less, more, same), saved >= 0.05 ? "good" : saved <= -0.05 ? "warn" : "quiet");
+}
+
+const copiedBlock = (text, label) => h("div", { class: "block" }, copyButton(text),
+  h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": label }, text.split("\n").map(hanging)));
+
+// A line that wraps goes on below its own beginning.
+function hanging(text) {
+  const line = h("span", {}, text.trimStart() || " ");
+  line.style.paddingLeft = `${text.length - text.trimStart().length + 4}ch`;
+  return line;
 }
 
 function side(title, query, timed) {
   if (!timed) return h("div", {}, h("h3", {}, title), h("p", { class: "muted" }, "not measured"));
   return h("div", {}, h("h3", {}, title),
     h("p", {}, `${milliseconds(timed.ms)}, including ${milliseconds(timed.planning_ms)} for planning; ${several(timed.buffers, "page")}`),
-    timed.plan && h("pre", { class: "plan", tabindex: 0, role: "region", "aria-label": `${title}: plan of ${query}` }, drawPlan(timed.plan).join("\n")));
+    timed.plan && copiedBlock(drawPlan(timed.plan).join("\n"), `${title}: plan of ${query}`));
 }
 
 function drawPlan(node, depth = 0) {
@@ -307,7 +214,8 @@ function drawPlan(node, depth = 0) {
     ? [several(node["Actual Rows"], "row") + (node["Actual Loops"] > 1 ? ` × ${several(node["Actual Loops"], "loop")}` : ""),
       milliseconds((node["Actual Total Time"] ?? 0) * node["Actual Loops"]), several(pages, "page")].join(", ")
     : "never executed";
-  const details = ["Index Cond", "Recheck Cond", "Filter", "Sort Key", "Subplans Removed"].filter((each) => node[each] != null)
+  const details = ["Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "Filter", "Rows Removed by Filter", "Sort Key", "Group Key",
+    "Subplans Removed"].filter((each) => node[each] != null)
     .map((each) => `${"  ".repeat(depth)}     ${each}: ${[node[each]].flat().join(", ")}`);
   return [`${"  ".repeat(depth)}→ ${node["Node Type"]}${on && ` on ${on}`}  (${ran})`, ...details,
     ...(node.Plans ?? []).flatMap((each) => drawPlan(each, depth + 1))];
@@ -317,7 +225,7 @@ function drawPlan(node, depth = 0) {
 
 const SECTIONS = ["preflight", "data_preparation", "snapshot", "migration", "validation", "pruning", "application", "lifecycle",
   "watch", "rollback", "decision", "roll_back_standing_run", "finalize", "maintenance"];
-const KINDS = ["statement", "note", "backlog", "look"];
+const KINDS = ["statement", "note", "phase", "backlog", "look"];
 export const filters = { section: "", kind: "", text: "" };
 
 async function audit(page) {
@@ -342,7 +250,9 @@ async function audit(page) {
     }
     more.disabled = false;
   }
+  const download = h("span");
   function again() {
+    download.replaceChildren(leave(page.runFile("events.csv", filters), "Download as CSV"));
     body.replaceChildren();
     last = null;
     all = 0;
@@ -359,8 +269,8 @@ async function audit(page) {
   const heads = ["When", "Section", "Kind", "Event", right("Rows"), right("Took"), "Log"];
   const listed = table("Audit trail", heads, []);
   listed.querySelector("tbody").replaceWith(body);
-  await extend();
-  return { content: [h("div", { class: "bar-of-filters" }, choice("section", "Section", SECTIONS), choice("kind", "Kind", KINDS), text), result, listed, more] };
+  await again();
+  return { content: [h("div", { class: "bar-of-filters" }, choice("section", "Section", SECTIONS), choice("kind", "Kind", KINDS), text, download), result, listed, more] };
 }
 
 function event(each) {
@@ -382,7 +292,7 @@ function taskLog({ dag_id, run_id, task_id, map_index, try_number }) {
 // ---- Runs
 
 async function runs(page) {
-  const heads = ["Started", "Mode", "Verdict", "Phase", right("Took"), right("Partitions"), right("Rows"), right("Size"), "By", "Run"];
+  const heads = ["Started", "Mode", "Verdict", "Phase", right("Took"), right("Partitions"), right("Rows"), right("Size"), "By", "Compare", "Run"];
   if (!page.runs.length) return { content: empty("No run yet", "Trigger partition_migration for this table.") };
   let last = page.runs.at(-1);
   const more = h("button", { hidden: page.runs.length < 100, async onclick() {
@@ -393,7 +303,7 @@ async function runs(page) {
   } }, "Older runs");
   const listed = table(`Runs of ${page.chosen.table}`, heads, page.runs.map((each) => past(page, each)));
   const body = listed.querySelector("tbody");
-  return { content: [listed, more] };
+  return { content: [...await beside(page), listed, more] };
 }
 
 const past = (page, each) => h("tr", { class: each.run_id === page.chosen.run && "chosen" },
@@ -401,7 +311,30 @@ const past = (page, each) => h("tr", { class: each.run_id === page.chosen.run &&
   cell(each.mode), cell(badge(each.state)), cell(each.mode === "maintenance" ? "–" : badge(each.phase)),
   number(each.ended_at ? duration(seconds(each.started_at, each.ended_at)) : "–"),
   number(each.partitions ? count(each.partitions) : "–"), number(count(each.rows)), number(bytes(each.bytes)),
-  cell(each.opened_by), h("td", { class: "name mono" }, each.run_id));
+  cell(each.triggered_by ?? each.opened_by), cell(choice(page, each)), h("td", { class: "long mono" }, each.run_id));
+
+// The chosen run is compared with one other run.
+function choice(page, each) {
+  if (each.run_id === page.chosen.run) return "chosen";
+  if (each.mode === "maintenance") return "–";
+  if (each.run_id === page.chosen.with) return link("stop", () => page.choose({ with: null }));
+  return link("compare", () => page.choose({ with: each.run_id }));
+}
+
+async function beside(page) {
+  const { run: one, with: other } = page.chosen;
+  if (!one || !other || one === other) return [];
+  const [left, after] = await Promise.all([one, other].map((each) => page.askTable("headlines", { run_id: each })));
+  const others = new Map(after.map((each) => [each.name, each]));
+  const names = [...new Set([...left, ...after].map((each) => each.name))];
+  const mine = new Map(left.map((each) => [each.name, each]));
+  const rows = names.map((name) => h("tr", {}, h("td", { class: "name" }, name), ...[mine, others].map((each) => number(written(each.get(name)))),
+    number(difference(mine.get(name)?.value, others.get(name)?.value))));
+  return [h("h2", {}, "Two runs side by side"), table(`${one} and ${other}`, ["Figure", right("Chosen run"), right("Other run"), right("Chosen over other")], rows)];
+}
+
+const written = (found) => (found?.value == null ? "–" : found.unit ? measured(found.value, found.unit) : count(found.value));
+const difference = (mine, other) => (!other || mine == null ? "–" : percent(mine / other));
 
 export const VIEWS = {
   tables: { title: "Tables", draw: tables },

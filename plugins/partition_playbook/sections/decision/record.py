@@ -13,6 +13,7 @@ from partition_playbook.gates import SECTIONS
 from partition_playbook.ledger import Phase, Statistics, read_check_times, read_measurements, read_versions
 from partition_playbook.people import ANSWERED, TRIGGERED, Answer, Question, last_answer
 from partition_playbook.run import Run
+from partition_playbook.sections.decision.headline import by_stage
 from partition_playbook.sections.watch.looks import BEGUN, STAGE
 from partition_playbook.spec import Mode
 
@@ -61,14 +62,10 @@ class RunRecord:
             checked_at = read_check_times(session, ledger.run_id)
             looks = _looks(session, ledger.run_id, measured)
 
-        stages: dict[str, dict[str, Row]] = {}
-        for row in measured:
-            stages.setdefault(row["stage"], {})[row["name"]] = row
-
         return cls(
             ledger.run(),
             ledger.checks(),
-            stages,
+            by_stage(measured),
             ledger.statistics("snapshot"),
             ledger.statistics("validation"),
             ledger.loads(),

@@ -20,10 +20,16 @@ from partition_playbook.markdown import escape
 from partition_playbook.run import Run
 from partition_playbook.sections.decision import estimate, page
 from partition_playbook.sections.decision.criteria import REACHED, decide, waivers
+from partition_playbook.sections.decision.headline import headlines
 from partition_playbook.sections.decision.record import RunRecord
 from partition_playbook.sections.preflight import after_cutover, key_steps
 from partition_playbook.spec import Mode, RunParams
 
+TITLES = {
+    Mode.PLAN: "Plan",
+    Mode.REHEARSE: "Rehearsed partitioning",
+    Mode.MIGRATE: "Partitioning",
+}
 WRITE_LATENCY = "Not measured by the run. See the monitoring of the application; `make demo` measures its own writers."
 NEXT_STEPS = {
     "go after a rehearsal": (
@@ -53,12 +59,13 @@ NEXT_STEPS = {
 }
 
 
-def write(run: Run, params: RunParams, folder: Path, address: str = "") -> list[Path]:
+def write(run: Run, params: RunParams, folder: Path, address: str = "", plan: str = "") -> list[Path]:
     """Write the report into the folder and return its files: HTML, Markdown, JSON.
 
-    ``address`` is the URL of the run in Airflow's UI.
+    ``address`` is the URL of the run in Airflow's UI, ``plan`` that of its plan.sql, if the folder has one.
     """
-    content = compose(RunRecord.read(run), params, address)
+    kept = (folder / artifacts.PLAN_SQL).is_file()
+    content = compose(RunRecord.read(run), params, address, plan if kept else "")
     written = {
         artifacts.REPORT_PAGE: page.render(content),
         "report.md": render(content),
@@ -71,7 +78,7 @@ def write(run: Run, params: RunParams, folder: Path, address: str = "") -> list[
     return [folder / name for name in written]
 
 
-def compose(record: RunRecord, params: RunParams, address: str = "") -> dict[str, Any]:
+def compose(record: RunRecord, params: RunParams, address: str = "", plan: str = "") -> dict[str, Any]:
     """Return the content of the report as plain values: the keys of report.json."""
     decided = decide(record, params)
     verdict = Verdict.of("decision", decided)
@@ -79,12 +86,19 @@ def compose(record: RunRecord, params: RunParams, address: str = "") -> dict[str
     everything = [each for checks in sections.values() for each in checks]
 
     return {
+        "title": f"{TITLES[record.mode]} of {record.run['table_schema']}.{record.run['table_name']}",
         "verdict": "go" if verdict.go else "no-go",
+        "reasons": [each.name for each in everything if each.blocks] or [each.name for each in verdict.reasons],
+        "headlines": [
+            {"name": each.name, "text": each.text, "note": each.note}
+            for each in headlines(record.loads, record.measurements)
+        ],
         "waived": waivers(record.checks),
         "stays": record.stays,
         "run": {name: record.run[name] for name in ("run_id", "mode", "phase", "plan_hash", "opened_by", "started_at")},
         "versions": list(record.versions),
         "address": address,
+        "plan": plan,
         "table": f"{record.run['table_schema']}.{record.run['table_name']}",
         "spec": {name: record.run["spec"].get(name) for name in ("partition_by", "interval", "timezone")},
         "params": params.model_dump(mode="json"),
@@ -210,11 +224,14 @@ def _noted(checks: Sequence[Check]) -> list[Check]:
 
 def _performance(record: RunRecord) -> Iterator[dict[str, Any]]:
     before, after = (record.measurements.get(stage, {}) for stage in ("before", "after"))
-    for name in before.keys() & after.keys():
+    templates = {each["name"]: each["sql"] for each in record.run["spec"].get("queries") or ()}
+    for name in sorted(before.keys() & after.keys()):
         then, now = before[name], after[name]
         if then["value"] and now["value"] is not None:
             yield {
                 "query": name,
+                # Until version 0.2.0 the ledger kept no text, so the spec's, with its placeholders, stands for it.
+                "sql": now["detail"].get("sql") or templates.get(name, "").strip(),
                 "before_ms": then["value"],
                 "after_ms": now["value"],
                 "speedup": 1 - now["value"] / then["value"],

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from partition_playbook import gates
 from partition_playbook.airflow.approvals import Ask
-from partition_playbook.airflow.links import ReportLink
+from partition_playbook.airflow.links import ReportLink, plan_address
 from partition_playbook.airflow.notifications import Announce, AnnounceFailure, verdict_message
 from partition_playbook.airflow.tasks import SHORT, playbook_task
 from partition_playbook.artifacts import artifacts_folder
@@ -65,7 +65,8 @@ def decide(run: Run, params: RunParams) -> None:
     run.ledger.close("go" if verdict.go else "no-go")
     _measure_way_back(run)
     address = get_current_context()["ti"].log_url.partition("/tasks/")[0]
-    for path in report.write(run, params, artifacts_folder(run.ledger.run_id), address):
+    plan = plan_address(run.ledger.run_id)
+    for path in report.write(run, params, artifacts_folder(run.ledger.run_id), address, plan):
         log.info("report: %s", path)
 
 
