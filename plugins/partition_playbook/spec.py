@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from partition_playbook import figures
+from partition_playbook import figures, resources
 from partition_playbook.choices import Choice
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.intervals import Interval
@@ -34,7 +34,7 @@ from partition_playbook.spec_problems import PERIOD_PATTERN, REFERENCE, SECRET, 
 from partition_playbook.spec_yaml import Location, read_document
 
 TABLES_VARIABLE = "PARTITION_PLAYBOOK_TABLES"
-DEFAULT_TABLES = Path(__file__).resolve().parents[2] / "include" / "tables"
+DEFAULT_TABLES = resources.tables()
 SUFFIX, ENDINGS = ".yaml", (".yaml", ".yml")
 QUOTED_NAME = 'write a name with a dot or quotes in double quotes, such as \'"my.schema"."my.table"\''
 # Below or above these no run ends well. Most are units mistaken for others, such as milliseconds for seconds.

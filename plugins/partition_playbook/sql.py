@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from psycopg import sql
 
-SQL_ROOT = Path(__file__).resolve().parents[2] / "include" / "sql"
+from partition_playbook import resources
+
+SQL_ROOT = resources.folder("include") / "sql"
 HEADER_KEYS = ("purpose", "params", "returns", "lock", "transaction", "rerun")
 _HEADER_LINE = re.compile(r"^-- (\w+): (.+)$")
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from partition_playbook import figures
+from partition_playbook import figures, resources
 from partition_playbook.sections.decision import charts
 
-TEMPLATES = Path(__file__).resolve().parents[4] / "include"
+TEMPLATES = resources.folder("include")
 
 
 def shown(value: object) -> str:

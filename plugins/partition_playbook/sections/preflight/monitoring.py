@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from partition_playbook import figures
+from partition_playbook import figures, resources
 from partition_playbook.checks import Check, check, skipped
 from partition_playbook.sections.watch.sources import Fetch, Unanswered
 from partition_playbook.spec import Grafana, Monitoring
 
-FOLDER = Path(__file__).resolve().parents[4] / "monitoring"
+FOLDER = resources.folder("monitoring")
 # Rules are evaluated each minute by default.
 LATEST = timedelta(minutes=10)
 ALERTS, DASHBOARD = "monitoring_alerts", "monitoring_dashboard"
