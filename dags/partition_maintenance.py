@@ -49,6 +49,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.notifications import AnnounceFailure, failure_message
 from partition_playbook.airflow.tasks import SIDE_BY_SIDE, TASK_DEFAULTS
 from partition_playbook.runway import MAINTENANCE_CRON
@@ -60,7 +61,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=SIDE_BY_SIDE,
-    default_args=TASK_DEFAULTS | {"on_failure_callback": AnnounceFailure(failure_message)},
+    default_args=TASK_DEFAULTS | {"on_failure_callback": [AnnounceFailure(failure_message), tell_failure]},
     params=trigger_form(),
     doc_md=__doc__,
     dag_display_name="Partition maintenance",

@@ -36,6 +36,7 @@ from airflow.sdk import DAG, task
 
 from partition_playbook.airflow.approvals import go_no_go
 from partition_playbook.airflow.forms import form
+from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.notifications import AnnounceFailure, failure_message
 from partition_playbook.airflow.tasks import SHORT, SIDE_BY_SIDE, TASK_DEFAULTS
 from partition_playbook.sections.application.tasks import application
@@ -73,7 +74,7 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=SIDE_BY_SIDE,
-    default_args=TASK_DEFAULTS | {"on_failure_callback": AnnounceFailure(failure_message)},
+    default_args=TASK_DEFAULTS | {"on_failure_callback": [AnnounceFailure(failure_message), tell_failure]},
     params=form(),
     doc_md=__doc__,
     dag_display_name="Partition migration: the playbook",

@@ -21,6 +21,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.notifications import AnnounceFailure, failure_message
 from partition_playbook.airflow.tasks import TASK_DEFAULTS
 from partition_playbook.standalone.standby import standby
@@ -31,7 +32,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,  # a pass is bounded, and two of one table would wait for each other
-    default_args=TASK_DEFAULTS | {"on_failure_callback": AnnounceFailure(failure_message)},
+    default_args=TASK_DEFAULTS | {"on_failure_callback": [AnnounceFailure(failure_message), tell_failure]},
     doc_md=__doc__,
     dag_display_name="Partition standby",
     tags=["partition-playbook", "postgres"],

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from partition_playbook.errors import PreconditionFailed
@@ -25,9 +29,10 @@ def artifacts_path(run_id: str) -> Path:
 
 
 def artifacts_folder(run_id: str) -> Path:
-    """Create the folder of a run's files with mode 0700; PreconditionFailed if another user owns it."""
+    """Create the folder of a run's files with mode 0700; PreconditionFailed if another user owns it or it can't be."""
     folder = artifacts_path(run_id)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
         raise PreconditionFailed(
             "the folder is a symbolic link or belongs to another user",
@@ -36,3 +41,19 @@ def artifacts_folder(run_id: str) -> Path:
         )
     folder.chmod(0o700)  # a dump contains every row of the database
     return folder
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raise an error of the file system in the block as PreconditionFailed with the folder, the worker and the fix."""
+    try:
+        yield
+    except OSError as error:
+        problem = f"the folder can't be written on the worker {socket.gethostname()}: {error.strerror or error}"
+        account = pwd.getpwuid(os.geteuid()).pw_name
+        raise PreconditionFailed(
+            problem,
+            where=str(folder),
+            remedy=f"Free space there, let the account {account} write there, or set {ARTIFACTS_VARIABLE} to another "
+            "folder that all workers and the API server share. Then clear this task",
+        ) from None

@@ -33,8 +33,9 @@ from partition_playbook.errors import (
     SharedSession,
     SourceChanged,
     UnknownTimeZone,
+    Unreachable,
 )
-from partition_playbook.login import refused
+from partition_playbook.login import explained
 from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.sql import Statement, statement
 
@@ -255,7 +256,7 @@ Sink = Callable[[Session, Sequence[Executed]], None]
 
 
 class Database:
-    """Open sessions with limits; ``connect`` returns a fresh connection.
+    """Open sessions with limits; ``connect`` returns a fresh connection, and ``name`` is its name in errors.
 
     The next session reuses the connection of one without an error; all are closed with the Database.
     """
@@ -267,8 +268,10 @@ class Database:
         timezone: str = "UTC",
         application: str = "partition_playbook",
         sink: Sink | None = None,
+        name: str = "",
     ) -> None:
         self._connect = connect
+        self._name = name
         self._timezone = timezone
         self._application = application
         self._sink = sink
@@ -299,11 +302,16 @@ class Database:
             info = session.connection.info
             secret = {"password": info.password} if info.password else {}
             conninfo = make_conninfo(**{**info.get_parameters(), **secret, "dbname": dbname})
-        return Database(lambda: psycopg.connect(conninfo), timezone=self._timezone, application=self._application)
+        return Database(
+            lambda: psycopg.connect(conninfo),
+            timezone=self._timezone,
+            application=self._application,
+            name=f"{self._name}, database {dbname}" if self._name else "",
+        )
 
     @contextmanager
     def session(self, limits: Limits | None = None, *, search_path: str = SAFE_PATH) -> Iterator[Session]:
-        """Open a session in autocommit mode.
+        """Open a session in autocommit mode; LoginRefused or Unreachable if there is none.
 
         Raises OutOfResources for SQLSTATE class 53, LockTableFull for a full lock table, and ReadOnlyServer. Raises
         SourceChanged for a column that changed meanwhile, NotInEncoding, and SharedSession behind a pooler in
@@ -368,14 +376,12 @@ class Database:
         return connection
 
     def _dial(self) -> psycopg.Connection[Row]:
-        """Open a connection; LoginRefused if the server would refuse it again, else psycopg's OperationalError."""
+        """Open a connection; LoginRefused if the server would refuse it again, Unreachable if it may answer later."""
         try:
             return _prepared(self._connect())
-        except psycopg.OperationalError as error:
-            explained = refused(error)
-            if explained is None:
-                raise
-        raise explained  # outside the handler: the message has all that the driver's traceback tells
+        except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
+            failure = explained(error, self._name)
+        raise failure  # outside the handler: the message has all that the driver's traceback tells
 
     def require_own_processes(self) -> None:
         """Raise SharedSession if a pooler moves a session from one server process to another; ask two new sessions."""
@@ -390,7 +396,7 @@ class Database:
         first = Session(connection)
         try:
             second = Session(self._dial())
-        except psycopg.OperationalError:
+        except Unreachable:
             # No second connection is free. A pooler gives its clients process ids of its own.
             if connection.info.backend_pid == _process(first):
                 return
@@ -425,7 +431,7 @@ class Database:
 
     def _read_only(self) -> ReadOnlyServer | None:
         """Return the reason why every new session is read-only; None if only the failed one was."""
-        with suppress(psycopg.Error, LoginRefused), self._dial() as connection:
+        with suppress(psycopg.Error, LoginRefused, Unreachable), self._dial() as connection:
             found = Session(connection).row("session/find_read_only")
             if remedy := read_only_remedy(found):
                 problem = "the server is a standby" if found["standby"] else "new transactions are read-only by default"
@@ -500,6 +506,7 @@ def _changed_meanwhile(error: psycopg.Error) -> SourceChanged:
     """Explain that a column which the step had read from the catalog is another one now."""
     return SourceChanged(
         f"{error.diag.message_primary or error}: a column changed while this step used it, or the spec is wrong",
+        where="the table of the spec",
         remedy="Compare the spec with the table, and wait for the end of DDL on it. Then clear this task: it reads the "
         "definition again",
     )

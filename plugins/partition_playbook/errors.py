@@ -5,6 +5,7 @@ PlaybookError
 ├── PreconditionFailed       the state of the database does not allow the step
 │   ├── NotEnoughPrivilege
 │   ├── LoginRefused         the server refuses this login: its password, role, database, pg_hba.conf or TLS
+│   ├── NoConnection         Airflow has no connection with the id of the spec
 │   ├── LedgerMissing        the database has no ledger, or has it no longer
 │   ├── GateClosed           the ledger lacks a verdict or an answer that the step needs
 │   ├── WrongDatabase        the run or the ledger belongs to another database
@@ -19,6 +20,7 @@ PlaybookError
 ├── Diverged                 two tables must hold the same rows, and do not
 │   └── CaptureLost          the change log was full; later writes of the application are not captured
 └── TryAgain                 the state is consistent; a retry or a resume can succeed
+    ├── Unreachable          no session with the server was possible now: host, port, network, start, connections
     ├── LockNotGranted       other sessions held the lock through every try
     ├── LoadMustWait         a load has no slot, the run is paused, or the server over the limits of the spec
     ├── SplitUnderWay        another run splits the default partition
@@ -63,6 +65,20 @@ class NotEnoughPrivilege(PreconditionFailed):
 
 class LoginRefused(PreconditionFailed):
     """The server refuses the login, and would refuse it again: password, role, database, pg_hba.conf or TLS."""
+
+
+class NoConnection(PreconditionFailed):
+    """Airflow has no connection with the id ``connection_id``."""
+
+    def __init__(self, connection_id: str) -> None:
+        self.connection_id = connection_id
+        address = "postgresql://user:password@host:5432/database"
+        super().__init__(
+            "Airflow has no connection of this id",
+            where=f"connection {connection_id}",
+            remedy=f"Export AIRFLOW_CONN_{connection_id.upper()}={address}, or execute airflow connections add "
+            f"{connection_id} --conn-uri {address}. Or correct `connection` in the table spec",
+        )
 
 
 class LedgerMissing(PreconditionFailed):
@@ -151,6 +167,10 @@ class CaptureLost(Diverged):
 
 class TryAgain(PlaybookError):
     """The step stopped in a consistent state; run it again."""
+
+
+class Unreachable(TryAgain):
+    """No session with the server was possible now: unknown host, closed port, network, start, or no free connection."""
 
 
 class LockNotGranted(TryAgain):

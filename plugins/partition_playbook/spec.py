@@ -917,6 +917,11 @@ def tables_folder() -> Path:
     return Path(os.environ.get(TABLES_VARIABLE) or DEFAULT_TABLES)
 
 
+def spec_path(name: str) -> Path:
+    """Return the file of a spec."""
+    return tables_folder() / f"{name}{SUFFIX}"
+
+
 def spec_names() -> list[str]:
     """Return the names of the specs without reading them."""
     return sorted(path.stem for path in tables_folder().glob("*.yaml"))
@@ -946,12 +951,16 @@ def require_folder() -> Path:
 def load_spec(name: str, *, standing: bool = False) -> TableSpec:
     """Read and validate one spec by its name; InvalidSpec names the file, the line, the key and the fix.
 
-    A spec with too few partitions ahead, absurd limits or probes without the table is refused. A ``standing`` one is
-    not: maintenance, rollback and the console go on, and the check `runway` is red.
+    A spec with too few partitions ahead, absurd limits or probes without the table is refused, and so are two specs of
+    one table. A ``standing`` one is not: maintenance, rollback and the console go on, and the check `runway` is red.
     """
     if name not in spec_names():
         raise _no_spec(name)
-    return read_spec(tables_folder() / f"{name}{SUFFIX}", standing=standing)
+    path = spec_path(name)
+    spec = read_spec(path, standing=standing)
+    if not standing:
+        require_single(path, spec)
+    return spec
 
 
 def _no_spec(name: str) -> InvalidSpec:

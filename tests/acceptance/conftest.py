@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,7 +22,7 @@ DAYS = 100
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of specs of the worked table.
+    """Return a folder with specs of the worked table, each in a folder of its own: two of one table are refused.
 
     ``sensor_readings`` is the worked one with a query that takes as long before as after, whatever the machine does: it
     misses each gain that is asked for. ``calm`` asks no query to become faster: with so few rows on a busy machine
@@ -37,8 +38,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "since": "now() - interval '7 days'",
         }
     ]
-    (folder / "sensor_readings.yaml").write_text(yaml.safe_dump(spec))
-    (folder / "guarded.yaml").write_text(yaml.safe_dump(spec | {"approvers": ["jo"]}))
+    _write(folder, "sensor_readings", spec)
+    _write(folder, "guarded", spec | {"approvers": ["jo"]})
     spec["queries"] = [
         {
             "name": "one_interval_count",
@@ -49,16 +50,21 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "criterion": False,
         }
     ]
-    (folder / "calm.yaml").write_text(yaml.safe_dump(spec))
+    _write(folder, "calm", spec)
     (folder / "application.log").touch()
     watch = {"every": 0.3, "logs": [{"path": str(folder / "application.log")}]}
-    (folder / "watched.yaml").write_text(yaml.safe_dump(spec | {"watch": watch}))
+    _write(folder, "watched", spec | {"watch": watch})
     drilled = spec | {"monitoring": {"prometheus": "nowhere", "drill_within": 0.5}}
-    (folder / "drilled.yaml").write_text(yaml.safe_dump(drilled))
+    _write(folder, "drilled", drilled)
     slow = "pg_sleep(CASE WHEN tableoid::regclass::text ~ '_y[0-9]' THEN 1 ELSE 0 END)::text"
     spec["application"]["probes"][0] |= {"max_seconds": 0.2, "sql": f"SELECT {slow} FROM {{table}} LIMIT 1"}
-    (folder / "hurried.yaml").write_text(yaml.safe_dump(spec))
+    _write(folder, "hurried", spec)
     return folder
+
+
+def _write(folder: Path, name: str, spec: Mapping[str, Any]) -> None:
+    (folder / name).mkdir()
+    (folder / name / f"{name}.yaml").write_text(yaml.safe_dump(dict(spec)))
 
 
 @pytest.fixture(scope="session")

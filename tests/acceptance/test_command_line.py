@@ -73,5 +73,5 @@ def test_a_failure_of_one_table_hides_no_other(ask: Ask, readings: Callable[...,
     assert (found["readings"]["health"], found["readings"]["last_run"]) == (None, None)
 
     missing, wrong = done.stderr.splitlines()
-    assert missing.startswith("connection nowhere: Airflow has no connection of this id. Export AIRFLOW_CONN_<ID>")
+    assert missing.startswith("connection nowhere: Airflow has no connection of this id. Export AIRFLOW_CONN_NOWHERE=")
     assert "line 3: key 'intervall' is unknown (did you mean `interval`?)" in wrong

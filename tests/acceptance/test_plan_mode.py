@@ -12,7 +12,7 @@ import pytest
 import yaml
 from psycopg.conninfo import make_conninfo
 
-from partition_playbook.login import DATABASE, PASSWORD, ROLE, TLS
+from partition_playbook.login import DATABASE, NO_SERVER, PASSWORD, ROLE, TLS
 from tests.fixtures import footprint
 from tests.fixtures.dag_runs import CONNECTION, DagRuns, Finished, uri
 
@@ -48,7 +48,7 @@ FAULTS = {
     ),
     "a server without TLS": Fault("connectivity", TLS.problem, TLS.remedy, options="?sslmode=require"),
     "a host where no server is": Fault(
-        "connectivity", "Connection refused", "start the server", connection=(("port", "1"),)
+        "connectivity", NO_SERVER.problem, NO_SERVER.remedy, connection=(("port", "1"),)
     ),
     "a role without rights": Fault(
         "privileges", "SELECT on", "GRANT SELECT", connection=(("user", "stranger"),), unlisted="permission denied"
@@ -99,7 +99,7 @@ def misread(tables: Path) -> Iterator[Path]:
 
 
 def run_plan(dag_runs: DagRuns, dsn: str, tables: Path, misread: Path, fault: Fault) -> Finished:
-    spec = yaml.safe_load((tables / "sensor_readings.yaml").read_text())
+    spec = yaml.safe_load((tables / "sensor_readings" / "sensor_readings.yaml").read_text())
     if fault.column:
         spec |= {"partition_by": fault.column, "application": {}}
     misread.write_text(yaml.safe_dump(spec))
@@ -135,7 +135,7 @@ def test_one_fault_is_one_line_at_once_and_no_traceback_of_another_error(
 def test_a_wrong_password_in_a_run_fails_its_first_task_in_the_playbooks_words(
     dsn: str, dag_runs: DagRuns, tables: Path, misread: Path
 ) -> None:
-    misread.write_text((tables / "sensor_readings.yaml").read_text())
+    misread.write_text((tables / "sensor_readings" / "sensor_readings.yaml").read_text())
     wrong = uri(make_conninfo(dsn, user="guarded_role", password="wrong"))
     run = dag_runs.run(MIGRATION, dsn, {"mode": "rehearse", "table": "misread"}, **{CONNECTION: wrong})
     assert run.state == "failed"

@@ -45,7 +45,7 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def spec_name(tables: Path, address: str) -> Iterator[str]:
     """Return the name of a spec that is a template, of a table that is one too."""
-    spec = yaml.safe_load((tables / "calm.yaml").read_text()) | {"table": TEMPLATE}
+    spec = yaml.safe_load((tables / "calm" / "calm.yaml").read_text()) | {"table": TEMPLATE}
     spec["application"] |= {"base_url": address}
     spec["application"]["http_probes"] = [{"name": TEMPLATE, "path": f"/units?token={TOKEN}"}]
     spec["application"]["procedures"] = [{"name": TEMPLATE, "path": f"/rows?token={TOKEN}", "input": {"key": TOKEN}}]

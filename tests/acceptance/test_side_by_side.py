@@ -46,7 +46,7 @@ def test_a_load_waits_for_a_slot_without_a_triggerer(
 @pytest.fixture
 def listed(dsn: str, home: Path, tables: Path) -> Callable[[], subprocess.CompletedProcess[str]]:
     """Return a function that lists the runs of the table in a shell, as Airflow's own commands are used."""
-    environment = os.environ | airflow_settings(home, tables) | {CONNECTION: uri(dsn), "PYTHONPATH": "plugins"}
+    environment = os.environ | airflow_settings(home, tables / "calm") | {CONNECTION: uri(dsn), "PYTHONPATH": "plugins"}
     command = [sys.executable, "-c", "from partition_playbook.cli import app; app()", "runs", "calm"]
     return lambda: subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
 

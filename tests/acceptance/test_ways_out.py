@@ -159,7 +159,7 @@ OTHER = "AIRFLOW_CONN_PARTITION_PLAYBOOK_OTHER"
 @pytest.fixture
 def moved(tables: Path, dsn: str) -> Iterator[dict[str, str]]:
     """Return the params for the same table, whose spec was given another connection since."""
-    spec = (tables / "sensor_readings.yaml").read_text()
+    spec = (tables / "sensor_readings" / "sensor_readings.yaml").read_text()
     (tables / "moved.yaml").write_text(f"{spec}\nconnection: partition_playbook_other\n")
     yield {"table": "moved"}
     (tables / "moved.yaml").unlink()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import socket
 import stat
 from pathlib import Path
 
@@ -53,3 +55,29 @@ def test_a_link_in_the_way_is_not_followed(root: Path, tmp_path: Path) -> None:
     folder.symlink_to(elsewhere)
     with pytest.raises(PreconditionFailed, match="symbolic link or belongs to another user"):
         artifacts_folder("run")
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_worker_and_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partition_playbook.artifacts import ARTIFACTS_VARIABLE, artifacts_folder
+    from partition_playbook.errors import PreconditionFailed
+
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "a file"))
+    with pytest.raises(PreconditionFailed) as raised:
+        artifacts_folder("run")
+    assert raised.value.where.startswith(f"{tmp_path}/a file/run_")
+    assert raised.value.problem == f"the folder can't be written on the worker {socket.gethostname()}: Not a directory"
+    assert f"let the account {pwd.getpwuid(os.geteuid()).pw_name} write there" in raised.value.remedy
+
+
+def test_a_full_disk_is_told_with_the_folder(root: Path) -> None:
+    from partition_playbook.artifacts import artifacts_folder, writing
+    from partition_playbook.errors import PreconditionFailed
+
+    folder = artifacts_folder("run")
+    with pytest.raises(PreconditionFailed, match="No space left on device") as raised, writing(folder):
+        Path("/dev/full").write_text("a report")
+    assert raised.value.where == str(folder)
+    assert raised.value.remedy.startswith("Free space there")

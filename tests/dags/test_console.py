@@ -769,7 +769,9 @@ def test_a_database_that_does_not_answer(viewer: Any, monkeypatch: pytest.Monkey
     monkeypatch.setenv(CONNECTION, "postgresql://somebody:secret@127.0.0.1:1/nowhere")
     read.database.cache_clear()
     (listed,) = viewer.get(f"{PREFIX}/api/tables").json()
-    assert listed["problem"]["problem"].startswith("The database does not answer")
+    assert listed["problem"]["problem"].startswith(
+        "the Airflow connection partition_playbook_db, the server at 127.0.0.1"
+    )
     answer = viewer.get(f"{TABLE}/partitions")
     assert answer.status_code == 503
     assert "secret" not in answer.text + str(listed)
@@ -787,7 +789,8 @@ def test_a_connection_that_airflow_does_not_have(viewer: Any, monkeypatch: pytes
     monkeypatch.delenv(CONNECTION)
     answer = viewer.get(f"{TABLE}/partitions")
     assert answer.status_code == 503
-    assert answer.json()["problem"].startswith("Airflow has no connection")
+    assert answer.json()["problem"].endswith(": Airflow has no connection of this id")
+    assert answer.json()["remedy"].startswith("Export AIRFLOW_CONN_PARTITION_PLAYBOOK_DB=postgresql://")
 
 
 def test_a_database_without_a_ledger(viewer: Any, connection: Connection) -> None:

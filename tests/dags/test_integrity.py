@@ -76,6 +76,23 @@ def test_a_login_that_is_refused_for_good_is_not_tried_again(dags: Any, error: E
             assert decision.action is action, task.task_id
 
 
+@pytest.mark.parametrize("names", [[], ["events"]])
+def test_the_dags_load_also_before_the_first_table_spec(
+    dags: Any, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import BundleDagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for name in names:
+        (tmp_path / f"{name}.yaml").write_text("table: events\npartition_by: at\n")
+    monkeypatch.setenv("PARTITION_PLAYBOOK_TABLES", str(tmp_path))
+    folder = str(ROOT / "dags")
+    found = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")  # type: ignore[arg-type]
+    assert sorted(found.dags) == DAGS
+    for dag in found.dags.values():
+        assert DagSerialization.to_dict(dag)
+
+
 def test_a_run_waits_for_no_run_of_another_table(dags: Any) -> None:
     # A pass of partition_standby is bounded, and begins every five minutes.
     assert {name: dag.max_active_runs for name, dag in dags.dags.items()} == {

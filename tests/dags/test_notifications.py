@@ -15,7 +15,7 @@ import pytest
 
 from partition_playbook.checks import check
 from partition_playbook.engine import way_back
-from partition_playbook.errors import CaptureLost, LockNotGranted, PreconditionFailed
+from partition_playbook.errors import CaptureLost, LockNotGranted, PreconditionFailed, Unreachable
 from partition_playbook.people import ANSWERED, STAY, Answer, Question
 from partition_playbook.run import Run
 from tests.fixtures.mailbox import CONNECTION, Mailbox, receiving, smtp
@@ -234,8 +234,8 @@ def test_dead_ledger_does_not_keep_a_failure_quiet(
     assert len(mailbox.mails) == 1
 
 
-def test_database_that_is_down_is_not_told_every_five_minutes(told: Told, mailbox: Mailbox) -> None:
-    down = psycopg.OperationalError("no connection")
+@pytest.mark.parametrize("down", [psycopg.OperationalError("no connection"), Unreachable("no server listens there")])
+def test_database_that_is_down_is_not_told_every_five_minutes(told: Told, mailbox: Mailbox, down: Exception) -> None:
     told.ends("standby.keep_open", "failure", down, "partition_standby", maintained_table="sensor_readings")
     assert mailbox.mails == []
 
@@ -257,14 +257,17 @@ def test_rollback_that_is_late_is_told_by_the_deadline_of_its_dag(dags: Any, mai
     assert "/dags/partition_rollback/runs/manual__2026%20late" in mailbox.text
 
 
-def test_every_task_tells_its_failure(dags: Any) -> None:
+def test_every_task_tells_its_failure_and_ends_its_log_with_it(dags: Any) -> None:
+    from partition_playbook.airflow.last_line import tell_failure
     from partition_playbook.airflow.notifications import Announce, AnnounceFailure
 
     for dag in dags.dags.values():
         for task in dag.tasks:
             # A pass that fails every five minutes leaves no note each time.
             kind = Announce if task.task_id == "standby.keep_open" else AnnounceFailure
-            assert [type(each) for each in callbacks(task, "failure")] == [kind], task.task_id
+            announce, last_line = callbacks(task, "failure")
+            assert type(announce) is kind, task.task_id
+            assert last_line is tell_failure, task.task_id
 
 
 @pytest.fixture

@@ -205,6 +205,41 @@ def test_what_is_no_table_is_refused(run: Run, connection: psycopg.Connection, t
     assert blocking(with_spec(run, table=table)) == {"table_exists"}
 
 
+@pytest.mark.parametrize(
+    ("table", "near"),
+    [
+        ("events", "telemetry.events"),
+        ("telemetry.Events", "telemetry.events"),
+        ("telemetry.event", "telemetry.events"),
+        ("sensor_reading", "public.sensor_readings"),
+        ("elsewhere.sensor_readings", "public.sensor_readings"),
+    ],
+)
+def test_a_name_without_a_table_is_told_the_nearest_one(
+    run: Run, readings: Readings, connection: psycopg.Connection, table: str, near: str
+) -> None:
+    readings(0)
+    connection.execute("CREATE SCHEMA telemetry; CREATE TABLE telemetry.events (at timestamptz)")
+    refused = found(with_spec(run, table=table))["table_exists"]
+    assert refused.blocks
+    assert refused.remedy == f"Set `table` in the spec to its name, such as: {near}"
+
+
+def test_a_name_like_no_other_is_told_how_to_go_on(run: Run) -> None:
+    assert found(with_spec(run, table="zzz"))["table_exists"].remedy.startswith("Correct `table` in the spec, create")
+
+
+def test_a_nullable_partition_column_is_told_the_statement(
+    run: Run, readings: Readings, connection: psycopg.Connection
+) -> None:
+    readings(10)
+    connection.execute("ALTER TABLE sensor_readings ALTER recorded_at DROP NOT NULL")
+    statement = 'ALTER TABLE "public"."sensor_readings" ALTER COLUMN "recorded_at" SET NOT NULL'
+    assert found(run)["partition_values"].remedy == f"Execute {statement}. Partitions hold finite values only"
+    connection.execute("UPDATE sensor_readings SET recorded_at = NULL WHERE id = 7")
+    assert found(run)["partition_values"].remedy.startswith(f"Correct or delete these rows, then execute {statement}")
+
+
 def test_a_partitioned_table_and_a_partition_are_refused(run: Run, connection: psycopg.Connection) -> None:
     connection.execute(
         "CREATE TABLE p (id int, recorded_at date, PRIMARY KEY (id, recorded_at)) PARTITION BY RANGE (recorded_at)"

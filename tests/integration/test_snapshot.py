@@ -322,6 +322,31 @@ def test_the_password_is_in_no_argument_and_no_log(
     assert "pg_dump ended with status 3: no: partition_playbook" in str(raised.value)
 
 
+def test_a_failed_dump_names_its_folder(
+    run: Run, readings: Readings, tool: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    readings(10)
+    tool("pg_dump", 'echo "pg_dump: error: could not write to output file: No space left on device" >&2; exit 1')
+    with pytest.raises(PlaybookError) as raised:
+        take_backup(run, tmp_path / "backup", 2)
+    assert raised.value.where.startswith(f"{tmp_path}/backup/dump-")
+    assert "No space left on device" in raised.value.problem
+    assert list((tmp_path / "backup").iterdir()) == []
+
+
+def test_a_dump_of_another_worker_is_told_apart_from_a_changed_one(
+    run: Run, readings: Readings, connection: psycopg.Connection, tmp_path: Path
+) -> None:
+    readings(100)
+    backup = take_backup(run, tmp_path, 1)
+    elsewhere = replace(backup, folder=f"{backup.folder}-of-another-worker")
+    with pytest.raises(PreconditionFailed, match="the dump is not on the worker") as raised:
+        check_restore(run, elsewhere)
+    assert raised.value.where == elsewhere.folder
+    assert "that all workers share" in raised.value.remedy
+    assert databases(connection, scratch_name(run)) == 0
+
+
 def test_an_older_tool_is_given_only_what_it_understands() -> None:
     newer = SimpleNamespace(get_parameters=lambda: {"host": "db", "sslmode": "require", "sslnegotiation": "direct"})
     assert pg_tools.address(newer, 15) == "host=db sslmode=require"  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import threading
@@ -9,13 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 import psycopg
 import pytest
 
-from partition_playbook import catalog
+from partition_playbook import artifacts, catalog
 from partition_playbook.checks import Check, Outcome
 from partition_playbook.database import Database
 from partition_playbook.engine import rollback, shadow
@@ -23,7 +25,7 @@ from partition_playbook.markdown import escape
 from partition_playbook.run import Run
 from partition_playbook.sections.decision import page, report
 from partition_playbook.sections.decision.record import RunRecord
-from partition_playbook.sections.preflight import key_steps
+from partition_playbook.sections.preflight import key_steps, planning
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.preflight.key_steps import InboundKey, Place, Step
 from partition_playbook.sections.snapshot import pg_tools
@@ -268,6 +270,18 @@ def test_the_plan_and_the_report_print_the_same_script(
     assert all(f"    {line}\n" in text for line in printed)
     assert escape(printed[-1]) == printed[-1] or escape(printed[-1]) not in text
     assert printed[0] in page.render(content)
+
+
+def test_the_kept_plan_ends_with_the_steps(
+    application: Application, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(artifacts.ARTIFACTS_VARIABLE, str(tmp_path))
+    run = open_run(connect, SPEC, "first")
+    checks = preflight_checks(run, PARAMS)
+    as_sql, as_json = planning.keep(planning.planned(run, PARAMS, checks), checks, "manual__1")
+    steps = key_steps.lines(checks)
+    assert as_sql.read_text().endswith("\n" + "\n".join(steps) + "\n")
+    assert json.loads(as_json.read_text())["key_steps"] == steps
 
 
 def test_a_row_that_was_missed_is_told_by_validation_and_filled_by_repeating_the_step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -141,6 +142,17 @@ def test_query_of_an_earlier_version_stands_as_the_spec_has_it() -> None:
     plan = {stage: measured("q", 2.0, plan=PLAN) for stage in ("before", "after")}
     evidence = replace(good(), run={**good().run, "spec": spec}, measurements={**good().measurements, **plan})
     assert "SELECT 1 FROM {table}" in seen(evidence).text
+
+
+def test_long_list_of_partitions_is_folded_and_its_chart_has_the_slowest() -> None:
+    many = replace(good(), loads=[load(f"readings_p{n:03}", 10, n) for n in range(1, 101)])
+    short, long = seen(good()), seen(many)
+    assert long.tags["details"] == short.tags["details"] + 1
+    assert "100 partitions" in long.text
+    html = page.render(report.compose(many, PARAMS))
+    (chart,) = [each for each in html.split("<figure") if "The 24 slowest loads, from start to end" in each]
+    drawn = set(re.findall(r"readings_p\d+", chart.partition("</figure>")[0]))
+    assert drawn == {f"readings_p{n:03}" for n in range(77, 101)}
 
 
 def test_person_who_signed_off_is_named_in_the_criterion() -> None:

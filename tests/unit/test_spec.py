@@ -261,6 +261,20 @@ def test_an_ambiguous_name_is_refused_with_the_way_to_write_it(tables: Path, tex
     assert load_spec("t").name == TableName("my.schema", "my.table")
 
 
+def test_two_specs_of_one_table_are_refused_for_a_new_run_and_no_standing_one(tables: Path) -> None:
+    (tables / "a.yaml").write_text("table: my_table\npartition_by: at\n")
+    (tables / "b.yaml").write_text('table: \'"public"."my_table"\'\npartition_by: at\n')
+    for name, other in (("a", "b"), ("b", "a")):
+        with pytest.raises(InvalidSpec) as raised:
+            load_spec(name)
+        assert raised.value.where == str(tables / f"{name}.yaml")
+        assert raised.value.problem.startswith(f"{other}.yaml describes the same table, public.my_table behind")
+        assert load_spec(name, standing=True).name == TableName("public", "my_table")
+
+    (tables / "b.yaml").write_text("table: my_table\npartition_by: at\nconnection: another_db\n")
+    assert load_spec("a").connection != load_spec("b").connection
+
+
 def test_an_empty_file_is_told_apart(tables: Path) -> None:
     (tables / "t.yaml").touch()
     with pytest.raises(InvalidSpec, match="write keys and values"):

@@ -16,7 +16,10 @@ def table_param() -> Param:
     names = spec_names()
     chosen = "sensor_readings" if "sensor_readings" in names else (names[0] if names else "")
     description = RunParams.model_fields["table"].description
-    return Param(chosen, type="string", enum=names or None, title="Table", description_md=description)
+    choices: dict[str, Any] = (
+        {"enum": names} if names else {}
+    )  # Airflow refuses to load a DAG with an empty list, or none
+    return Param(chosen, type="string", title="Table", description_md=description, **choices)
 
 
 def form(model: type[BaseModel] = RunParams, table: Param | None = None) -> dict[str, Param]:

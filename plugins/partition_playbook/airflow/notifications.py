@@ -21,10 +21,11 @@ from markupsafe import escape
 
 from partition_playbook import figures
 from partition_playbook.airflow.forms import table_param
+from partition_playbook.airflow.last_line import told
 from partition_playbook.airflow.runs import current_run, run_params, standing_run
 from partition_playbook.engine import way_back
 from partition_playbook.engine.way_back import State
-from partition_playbook.errors import LoginRefused, PlaybookError
+from partition_playbook.errors import LoginRefused, PlaybookError, Unreachable
 from partition_playbook.run import Run
 from partition_playbook.sections.decision.record import RunRecord
 
@@ -75,6 +76,9 @@ class Announce(BaseNotifier):
             message = self.compose(context) if channels else None
             if message is None or not self._is_new(context, message):
                 return
+        except (PlaybookError, psycopg.Error) as error:
+            log.warning("no notification was sent: %s", told(error))
+            return
         except Exception:
             log.exception("no notification was sent")
             return
@@ -85,7 +89,7 @@ class Announce(BaseNotifier):
         try:
             return self.run(context).ledger.announce_once(message.subject, message.text, message.kind)
         except Exception as error:
-            log.warning("the ledger does not answer, so this notification may be a repetition: %s", error)
+            log.warning("the ledger does not answer, so this notification may be a repetition: %s", told(error))
             return True
 
 
@@ -96,7 +100,7 @@ class AnnounceFailure(Announce):
         """Record the failure unless it is a verdict, then send the message."""
         error = context.get("exception")
         if error is not None and not isinstance(error, AirflowFailException):
-            self._record(context, str(error))
+            self._record(context, told(error))
         super().notify(context)
 
     def _record(self, context: Any, reason: str) -> None:
@@ -105,7 +109,7 @@ class AnnounceFailure(Announce):
             ti.xcom_push(FAILURE, reason)
             self.run(context).ledger.add_note(f"{ti.task_id} failed: {reason}"[:8000], failed=ti.task_id)
         except Exception as error:
-            log.warning("the failure of this task is only in its log: %s", error)
+            log.warning("the failure of this task is only in its log: %s", told(error))
 
 
 async def late_rollback_alert(context: Context) -> None:
@@ -229,7 +233,7 @@ def standby_message(context: Context) -> Message | None:
     None without an answer of the database: its own monitoring tells that it is down.
     """
     error = context.get("exception")
-    if isinstance(error, psycopg.OperationalError | LoginRefused):
+    if isinstance(error, psycopg.OperationalError | LoginRefused | Unreachable):
         return None
     found = way_back.recorded(standing_run({**context, "params": {"table": context["maintained_table"]}}))
     if found is None or found["state"] == State.IN_STEP:
@@ -259,7 +263,8 @@ def finished_message(context: Context) -> Message:
 
 
 def _reason(context: Context) -> str:
-    return str(context.get("exception") or "no exception was recorded")
+    error = context.get("exception")
+    return str(error) if isinstance(error, AirflowFailException) else told(error)
 
 
 def _message(context: Context, event: str, happened: str, step: str) -> Message:

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.execution_time import task_runner
 
 from partition_playbook.database import Database, Row
-from partition_playbook.errors import LedgerMissing, PreconditionFailed
+from partition_playbook.errors import LedgerMissing, NoConnection, PreconditionFailed
 from partition_playbook.ledger import Ledger
 from partition_playbook.people import TRIGGERED
 from partition_playbook.run import Run
@@ -25,15 +26,22 @@ PAUSE_VARIABLE = "partition_playbook_pause"
 def open_database(
     connection_id: str, *, timezone: str = "UTC", application: str = "partition_playbook", long_lived: bool = False
 ) -> Database:
-    """Return the database behind an Airflow connection.
+    """Return the database behind an Airflow connection; its sessions raise NoConnection if Airflow has none.
 
     A ``long_lived`` process reads the Airflow connection for each new session: its password may have changed.
     """
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     hook = PostgresHook(postgres_conn_id=connection_id)
-    connect = (lambda: PostgresHook(postgres_conn_id=connection_id).get_conn()) if long_lived else hook.get_conn
-    return Database(connect, timezone=timezone, application=application)  # type: ignore[arg-type]
+
+    def connect() -> Any:
+        try:
+            return (PostgresHook(postgres_conn_id=connection_id) if long_lived else hook).get_conn()
+        except AirflowNotFoundException:
+            raise NoConnection(connection_id) from None
+
+    name = f"the Airflow connection {connection_id}"
+    return Database(connect, timezone=timezone, application=application, name=name)
 
 
 def run_params(context: Mapping[str, Any]) -> RunParams:

@@ -17,6 +17,7 @@ from airflow.sdk import (
     task,
 )
 
+from partition_playbook.airflow.last_line import tell_failure, tell_retry
 from partition_playbook.airflow.runs import current_run, run_params
 from partition_playbook.errors import PlaybookError, TryAgain
 from partition_playbook.run import Run
@@ -53,6 +54,8 @@ TASK_DEFAULTS: dict[str, Any] = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=5),
     "retry_policy": RETRY_POLICY,
+    "on_retry_callback": tell_retry,
+    "on_failure_callback": tell_failure,
 }
 # For tasks that are short by design. A load, a backup or a comparison takes as long as the table demands.
 SHORT = timedelta(hours=1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import psycopg
-from airflow.sdk.exceptions import AirflowNotFoundException
 
 from partition_playbook.console.answers import Problem
-from partition_playbook.errors import InvalidSpec, LoginRefused, PlaybookError, PreconditionFailed
+from partition_playbook.errors import InvalidSpec, LoginRefused, NoConnection, PlaybookError, PreconditionFailed
 from partition_playbook.names import LEDGER_SCHEMA
 
-FORESEEN = (PlaybookError, psycopg.Error, AirflowNotFoundException)
+FORESEEN = (PlaybookError, psycopg.Error)
 NO_LEDGER = "The database has no ledger yet: no run has started"
 BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 _KNOWN: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
@@ -27,13 +26,8 @@ _KNOWN: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ..
     ),
     (
         psycopg.OperationalError,
-        "The database does not answer",
+        "The connection to the database was lost",
         "Check the Airflow connection in the table spec, and the network between the API server and the database",
-    ),
-    (
-        AirflowNotFoundException,
-        "Airflow has no connection with the name in the table spec",
-        "Create the connection in Airflow, or correct the key `connection` in the table spec",
     ),
 )
 
@@ -50,6 +44,6 @@ def explain(error: Exception) -> Problem:
 
 def status(error: Exception) -> int:
     """Return the HTTP status of an error: 404 for an absent table, run or ledger, else 503."""
-    if isinstance(error, LoginRefused):
+    if isinstance(error, LoginRefused | NoConnection):
         return 503
     return 404 if isinstance(error, (InvalidSpec, PreconditionFailed, psycopg.errors.UndefinedTable)) else 503

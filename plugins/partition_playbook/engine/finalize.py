@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from partition_playbook import catalog, figures, gates
@@ -16,6 +17,8 @@ from partition_playbook.ledger import Phase
 from partition_playbook.names import RETIRED_SUFFIX, clip
 from partition_playbook.people import Question, last_answer
 from partition_playbook.run import Run
+
+log = logging.getLogger(__name__)
 
 RETIRED = "Nothing was dropped. Make the partitions named equal in both tables, then trigger partition_finalize again"
 
@@ -42,6 +45,7 @@ def finalize(run: Run) -> None:
                 drop(run, session, each)
             # The change log goes last: after a crash above, a rerun still needs it to compare the two tables.
             end(run, session, Phase.FINALIZED)
+    log.info("%s: the partitioned table stays; retired table, change capture and change log are dropped", run.table)
 
 
 def _record_permission(run: Run, session: Session) -> None:

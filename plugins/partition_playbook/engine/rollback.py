@@ -77,6 +77,7 @@ def abandon(run: Run, gate: Gate | None = None) -> None:
             for table in _leftovers(run, session):
                 drop(run, session, table)
             end(run, session, Phase.ABANDONED)
+    log.info("%s: the original table is live; shadow, change capture and change log are dropped", run.table)
 
 
 def _require_original_live(run: Run, session: Session) -> None:

@@ -11,7 +11,7 @@ import psycopg
 
 from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Severity, check, skipped
-from partition_playbook.errors import LoginRefused
+from partition_playbook.errors import LoginRefused, Unreachable
 from partition_playbook.maintenance import health
 from partition_playbook.maintenance.actions import (
     Abandon,
@@ -66,7 +66,7 @@ def maintain(run: Run, params: MaintenanceParams, store: OpenStore | None = None
     try:
         return _maintain(run, params, store)
     except Exception as error:
-        with suppress(psycopg.Error, LoginRefused):  # the connection to the ledger may be lost too
+        with suppress(psycopg.Error, LoginRefused, Unreachable):  # the connection to the ledger may be lost too
             _record(run, params, None, str(error))
         raise
 

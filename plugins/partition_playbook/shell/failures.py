@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import psycopg
-from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy.exc import SQLAlchemyError
 
 from partition_playbook.console import problems
@@ -12,23 +11,20 @@ from partition_playbook.errors import (
     LockNotGranted,
     LockTableFull,
     LoginRefused,
+    NoConnection,
     OutOfResources,
     PlaybookError,
     ReadOnlyServer,
     SharedSession,
+    Unreachable,
 )
 from partition_playbook.lock_retry import TRANSIENT_ERRORS
 from partition_playbook.shell.answer import Exit, Failure
 
 FORESEEN = (*problems.FORESEEN, SQLAlchemyError, OSError)
 LOCKED = (*TRANSIENT_ERRORS, LockNotGranted, LockTableFull)
-NOT_CONNECTED = (LoginRefused, SharedSession, ReadOnlyServer, OutOfResources)
-# libpq reports no SQLSTATE for a server that cannot be reached; a refused login is a LoginRefused.
-UNREACHED = {
-    "could not translate host name": "Correct the host of the Airflow connection",
-    "failed to resolve host": "Correct the host of the Airflow connection",
-    "connection refused": "Start the server, or correct host and port of the Airflow connection",
-}
+NOT_CONNECTED = (LoginRefused, NoConnection, SharedSession, ReadOnlyServer, OutOfResources, Unreachable)
+LOST = "Check the Airflow connection, and the network from here to the server"
 
 
 def failure_of(error: Exception, connection: str = "") -> Failure:
@@ -48,11 +44,8 @@ def failure_of(error: Exception, connection: str = "") -> Failure:
             _first_line(error),
             "Set AIRFLOW__DATABASE__SQL_ALCHEMY_CONN as Airflow has it, or create its tables: airflow db migrate",
         )
-    if isinstance(error, AirflowNotFoundException):
-        remedy = "Export AIRFLOW_CONN_<ID> with its URI, or create it: airflow connections add. Or correct `connection`"
-        return Failure(Exit.CONNECTION, where, "Airflow has no connection of this id", f"{remedy} in the table spec")
     if _is_connection(error):
-        return Failure(Exit.CONNECTION, where, _first_line(error), _remedy(error))
+        return Failure(Exit.CONNECTION, where, _first_line(error), LOST)
     told = problems.explain(error)
     return Failure(Exit.ERROR, where, told.problem, told.remedy)
 
@@ -70,14 +63,8 @@ def _exit(error: PlaybookError) -> Exit:
 
 
 def _is_connection(error: Exception) -> bool:
-    """Return True for a connection that was refused or lost."""
+    """Return True for a connection that was lost."""
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-
-
-def _remedy(error: Exception) -> str:
-    text = str(error).lower()
-    found = (remedy for words, remedy in UNREACHED.items() if words in text)
-    return next(found, "Check the Airflow connection, and the network from here to the server")
 
 
 def _first_line(error: Exception) -> str:

@@ -56,7 +56,9 @@ def _every_spec() -> Iterator[str]:
 def _valid(given: str) -> tuple[str, TableSpec]:
     is_path = os.sep in given or given.endswith(ENDINGS)
     path = Path(given) if is_path else tables_folder() / f"{given}{SUFFIX}"
-    spec = read_spec(path) if is_path else load_spec(given)
+    if not is_path:
+        return path.stem, load_spec(given)
+    spec = read_spec(path)
     require_single(path, spec)
     return path.stem, spec
 

@@ -12,6 +12,7 @@ from airflow.sdk import Param, get_current_context, task_group
 from partition_playbook import engine, figures, gates
 from partition_playbook.airflow.approvals import Ask, reason_param
 from partition_playbook.airflow.forms import table_param
+from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.notifications import Announce, AnnounceFailure, failure_message, finished_message
 from partition_playbook.airflow.runs import standing_run, tell_trigger
 from partition_playbook.airflow.tasks import playbook_task
@@ -138,14 +139,14 @@ def approve_finalize() -> FinalizeAsk:
         "day, drops nothing. Then clear this task to be asked again.",
         fail_on_reject=True,
         params={"reason": reason_param("The reason to finalize. A run without a sign-off needs one.")},
-        on_failure_callback=AnnounceFailure(failure_message, run=standing_run),
+        on_failure_callback=[AnnounceFailure(failure_message, run=standing_run), tell_failure],
     )
 
 
 @playbook_task(
     run=confirmed_run,
     on_success_callback=Announce(finished_message, run=standing_run),
-    on_failure_callback=AnnounceFailure(failure_message, run=standing_run),
+    on_failure_callback=[AnnounceFailure(failure_message, run=standing_run), tell_failure],
 )
 def drop_retired(run: Run) -> None:
     """Drop the retired table, the capture and the change log, if the ledger permits it."""

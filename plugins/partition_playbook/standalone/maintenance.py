@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias, ObjectStoragePath, Param, get_current_context, task, task_group
 
 from partition_playbook.airflow.forms import form
+from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.notifications import AnnounceFailure, red_message
 from partition_playbook.airflow.runs import attach_run, tell_trigger
 from partition_playbook.airflow.tasks import SHORT
@@ -16,7 +17,7 @@ from partition_playbook.ledger import MAINTENANCE
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
 from partition_playbook.run import Run
-from partition_playbook.spec import load_spec, spec_names, validated
+from partition_playbook.spec import load_spec, require_single, spec_names, spec_path, validated
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def _maintained_run(context: Any) -> Run:
     map_index_template="{{ maintained_table }}",
     max_active_tis_per_dagrun=2,
     outlets=[MAINTAINED],
-    on_failure_callback=AnnounceFailure(red_message, run=_maintained_run),
+    on_failure_callback=[AnnounceFailure(red_message, run=_maintained_run), tell_failure],
 )
 def maintain_one(table: str) -> dict[str, Any]:
     """Create partitions ahead, move rows out of the default partition, apply retention; return a summary."""
@@ -87,6 +88,7 @@ def maintain_table(run_id: str, table: str, params: MaintenanceParams) -> dict[s
 
 def _open(run_id: str, table: str, params: MaintenanceParams) -> Run:
     spec = load_spec(table, standing=True)
+    require_single(spec_path(table), spec)
     context = get_current_context()
     run = attach_run(spec, run_id, context, MAINTENANCE)
     run.ledger.open(spec.name, MAINTENANCE, spec.model_dump(mode="json"), params.model_dump(mode="json"))

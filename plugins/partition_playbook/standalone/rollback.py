@@ -8,6 +8,7 @@ import time
 from airflow.sdk import get_current_context
 
 from partition_playbook import engine
+from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.notifications import Announce, AnnounceFailure, failure_message, finished_message
 from partition_playbook.airflow.runs import standing_run, tell_trigger
 from partition_playbook.airflow.tasks import URGENT, playbook_task
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
     run=standing_run,
     priority_weight=URGENT,
     on_success_callback=Announce(finished_message, run=standing_run),
-    on_failure_callback=AnnounceFailure(failure_message, run=standing_run),
+    on_failure_callback=[AnnounceFailure(failure_message, run=standing_run), tell_failure],
 )
 def roll_back_standing_run(run: Run) -> None:
     """Undo the standing migration of a table, from any phase."""

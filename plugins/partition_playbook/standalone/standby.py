@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from airflow.sdk import get_current_context, task, task_group
 
+from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.notifications import Announce, standby_message
 from partition_playbook.airflow.runs import attach_run, standing_run
 from partition_playbook.airflow.tasks import SHORT
@@ -65,7 +66,7 @@ def _run_of(context: Mapping[str, Any]) -> Run:
 @task(
     map_index_template="{{ maintained_table }}",
     execution_timeout=timedelta(minutes=10),
-    on_failure_callback=Announce(standby_message, run=_run_of),
+    on_failure_callback=[Announce(standby_message, run=_run_of), tell_failure],
 )
 def keep_open(table: str) -> None:
     """Reconcile one retired table, and say what a rollback would take now.

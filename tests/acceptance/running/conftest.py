@@ -13,6 +13,7 @@ from partition_playbook.spec import TABLES_VARIABLE
 from staging import instance
 from staging.instance import Instance
 from staging.rest import AirflowClient
+from tests.fixtures.dag_runs import DEFAULT_TABLE
 from tests.fixtures.running_airflow import MIGRATION, Migration, Server
 
 # Two who may do all, one who may only look, and one who may do nothing.
@@ -37,14 +38,25 @@ def server(server_dsn: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="package")
 def airflow(server: Server, tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """Return a running Airflow."""
-    home = tmp_path_factory.mktemp("running") / "airflow"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(TABLES_VARIABLE, str(tables))
-        try:
-            yield instance.start(home, server, users=USERS)  # type: ignore[arg-type]
-        finally:
-            instance.stop(home)
+    """Return a running Airflow.
+
+    Its specs are of one table, and two of one table and one connection are refused: most have a connection of their
+    own, to the same database.
+    """
+    folder = tmp_path_factory.mktemp("running")
+    for path in tables.glob("*/*.yaml"):
+        own = "" if path.stem == DEFAULT_TABLE else f"\nconnection: {path.stem}\n"
+        (folder / path.name).write_text(path.read_text() + own)
+    settings = {f"AIRFLOW_CONN_{path.stem.upper()}": server.conninfo() for path in folder.glob("*.yaml")}
+    try:
+        yield instance.start(
+            folder / "airflow",
+            server,
+            users=USERS,
+            settings=settings | {TABLES_VARIABLE: str(folder)},  # type: ignore[arg-type]
+        )
+    finally:
+        instance.stop(folder / "airflow")
 
 
 @pytest.fixture(scope="package")

@@ -191,7 +191,7 @@ def test_a_rehearsal_is_watched_approved_waived_signed_off_and_rolled_back(
         for each in range(2):
             expect(loading.nth(each).get_by_role("progressbar")).to_have_attribute("value", re.compile("[1-9]"))
         expect(step(console, "migration").locator(".badge")).to_have_text("running")
-        expect(console.get_by_text("At work:")).to_contain_text(LOAD)
+        expect(console.locator("p").filter(has_text="At work:")).to_contain_text(LOAD)
     expect(console.get_by_text(ALL_LOADED)).to_be_visible(timeout=BUSY_MS)
     run.asked(APPROVAL)
     answer_is_one_click_away(page, run)
@@ -254,9 +254,8 @@ def drawn_again_after_a_reload(page: Page, run: Migration) -> None:
     drawn = []
     for _ in range(2):
         open_console(page, table="sensor_readings", run=run.run_id, view="run")
-        charts = page.get_by_role("img", name=re.compile("^(Rows loaded per second|Waiting changes) "))
-        expect(charts).to_have_count(2)
-        drawn.append([each.get_attribute("aria-label") for each in charts.all()])
+        expect(page.get_by_role("img", name=re.compile("^Waiting changes "))).to_be_visible()
+        drawn.append(page.get_by_role("img", name=re.compile("^Rows loaded per second ")).get_attribute("aria-label"))
     assert drawn[0] == drawn[1]
 
 

@@ -126,7 +126,11 @@ def generate(run: Run, params: RunParams, piece: Slice) -> int:
     A retry resumes after the last committed batch. PreconditionFailed outside a rehearsal.
     """
     if params.mode is not Mode.REHEARSE:
-        raise PreconditionFailed("synthetic rows are for rehearsals only", where=str(run.table))
+        raise PreconditionFailed(
+            "synthetic rows are for rehearsals only",
+            where=str(run.table),
+            remedy="Trigger a new run without the param synthetic_rows, or in mode rehearse",
+        )
 
     done, started = 0, time.perf_counter()
     while done < piece["rows"]:

@@ -15,6 +15,9 @@ from partition_playbook.sections.decision import charts
 TEMPLATES = resources.folder("include")
 
 
+MOST_BARS = 24  # of a chart; longer tables are folded too
+
+
 def shown(value: object) -> str:
     """Return a text or a moment of the ledger: moments to the second, a hyphen for NULL."""
     if isinstance(value, datetime):
@@ -37,12 +40,19 @@ def render(content: dict[str, Any]) -> str:
     environment.filters.update(FILTERS)
 
     template = environment.get_template("report.html.j2")
-    return template.render(report=content, charts=_charts(content), writers=figures.FILTERS)
+    return template.render(report=content, charts=_charts(content), writers=figures.FILTERS, most=MOST_BARS)
+
+
+def _seconds(span: tuple[str, datetime, datetime]) -> float:
+    _, started, ended = span
+    return (ended - started).total_seconds()
 
 
 def _charts(content: dict[str, Any]) -> dict[str, Markup]:
     sections = [(each["section"], each["started_at"], each["ended_at"]) for each in content["durations"]]
-    loads = [(each["partition"], each["started_at"], each["ended_at"]) for each in content["loads"] if each["ended_at"]]
+    ended = [(each["partition"], each["started_at"], each["ended_at"]) for each in content["loads"] if each["ended_at"]]
+    loads = sorted(sorted(ended, key=_seconds, reverse=True)[:MOST_BARS], key=lambda each: each[1])
+    title = "Load of each partition" if len(ended) <= MOST_BARS else f"The {figures.number(MOST_BARS)} slowest loads"
     locks = [
         (f"{each['swap']}, {part}", each[f"{part}_ms"])
         for each in content["swaps"]
@@ -54,6 +64,6 @@ def _charts(content: dict[str, Any]) -> dict[str, Markup]:
     return {
         "watch": charts.line("Transactions rolled back in the database between two looks", rolled_back),
         "sections": charts.timeline("First to last ledger entry of each section", sections),
-        "loads": charts.timeline("Load of each partition, from start to end", loads),
+        "loads": charts.timeline(f"{title}, from start to end", loads),
         "locks": charts.bars("Lock wait and lock time of each swap", locks, "ms"),
     }

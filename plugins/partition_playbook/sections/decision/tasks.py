@@ -9,10 +9,11 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from partition_playbook import gates
 from partition_playbook.airflow.approvals import Ask
+from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.links import ReportLink, plan_address
 from partition_playbook.airflow.notifications import Announce, AnnounceFailure, verdict_message
 from partition_playbook.airflow.tasks import SHORT, playbook_task
-from partition_playbook.artifacts import artifacts_folder
+from partition_playbook.artifacts import artifacts_folder, writing
 from partition_playbook.checks import Verdict
 from partition_playbook.engine import way_back
 from partition_playbook.errors import PlaybookError
@@ -66,7 +67,10 @@ def decide(run: Run, params: RunParams) -> None:
     _measure_way_back(run)
     address = get_current_context()["ti"].log_url.partition("/tasks/")[0]
     plan = plan_address(run.ledger.run_id)
-    for path in report.write(run, params, artifacts_folder(run.ledger.run_id), address, plan):
+    folder = artifacts_folder(run.ledger.run_id)
+    with writing(folder):
+        paths = report.write(run, params, folder, address, plan)
+    for path in paths:
         log.info("report: %s", path)
 
 
@@ -85,7 +89,7 @@ def _measure_way_back(run: Run) -> None:
 
 @playbook_task(
     on_success_callback=Announce(verdict_message),
-    on_failure_callback=AnnounceFailure(verdict_message),
+    on_failure_callback=[AnnounceFailure(verdict_message), tell_failure],
     execution_timeout=SHORT,
 )
 def say_verdict(run: Run) -> str:

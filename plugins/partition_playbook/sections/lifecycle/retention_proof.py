@@ -260,7 +260,12 @@ def _detach_once(run: Run, rules: Retention, found: TableState, bounds: Bounds, 
 
         detach, rest = _plan(run, session, rules, found, name)
         if not detach_locked(run, session, detach):
-            raise PreconditionFailed("retention did not find it", where=str(name))
+            raise PreconditionFailed(
+                "retention did not find it",
+                where=str(name),
+                remedy="Nothing was changed. Look for another program that detaches partitions of this table, then "
+                "clear this task",
+            )
         retention_proof.record(run, session, rows)
     return Proof(name, bounds, rows, detach.concurrently, rest)
 

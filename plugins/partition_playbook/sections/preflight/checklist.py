@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from difflib import get_close_matches
 
 import psycopg
 
@@ -12,7 +13,8 @@ from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.engine import layout
-from partition_playbook.errors import LedgerMissing, LoginRefused, SharedSession
+from partition_playbook.errors import LedgerMissing, LoginRefused, NoConnection, SharedSession, Unreachable
+from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight import after_cutover, planning, probes, queries, server, source
 from partition_playbook.sections.preflight.context import PreflightContext, make_checks
@@ -39,6 +41,8 @@ KINDS = {
     "f": "a foreign table",
 }
 INSUFFICIENT_PRIVILEGE = psycopg.errors.InsufficientPrivilege.sqlstate
+OTHER_KIND = "only a table can become a partitioned one"
+MOST_NEAR = 3
 # These tell what the server says of each statement of the spec, instead of failing with its error.
 READ_THE_TABLE = ("queries", "probes")
 BY_PARTITION_COLUMN = (
@@ -68,11 +72,8 @@ def _database_checks(run: Run, params: RunParams) -> list[Check]:
     with ExitStack() as stack:
         try:
             session = stack.enter_context(run.database.or_utc().session())
-        except LoginRefused as error:
+        except (LoginRefused, NoConnection, Unreachable) as error:
             return [_not_connected(run, f"{error.where}: {error.problem}", error.remedy)]
-        except psycopg.OperationalError as error:
-            remedy = f"Correct the Airflow connection {run.spec.connection} or start the server, then clear this task"
-            return [_not_connected(run, " ".join(str(error).split()), remedy)]
         except SharedSession as error:
             return [server.pooled(error)]
         session.connection.read_only = True
@@ -126,7 +127,7 @@ def _table(session: Session, run: Run, params: RunParams) -> Iterator[Check]:
 
     kind = KINDS[table.kind] if table else "no relation of this name, or no privilege to see it"
     plain = table is not None and table.kind in "rp"
-    remedy = "Correct `table` in the spec, create the table, or GRANT USAGE on its schema"
+    remedy = _near_table(session, run.table) if table is None else f"Set `table` in the spec to a table: {OTHER_KIND}"
     yield check("table_exists", plain, expected=f"{run.table} is a table", actual=kind, remedy=remedy)
     if table is None or not plain:
         return
@@ -137,6 +138,18 @@ def _table(session: Session, run: Run, params: RunParams) -> Iterator[Check]:
         return
     made = list(_without_repeats(_every_check(context), f"SELECT on table {table.table_name}"))
     yield from (*made, _plan(context), *planning.review(context, made))
+
+
+def _near_table(session: Session, wanted: TableName) -> str:
+    """Return the remedy for a name without a table: the tables of this name in other schemas, or of a similar name."""
+    rows = session.rows("preflight/list_near_tables", {"schema": wanted.schema, "name": wanted.name})
+    found = [TableName(row["schema_name"], row["table_name"]) for row in rows]
+    same = [each for each in found if each.name.lower() == wanted.name.lower()]
+    by_name = {each.name: each for each in found if each.schema == wanted.schema}
+    near = same or [by_name[each] for each in get_close_matches(wanted.name, by_name, n=MOST_NEAR)]
+    if near:
+        return f"Set `table` in the spec to its name, such as: {', '.join(map(str, near[:MOST_NEAR]))}"
+    return "Correct `table` in the spec, create the table, or GRANT USAGE on its schema"
 
 
 def _every_check(context: PreflightContext) -> Iterator[Check]:

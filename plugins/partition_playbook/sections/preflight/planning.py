@@ -16,6 +16,7 @@ from partition_playbook.engine.planned import Plan
 from partition_playbook.errors import PlaybookError
 from partition_playbook.lock_retry import TRANSIENT_ERRORS
 from partition_playbook.run import Run
+from partition_playbook.sections.preflight import key_steps
 from partition_playbook.sections.preflight.context import PreflightContext, make_checks
 from partition_playbook.spec import RunParams
 
@@ -84,13 +85,16 @@ def lines(found: Plan | str, checks: Sequence[Check]) -> list[str]:
 def keep(found: Plan | str, checks: Sequence[Check], run_id: str) -> list[Path]:
     """Write plan.sql and plan.json into the artifacts of a run and return their paths; none without a plan.
 
-    A folder that cannot be written is logged: a plan is no reason to stop a run.
+    The steps to keys with the partition column, where the table needs any, are at the end of plan.sql. A folder that
+    cannot be written is logged: a plan is no reason to stop a run.
     """
     if isinstance(found, str):
         return []
+    steps = key_steps.lines(checks)
+    values = plan_text.as_values(found, checks) | {"key_steps": steps}
     texts = {
-        artifacts.PLAN_SQL: plan_text.as_sql(found, checks),
-        artifacts.PLAN_JSON: json.dumps(plan_text.as_values(found, checks), indent=2) + "\n",
+        artifacts.PLAN_SQL: "\n".join([plan_text.as_sql(found, checks), *steps, *([""] if steps else [])]),
+        artifacts.PLAN_JSON: json.dumps(values, indent=2) + "\n",
     }
     try:
         folder = artifacts.artifacts_folder(run_id)

@@ -78,6 +78,12 @@ def partition_values(context: PreflightContext) -> Check:
         "preflight/list_partition_values", source=context.table.table_name.identifier, partition_by=by
     )
     nullable = not context.table.column(context.partition_by).not_null
+    steps = ["correct or delete these rows"] if any(found.values()) else []
+    if nullable:
+        steps.append(
+            f"execute ALTER TABLE {context.table.table_name.quoted} ALTER COLUMN {by.as_string(None)} SET NOT NULL"
+        )
+    remedy = ", then ".join(steps)
 
     return check(
         "partition_values",
@@ -85,7 +91,7 @@ def partition_values(context: PreflightContext) -> Check:
         expected=f"{context.partition_by} is NOT NULL and has finite values only",
         actual=f"{'nullable, ' if nullable else ''}{figures.number(found['nulls'])} NULL, "
         f"{figures.number(found['infinities'])} infinity, {figures.number(found['negative_infinities'])} -infinity",
-        remedy="Correct or delete these rows, then ALTER COLUMN … SET NOT NULL; partitions hold finite values only",
+        remedy=f"{remedy[:1].upper()}{remedy[1:]}. Partitions hold finite values only",
         evidence=found,
     )
 

@@ -41,7 +41,7 @@ class Unsupported:
         return check(
             self.name,
             not found,
-            expected="none",
+            expected="none that cannot be carried over",
             actual="; ".join(found) or "none",
             remedy=self.remedy,
             severity=self.severity,

@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from partition_playbook import catalog, figures
+from partition_playbook.artifacts import writing
 from partition_playbook.database import Limits, Session
 from partition_playbook.errors import PlaybookError, PreconditionFailed
 from partition_playbook.ledger import Statistics
@@ -45,7 +46,8 @@ def take_backup(run: Run, folder: Path, jobs: int) -> Backup:
     The dump goes to a new folder below ``folder``; dumps of earlier tries are removed first. ToolMissing if pg_dump is
     absent or older than the server, PlaybookError if it fails.
     """
-    _clear(folder)
+    with writing(folder):
+        _clear(folder)
     dump = folder / f"dump-{uuid4().hex[:8]}"
     started = time.perf_counter()
 
@@ -56,8 +58,9 @@ def take_backup(run: Run, folder: Path, jobs: int) -> Backup:
         shutil.rmtree(dump, ignore_errors=True)
         log.info("removed the half dump %s; %s are free there", dump, figures.size(shutil.disk_usage(folder).free))
         raise
-    sums = _sums(dump)
-    (folder / SUMS).write_text(sums)
+    with writing(folder):
+        sums = _sums(dump)
+        (folder / SUMS).write_text(sums)
     files = [path for path in dump.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     seconds = time.perf_counter() - started
@@ -82,7 +85,7 @@ def _dump(run: Run, dump: Path, jobs: int) -> tuple[str, list[Statistics]]:
             f"--jobs={jobs}",
             f"--file={dump}",
         )
-        with pg_tools.running(tool, arguments, session.connection.info):
+        with pg_tools.running(tool, arguments, session.connection.info, dump):
             found = _statistics(session, run)
     return f"pg_dump {pg_tools.version(tool)}", found
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -57,6 +58,7 @@ def find(name: str, server: int) -> Path:
         seen.append(f"{path} has version {major}" if major else f"{path} does not run")
     raise ToolMissing(
         f"{name} of version {server} or newer is required; {'; '.join(seen) or 'none was found'}",
+        where=f"the worker {socket.gethostname()}",
         remedy=f"Install the PostgreSQL {server} client on the worker and set the environment variable {BIN_VARIABLE} "
         "to its bin folder",
     )
@@ -84,11 +86,11 @@ def _candidates(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def running(tool: Path, arguments: Sequence[str], info: ConnectionInfo) -> Iterator[None]:
+def running(tool: Path, arguments: Sequence[str], info: ConnectionInfo, folder: Path) -> Iterator[None]:
     """Run a tool in parallel to the block, and wait for its end after the block; PlaybookError if it fails.
 
-    It connects with the parameters of ``info``; the password is in the environment of the child only. An exception in
-    the block stops the tool and its workers.
+    The tool connects with the parameters of ``info``; the password is in the environment of the child only. An
+    exception in the block stops the tool and its workers. ``folder`` is that of the dump, for the error.
     """
     log.info("%s %s", tool.name, " ".join(arguments))
     started = time.perf_counter()
@@ -111,7 +113,7 @@ def running(tool: Path, arguments: Sequence[str], info: ConnectionInfo) -> Itera
 
     if status:
         remedy = "Correct the cause that it names, then clear this task"
-        raise PlaybookError(f"{tool.name} ended with status {status}: {printed}", remedy=remedy)
+        raise PlaybookError(f"{tool.name} ended with status {status}: {printed}", where=str(folder), remedy=remedy)
     log.info("%s took %s", tool.name, figures.seconds(time.perf_counter() - started))
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog, figures
+from partition_playbook.artifacts import ARTIFACTS_VARIABLE
 from partition_playbook.checks import Check, Severity, check
 from partition_playbook.database import Database, Row, Session
-from partition_playbook.errors import PlaybookError
+from partition_playbook.errors import PlaybookError, PreconditionFailed
 from partition_playbook.ledger import Statistics
 from partition_playbook.run import Run
 from partition_playbook.sections.snapshot import pg_tools
@@ -41,6 +44,7 @@ DROPS = ("", "WITH (FORCE)") * 3  # the options of each try
 def check_restore(run: Run, backup: Backup, jobs: int = 2) -> list[Check]:
     """Restore the backup into a scratch database, compare it with the statistics, and drop the database."""
     started = time.perf_counter()
+    _require_dump(backup)
     unchanged = _unchanged(backup)
 
     with scratch(run) as database:
@@ -57,6 +61,17 @@ def check_restore(run: Run, backup: Backup, jobs: int = 2) -> list[Check]:
         remedy="Check if a full restore needs the objects that pg_restore names",
     )
     return [unchanged, clean, _equal(run, restored)]
+
+
+def _require_dump(backup: Backup) -> None:
+    """Raise PreconditionFailed if the dump is not on this machine: workers may not share their artifacts."""
+    if not Path(backup.folder).is_dir():
+        raise PreconditionFailed(
+            f"the dump is not on the worker {socket.gethostname()}",
+            where=backup.folder,
+            remedy=f"If another worker made it, let {ARTIFACTS_VARIABLE} name a folder that all workers share. Then "
+            "clear snapshot.back_up with the tasks after it",
+        )
 
 
 def _unchanged(backup: Backup) -> Check:
@@ -126,9 +141,10 @@ def _restore(run: Run, database: Database, backup: Backup, jobs: int) -> list[st
 
     with database.session() as session:
         tool = pg_tools.find("pg_restore", session.server_version())
+        info, folder = session.connection.info, Path(backup.folder)
         for arguments in (("--section=pre-data",), rows):
             try:
-                with pg_tools.running(tool, (*RESTORE_OPTIONS, *arguments, backup.folder), session.connection.info):
+                with pg_tools.running(tool, (*RESTORE_OPTIONS, *arguments, backup.folder), info, folder):
                     pass
             except PlaybookError as error:
                 if not _harmless(error.problem):
