@@ -90,6 +90,15 @@ def test_an_answer_or_a_verdict_that_ends_a_task_is_told(name: str, wanted: str)
     assert told(errors_of_airflow()[name]).endswith(wanted)
 
 
+def test_a_task_that_died_has_no_error_and_is_told() -> None:
+    from partition_playbook.airflow.last_line import told
+
+    line = told(None)
+    assert line.startswith("Airflow lost the process of this task, or never started it. Look for the cause in the logs")
+    assert "clear this task" in line
+    assert "None" not in line
+
+
 # Through Airflow itself --------------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,10 @@ OF_A_FILE = "Correct its rights, or free space there, then clear this task"
 REJECTED = "Clear this task to be asked again"
 VERDICT = "Read the report and follow it, then start a new run"
 TOO_LONG = "Look for locks in pg_stat_activity and for a busy server, then clear this task"
+DIED = (
+    "Look for the cause in the logs of scheduler and worker, such as a full memory. If Airflow does not try again, "
+    "clear this task: it resumes from the state in the ledger"
+)
 UNFORESEEN = (
     "This is unforeseen: report it with the traceback above. The state is in the ledger, so clear this task to resume, "
     "or trigger partition_rollback"
@@ -75,7 +79,7 @@ def _of_airflow(error: BaseException | str | None) -> tuple[str, str]:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error or type(error).__name__}", OF_A_FILE
     if error is None:
-        return "the task ended without an exception, such as by a signal", UNFORESEEN
+        return "Airflow lost the process of this task, or never started it", DIED
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, UNFORESEEN
 
 

@@ -14,7 +14,7 @@ from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.engine import layout
 from partition_playbook.errors import LedgerMissing, LoginRefused, NoConnection, SharedSession, Unreachable
-from partition_playbook.names import TableName
+from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight import after_cutover, planning, probes, queries, server, source
 from partition_playbook.sections.preflight.context import PreflightContext, make_checks
@@ -142,7 +142,8 @@ def _table(session: Session, run: Run, params: RunParams) -> Iterator[Check]:
 
 def _near_table(session: Session, wanted: TableName) -> str:
     """Return the remedy for a name without a table: the tables of this name in other schemas, or of a similar name."""
-    rows = session.rows("preflight/list_near_tables", {"schema": wanted.schema, "name": wanted.name})
+    values = {"schema": wanted.schema, "name": wanted.name, "ledger_schema": LEDGER_SCHEMA}
+    rows = session.rows("preflight/list_near_tables", values)
     found = [TableName(row["schema_name"], row["table_name"]) for row in rows]
     same = [each for each in found if each.name.lower() == wanted.name.lower()]
     by_name = {each.name: each for each in found if each.schema == wanted.schema}
