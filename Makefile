@@ -5,7 +5,7 @@ APPROVALS ?= auto
 APP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo application up down test-unit test test-application test-servers soak check bench screenshots reference monitoring lock clean
+.PHONY: help demo application up down test-unit test test-application test-servers resolve-extras soak check bench screenshots reference monitoring lock clean
 VENV := .venv
 LOCKED := $(VENV)/.locked
 RUN := $(VENV)/bin/python -m
@@ -44,6 +44,9 @@ test-application: application ## Test the application and its users, over swaps 
 test-servers: $(LOCKED) ## Run the engine tests on PostgreSQL 14-18; SERVERS="15 17" and TESTS="paths" select
 	@$(RUN) staging.pooler
 	$(RUN) staging.servers $(SERVERS) $(TESTS)
+
+resolve-extras: $(LOCKED) ## Resolve each extra of pyproject.toml against constraints.txt; asks the package index
+	$(RUN) pytest tests/extras
 
 soak: $(LOCKED) ## Test random tables and writes for half an hour, then crash random steps for MINUTES=10; SEED= repeats
 	$(RUN) pytest --hypothesis-profile soak $(if $(SEED),--hypothesis-seed $(SEED)) tests/integration/test_properties.py

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial, wraps
 from typing import Any, overload
 
 from airflow.sdk import (
+    BaseOperator,
     ExceptionRetryPolicy,
     RetryAction,
     RetryRule,
@@ -63,6 +65,12 @@ SHORT = timedelta(hours=1)
 SIDE_BY_SIDE = 256
 # Where worker slots are scarce, an emergency gets the next one; the weight of a migration's tasks is their number.
 URGENT = 1_000_000
+FILES_QUEUE_VARIABLE = "PARTITION_PLAYBOOK_FILES_QUEUE"
+
+
+def files_queue() -> str:
+    """Return the queue of the tasks that read or write the files of a run: they need one disk between them."""
+    return os.environ.get(FILES_QUEUE_VARIABLE) or BaseOperator.queue
 
 
 @overload

@@ -12,7 +12,7 @@ from partition_playbook.airflow.approvals import Ask
 from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.links import ReportLink, plan_address
 from partition_playbook.airflow.notifications import Announce, AnnounceFailure, verdict_message
-from partition_playbook.airflow.tasks import SHORT, playbook_task
+from partition_playbook.airflow.tasks import SHORT, files_queue, playbook_task
 from partition_playbook.artifacts import artifacts_folder, writing
 from partition_playbook.checks import Verdict
 from partition_playbook.engine import way_back
@@ -59,7 +59,7 @@ def sign_off() -> Ask:
     )
 
 
-@playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+@playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, queue=files_queue())
 def decide(run: Run, params: RunParams) -> None:
     """Record the criteria and the verdict, and write the report into the artifacts of the run."""
     verdict = run.ledger.record_checks(criteria(run, params))

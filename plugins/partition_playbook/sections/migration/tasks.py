@@ -17,7 +17,7 @@ from partition_playbook.airflow.loads_pool import loads_pool
 from partition_playbook.airflow.notifications import Announce, gate_message
 from partition_playbook.airflow.runs import attach_run, run_params
 from partition_playbook.airflow.siblings import require_maintenance, sibling_checks
-from partition_playbook.airflow.tasks import SHORT, playbook_task
+from partition_playbook.airflow.tasks import SHORT, files_queue, playbook_task
 from partition_playbook.database import Row
 from partition_playbook.engine.sides import Direction
 from partition_playbook.errors import LoadMustWait
@@ -139,7 +139,7 @@ def plan() -> Any:
     return made
 
 
-@task(task_id="plan")
+@task(task_id="plan", queue=files_queue())
 def print_plan() -> None:
     """Print the plan and keep it as plan.sql and plan.json; change nothing. Fails with NO-GO if a check blocks.
 

@@ -15,7 +15,7 @@ from partition_playbook.airflow.loads_pool import DEFAULT_POOL, CheckLoadsPool, 
 from partition_playbook.airflow.notifications import Announce, started_message
 from partition_playbook.airflow.runs import attach_run, current_run, ended_runs, run_params, tell_trigger
 from partition_playbook.airflow.siblings import sibling_checks
-from partition_playbook.airflow.tasks import SHORT, playbook_task
+from partition_playbook.airflow.tasks import SHORT, files_queue, playbook_task
 from partition_playbook.errors import NotEnoughPrivilege, PreconditionFailed
 from partition_playbook.ledger import Ledger
 from partition_playbook.run import Run
@@ -101,7 +101,7 @@ def _remedies(run: Run, params: RunParams) -> list[str]:
     return [each.remedy for each in preflight_checks(run, plan) if each.blocks]
 
 
-@playbook_task
+@playbook_task(queue=files_queue())
 def check_preconditions(run: Run, params: RunParams) -> None:
     """Make every check of the checklist and record it; keep plan.sql and plan.json."""
     siblings = sibling_checks(get_current_context())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import TriggerRule, task_group
 
-from partition_playbook.airflow.tasks import playbook_task
+from partition_playbook.airflow.tasks import files_queue, playbook_task
 from partition_playbook.artifacts import artifacts_folder
 from partition_playbook.benchmark.measure import benchmark
 from partition_playbook.run import Run
@@ -27,7 +27,7 @@ def benchmark_before(run: Run) -> None:
     record_before(run)
 
 
-@playbook_task
+@playbook_task(queue=files_queue())
 def back_up(run: Run, params: RunParams) -> None:
     """Dump the database, and record the statistics in the same snapshot."""
     if params.backup is Backup.DUMP:
@@ -36,7 +36,7 @@ def back_up(run: Run, params: RunParams) -> None:
         take_statistics(run)
 
 
-@playbook_task
+@playbook_task(queue=files_queue())
 def check_restore(run: Run, params: RunParams) -> None:
     """Restore the backup into a scratch database and compare all checksums."""
     folder = artifacts_folder(run.ledger.run_id) / "backup"
