@@ -204,6 +204,34 @@ def test_nothing_is_left_after_a_rollback_of_a_dead_group(
     assert footprint.objects(connection) == objects
 
 
+def test_a_rollback_takes_no_transaction_for_each_partition(run: Run, connection: psycopg.Connection) -> None:
+    objects = footprint.objects(connection)
+    groups = load_groups.grouped(shadow.build(run))
+    for group in groups[1:]:
+        load.load_group(run, group, workers=1)
+    partitions = len(run.ledger.loads())
+    assert partitions > DAYS
+    before = len(run.ledger.events())
+    rollback.abandon(run)
+    statements = [each for each in run.ledger.events()[before:] if each["kind"] == "statement"]
+    assert len(statements) < partitions / rollback.DROPPED_TOGETHER + 6
+    assert footprint.objects(connection) == objects
+
+
+def test_a_rollback_of_an_attached_shadow_drops_the_triggers_with_their_partitions(
+    run: Run, connection: psycopg.Connection
+) -> None:
+    objects = footprint.objects(connection)
+    for group in load_groups.grouped(shadow.build(run)):
+        load.load_group(run, group, workers=1)
+    attach.attach_partitions(run)
+    before = len(run.ledger.events())
+    rollback.abandon(run)
+    dropped = [each["message"] for each in run.ledger.events()[before:]]
+    assert dropped.count("Drop the capture triggers of a table") == 1
+    assert footprint.objects(connection) == objects
+
+
 def test_nothing_is_left_after_a_rollback_during_a_load(
     run: Run, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

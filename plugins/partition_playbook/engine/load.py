@@ -66,7 +66,7 @@ def load_group(run: Run, names: Sequence[str], *, workers: int) -> list[Loaded]:
         if left:
             _require_calm(run)
             capture.require_complete(session, run)
-            _start(run, session, left)
+            run.ledger.start_loads(session, [load["partition_name"] for load in left])
             with _progress(run, left):
                 _load(run, session, left, slot, workers)
         else:
@@ -85,12 +85,6 @@ def label(names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
     return f"{names[0]} to {names[-1]} ({figures.count(len(names), 'partition')})"
-
-
-def _start(run: Run, session: Session, loads: Sequence[Row]) -> None:
-    with run.database.block(session):
-        for load in loads:
-            run.ledger.start_load(session, load["partition_name"])
 
 
 def is_loaded(load: Row) -> bool:
@@ -237,15 +231,18 @@ def _fill(run: Run, session: Session, parent: TableName, bounds: Mapping[TableNa
     widened = source.partitioned_by(now.partition_by)
     for partition in bounds:
         create_indexes(session, widened, partition)
-        size = session.value("engine/find_size", {"schema": partition.schema, "name": partition.name})
-        run.ledger.end_load(session, partition.name, rows.get(partition.name, 0), size)
+
+    found = session.rows("engine/list_sizes", {"schema": run.table.schema, "names": list(rows)})
+    run.ledger.end_loads(session, rows, {row["name"]: row["bytes"] for row in found})
 
 
 def _count(session: Session, parent: TableName, partitions: Sequence[TableName], copied: int) -> dict[str, int]:
-    """Return the rows of each partition with rows, of ``copied`` in all."""
-    if len(partitions) == 1:
-        return {partitions[0].name: copied}
-    return {row["name"]: row["rows"] for row in session.rows("engine/count_loaded_rows", parent=parent.identifier)}
+    """Return the rows of each partition, of ``copied`` in all."""
+    names = [each.name for each in partitions]
+    if len(names) == 1:
+        return {names[0]: copied}
+    found = session.rows("engine/count_loaded_rows", parent=parent.identifier)
+    return dict.fromkeys(names, 0) | {row["name"]: row["rows"] for row in found}
 
 
 def release(session: Session, parent: TableName, partitions: Sequence[TableName]) -> None:

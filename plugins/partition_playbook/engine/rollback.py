@@ -74,7 +74,8 @@ def abandon(run: Run, gate: Gate | None = None) -> None:
 
         with reconcile.reconciler(run) as session:
             _require_original_live(run, session)  # the session with the lock of the step may have died
-            capture.end(run, session)
+            # The triggers of the shadow and its partitions go with them.
+            capture.end(run, session, only=run.table)
             for table in _shadow_and_views(run, session):
                 drop(run, session, table)
             for several in _slices_of(_detached(run, session)):
