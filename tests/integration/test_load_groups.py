@@ -12,7 +12,17 @@ import pytest
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.engine import attach, cutover, load, load_groups, reconcile, rollback, shadow, verify
+from partition_playbook.engine import (
+    attach,
+    cutover,
+    foreign_keys,
+    load,
+    load_groups,
+    reconcile,
+    rollback,
+    shadow,
+    verify,
+)
 from partition_playbook.engine.sides import Direction
 from partition_playbook.errors import LoadMustWait, PlaybookError, PreconditionFailed
 from partition_playbook.ledger import Phase
@@ -26,6 +36,16 @@ from tests.fixtures.tables import open_run
 
 Connect = Callable[[], psycopg.Connection]
 DAYS = 40
+KEYS = """
+SELECT convalidated, count(*) FROM pg_constraint
+ WHERE contype = 'f'
+   AND conrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'sensor_readings_new'::regclass)
+ GROUP BY 1
+"""
+VALIDATIONS = """
+SELECT count(DISTINCT xmin::text), count(*) FROM partition_playbook.events
+ WHERE message = 'Validate a foreign key; reads and writes continue'
+"""
 SETTINGS = {"interval": "day", "premake": 5}
 
 
@@ -120,6 +140,30 @@ def test_the_groups_of_a_run_fill_all_partitions_and_it_goes_both_ways(
     finalize_anyway(run)
     assert run.ledger.run()["phase"] == Phase.FINALIZED
     assert left_parents(run) == []
+
+
+@pytest.mark.parametrize("is_violated", [False, True])
+def test_the_keys_of_a_group_are_validated_in_one_transaction_unless_they_are_violated(
+    run: Run, connection: psycopg.Connection, is_violated: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    groups = load_groups.grouped(shadow.build(run))
+    for group in groups:
+        load.load_group(run, group, workers=1)
+    attach.attach_partitions(run)
+    if is_violated:
+        (device,) = connection.execute("SELECT device_id FROM sensor_readings LIMIT 1").fetchall()
+        connection.execute("DELETE FROM sensor_readings WHERE device_id = %s", device)
+        connection.execute("DELETE FROM devices WHERE id = %s", device)
+    foreign_keys.prepare(run, Direction.FORWARD)
+
+    partitions = len(run.ledger.loads()) + 1
+    assert connection.execute(KEYS).fetchall() == [(True, 2 * partitions)]
+    assert ("validating one by one" in caplog.text) is is_violated
+    ((transactions, statements),) = connection.execute(VALIDATIONS).fetchall()
+    assert statements == 2 * partitions
+    if not is_violated:
+        assert transactions == 2 * (len(groups) + 1)
 
 
 def test_a_group_that_dies_leaves_its_partitions_empty_and_is_loaded_again(
