@@ -331,3 +331,20 @@ def test_a_load_that_begins_as_the_rollback_ends_makes_nothing(
     with pytest.raises(PreconditionFailed, match=f"{names[0]}: the partition does not exist"):
         load.load_group(run, names[:4], workers=1)
     assert footprint.objects(connection) == objects
+
+
+def test_a_load_makes_no_parent_once_the_change_log_is_dropped(
+    run: Run, names: list[str], connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a rollback drops the change log and every parent that it finds: a later one would be left behind."""
+    empty = load.empty
+
+    def drop_and_empty(*arguments: Any) -> None:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table.change_log.identifier))
+        empty(*arguments)
+
+    monkeypatch.setattr(load, "empty", drop_and_empty)
+    with pytest.raises(PreconditionFailed, match="a table of the migration does not exist"):
+        load.load_group(run, names[:4], workers=1)
+    assert left_parents(run) == []
+    assert [counted(connection, name) for name in names[:4]] == [0] * 4
