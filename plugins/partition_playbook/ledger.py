@@ -171,8 +171,15 @@ class Ledger:
 
     def sink(self, session: Session, executed: Sequence[Executed]) -> None:
         """Write a journal as events, in the transaction of its statements."""
-        for each in executed:
-            self._event(session, "statement", each.purpose, each.text[:8000], each.rows, each.duration_ms, {})
+        values = {
+            "section": self.section,
+            "messages": [each.purpose for each in executed],
+            "statements": [each.text[:8000] for each in executed],
+            "rows": [each.rows for each in executed],
+            "durations": [each.duration_ms for each in executed],
+            "detail": self._stamped({}),
+        }
+        self._write(session, "ledger/add_statements", values)
 
     def add_note(self, message: str, *, session: Session | None = None, **detail: Any) -> None:
         """Record a note for the audit, in the open transaction of ``session`` or in one of its own."""
@@ -315,18 +322,24 @@ class Ledger:
             rows = read_measurements(session, self.run_id)
         return {row["name"]: row for row in rows if row["stage"] == stage}
 
-    def plan_load(self, session: Session, partition: TableName, bounds: Bounds, expected_rows: int) -> None:
-        """Record a planned load, in the transaction of its new partition."""
-        values = {"partition_name": partition.name, "lower_bound": bounds.lower, "upper_bound": bounds.upper}
-        self._write(session, "ledger/plan_load", values | {"expected_rows": expected_rows})
+    def plan_loads(self, session: Session, table: TableName, expected_rows: Mapping[Bounds, int]) -> None:
+        """Record the planned loads of a table, in the transaction of its new partitions."""
+        values = {
+            "partitions": [table.partition(each.suffix).name for each in expected_rows],
+            "lower_bounds": [each.lower for each in expected_rows],
+            "upper_bounds": [each.upper for each in expected_rows],
+            "expected_rows": list(expected_rows.values()),
+        }
+        self._write(session, "ledger/plan_loads", values)
 
-    def start_load(self, session: Session, partition: str) -> None:
-        """Record the start of a load."""
-        self._write(session, "ledger/start_load", {"partition_name": partition})
+    def start_loads(self, session: Session, partitions: Sequence[str]) -> None:
+        """Record the start of a load of several partitions."""
+        self._write(session, "ledger/start_loads", {"partitions": list(partitions)})
 
-    def end_load(self, session: Session, partition: str, rows: int, size: int) -> None:
-        """Record the end of a load with its rows and its size in bytes, in the loading transaction."""
-        self._write(session, "ledger/end_load", {"partition_name": partition, "rows": rows, "bytes": size})
+    def end_loads(self, session: Session, rows: Mapping[str, int], sizes: Mapping[str, int]) -> None:
+        """Record the end of a load with rows and bytes of each partition, in the loading transaction."""
+        values = {"partitions": list(rows), "rows": list(rows.values()), "bytes": [sizes[each] for each in rows]}
+        self._write(session, "ledger/end_loads", values)
 
     def mark_attached(self, session: Session) -> None:
         """Record all loaded partitions as attached, in the attaching transaction."""

@@ -106,6 +106,10 @@ class TableName:
         """Return the sequence to mark a full change log with: nextval() survives a rollback."""
         return TableName(LEDGER_SCHEMA, clip(f"{self.schema}_{self.name}", "_loss"))
 
+    def load_parent(self, slot: int) -> TableName:
+        """Return the partitioned table through which the load with this slot fills its partitions."""
+        return TableName(LEDGER_SCHEMA, clip(f"{self.schema}_{self.name}", f"_load_{slot}"))
+
     @property
     def identifier(self) -> sql.Identifier:
         """Return the quoted, schema-qualified name for a statement."""

@@ -42,6 +42,7 @@ LEAST_CHANGE_LOG = 1 << 20
 LEAST_LOCK, MOST_LOCK = timedelta(milliseconds=10), timedelta(minutes=1)
 LEAST_ANSWER = timedelta(minutes=1)
 LEAST_LAG = timedelta(milliseconds=100)
+MOST_LOAD_WORKERS = 32
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -798,7 +799,7 @@ class RunParams(_Value):
     load_workers: int = Field(
         default=2,
         ge=1,
-        le=32,
+        le=MOST_LOAD_WORKERS,
         title="Load workers",
         description="Loads at the same time, and jobs of the backup and its restore check. More finish sooner but take "
         "more CPU and disk from the application.",

@@ -13,11 +13,11 @@ import psycopg
 from psycopg import sql
 
 from partition_playbook.database import Database
-from partition_playbook.engine import attach, foreign_keys, load, reconcile, rollback, shadow, vacuum
+from partition_playbook.engine import attach, foreign_keys, load, load_groups, reconcile, rollback, shadow, vacuum
 from partition_playbook.engine.sides import Direction
 from partition_playbook.ledger import Ledger
 from partition_playbook.run import Run
-from partition_playbook.spec import load_spec
+from partition_playbook.spec import TableSpec, load_spec
 from staging.bench import data
 
 KEY_BATCH = 10_000
@@ -102,15 +102,15 @@ def limit(connect: Connect) -> Copied:
     return result[0]
 
 
-def ours(connect: Connect, workers: int) -> Copied:
+def ours(connect: Connect, workers: int, interval: str = "month") -> Copied:
     """Build the shadow with ``workers`` until it is ready for the swap, then drop it."""
-    run = open_run(connect, f"bench-{workers}")
+    run = open_run(connect, f"bench-{workers}-{interval}", interval)
     parts: dict[str, float] = {}
     with measured(connect) as result:
-        with timed(parts, "load"):
-            names = [str(each["partition_name"]) for each in shadow.build(run)]
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(partial(load.load_partition, run, workers=workers), names))
+        with timed(parts, "create"):
+            loads = shadow.build(run)
+        with timed(parts, "load"), ThreadPoolExecutor(workers) as pool:
+            list(pool.map(partial(load.load_group, run, workers=workers), load_groups.grouped(loads, workers)))
         with timed(parts, "attach"):
             attach.attach_partitions(run)
         with timed(parts, "settle"):
@@ -130,9 +130,9 @@ def timed(parts: dict[str, float], name: str) -> Iterator[None]:
     parts[name] = round(time.perf_counter() - started, 3)
 
 
-def open_run(connect: Connect, run_id: str) -> Run:
-    """Open a run of the worked spec in the ledger."""
-    spec = load_spec("sensor_readings")
+def open_run(connect: Connect, run_id: str, interval: str = "month") -> Run:
+    """Open a run of the worked spec in the ledger, with partitions of another interval."""
+    spec = TableSpec.model_validate(load_spec("sensor_readings").model_dump() | {"interval": interval})
     ledger = Ledger(Database(connect), run_id, "migration")
     ledger.open(spec.name, "rehearse", spec.model_dump(mode="json"), {})
     return Run(spec, Database(connect, timezone=spec.timezone, sink=ledger.sink), ledger)

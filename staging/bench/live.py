@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from partition_playbook.engine import attach, cutover, load, reconcile, rollback, shadow, vacuum, verify
+from partition_playbook.engine import attach, cutover, load, load_groups, reconcile, rollback, shadow, vacuum, verify
 from partition_playbook.engine.cutover import Swapped
 from partition_playbook.engine.sides import Direction
 from partition_playbook.run import Run
@@ -66,9 +66,9 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
 
 def _build(run: Run, parts: dict[str, float]) -> None:
     with timed(parts, "load"):
-        names = [str(each["partition_name"]) for each in shadow.build(run)]
+        groups = load_groups.grouped(shadow.build(run), WORKERS)
         with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(partial(load.load_partition, run, workers=WORKERS), names))
+            list(pool.map(partial(load.load_group, run, workers=WORKERS), groups))
     with timed(parts, "attach"):
         attach.attach_partitions(run)
         vacuum.vacuum_partitions(run, workers=WORKERS)

@@ -207,7 +207,8 @@ class LedgerReader:
         return self._estimated(load) if load.state == "loading" else load
 
     def _estimated(self, load: Load) -> Load:
-        values = {"schema": TABLE.schema, "name": load.partition, "source": TABLE.name}
+        values = {"schema": TABLE.schema, "names": [load.partition], "source": TABLE.name}
+        values["log"] = TABLE.change_log.quoted
         try:
             with self._database.session(IMPATIENT) as session:
                 seen = session.row("engine/watch_load", values)

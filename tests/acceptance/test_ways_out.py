@@ -44,7 +44,7 @@ def dead_run(dsn: str, phase: Phase) -> Run:
         load.load_partition(run, name, workers=1)
     if phase is Phase.SHADOWED:
         with run.database.session() as session:
-            run.ledger.start_load(session, last)
+            run.ledger.start_loads(session, [last])
         return run
     load.load_partition(run, last, workers=1)
     attach.attach_partitions(run)

@@ -179,6 +179,19 @@ def test_a_trigger_survives_a_restart_of_the_triggerer(built: Run, tmp_path: Pat
     assert again.serialize() == trigger.serialize()
 
 
+@pytest.mark.parametrize(
+    ("given", "partitions"),
+    [(["a", "b"], ["a", "b"]), ("a", ["a"])],
+    ids=["a group", "one name, of a run that an earlier version began"],
+)
+def test_a_load_takes_a_group_of_partitions(given: list[str] | str, partitions: list[str]) -> None:
+    from partition_playbook.airflow.loads import LoadPartitions
+
+    load_task = LoadPartitions(task_id="load_partition", partitions=given)
+    assert load_task.partitions == partitions
+    assert load_task.partition == "a"
+
+
 @pytest.fixture
 def metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Return the socket that receives what Airflow sends to StatsD."""

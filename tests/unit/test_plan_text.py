@@ -110,8 +110,8 @@ def test_the_summary_has_the_hash_the_locks_the_refusals_and_the_notes() -> None
     assert summary(a_plan(ALL), refusals()) == [
         "plan_hash 0123456789abcdef",
         "about 1,000 rows",
-        "lock on the live table: ACCESS SHARE 3 times, to load each partition from a snapshot of its own; waits at "
-        "most 1 s; held as long as the load; blocks DDL only",
+        "lock on the live table: ACCESS SHARE at most 3 times, to load the partitions, neighbours with few rows "
+        "together; waits at most 1 s; held as long as the load; blocks DDL only",
         "refused by inbound_keys: alarms_reading_fkey of alarms",
         "noted by arrival_order: in order",
     ]

@@ -32,18 +32,24 @@ LOOK_SECONDS = 1.0
 ARRIVE_SECONDS = 120.0
 
 
-class LoadPartition(BaseOperator):
-    """Load one partition, or wait in the triggerer until a slot is free, the run is not paused and the server calm."""
+class LoadPartitions(BaseOperator):
+    """Load a group of partitions, or wait in the triggerer: for a slot, the end of a pause, and a calm server."""
 
     operator_extra_links = (PartitionLink(),)
     ui_color = "#e8f7e4"
 
-    def __init__(self, *, partition: str, **arguments: Any) -> None:
+    def __init__(self, *, partitions: list[str] | str, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.partition = partition
+        # One name is of a run that an earlier version began.
+        self.partitions = [partitions] if isinstance(partitions, str) else partitions
+
+    @property
+    def partition(self) -> str:
+        """Return the first partition, which stands for the group: no other group has it."""
+        return self.partitions[0]
 
     def execute(self, context: Any) -> int:
-        """Load the partition now, or defer; return its number of rows."""
+        """Load the partitions now, or defer; return their number of rows."""
         return self._load(context, since=time.time(), told=[])
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> int:
@@ -51,18 +57,18 @@ class LoadPartition(BaseOperator):
         return self._load(context, since=event["since"], told=event["told"])
 
     def _load(self, context: Any, since: float, told: list[str]) -> int:
-        context["partition_name"] = self.partition
+        context["partition_name"] = engine.load.label(self.partitions)
         show_link(PartitionLink(), context)
         run, workers = current_run(context), run_params(context).load_workers
         try:
-            rows = engine.load.load_partition(run, self.partition, workers=workers).rows
+            loaded = engine.load.load_group(run, self.partitions, workers=workers)
         except LoadMustWait as error:
             log.info("waiting: %s", error.problem)
             self._defer(run, workers, since, told)
         if told:
             run.ledger.add_note(f"resumed after {figures.seconds(time.time() - since)}", partition=self.partition)
         progress.tell(run)
-        return rows
+        return sum(each.rows for each in loaded)
 
     def _defer(self, run: Run, workers: int, since: float, told: list[str]) -> NoReturn:
         trigger = LoadSlotTrigger(

@@ -114,9 +114,16 @@ def _identity_index(session: Session, source: Table, table: TableName) -> str:
     return min(fitting, key=lambda index: (index.tail != wanted.tail, index.name != name)).name
 
 
+def with_grants(session: Session, tables: Sequence[TableName]) -> list[TableName]:
+    """Return the tables, all of one schema, that have privileges other than the owner's built-in ones."""
+    schema = tables[0].schema
+    found = session.rows("engine/list_granted", {"schema": schema, "names": [each.name for each in tables]})
+    return [TableName(schema, row["name"]) for row in found]
+
+
 def revoke_extras(session: Session, table: TableName, keep: Sequence[Grant] = ()) -> None:
     """Revoke the default privileges on a new table that the source does not grant."""
-    if not session.value("engine/has_grants", {"schema": table.schema, "name": table.name}):
+    if not with_grants(session, [table]):
         return
     created = catalog.require(session, table)
     for each in created.grants:

@@ -116,8 +116,15 @@ def limit(spec: TableSpec, table_bytes: int) -> int:
 
 def is_on(run: Run, session: Session, table: TableName) -> bool:
     """Tell whether all triggers of the run's capture function are on the table, and enabled ALWAYS."""
-    values = {"schema": table.schema, "name": table.name, "function": run.table.capture_function.quoted}
-    return bool(session.value("engine/is_captured", values))
+    return not _uncaptured(run, session, [table])
+
+
+def _uncaptured(run: Run, session: Session, tables: Iterable[TableName]) -> list[TableName]:
+    """Return the tables without all triggers of the run's capture function, in their order."""
+    names = {table.quoted: table for table in tables}
+    values = {"tables": list(names), "function": run.table.capture_function.quoted}
+    found = {row["name"] for row in session.rows("engine/list_uncaptured", values)}
+    return [table for name, table in names.items() if name in found]
 
 
 def start(run: Run, session: Session) -> None:
@@ -174,12 +181,11 @@ def send(run: Run, session: Session, write: str, *, captured: bool = True) -> No
 
 def extend(run: Run, session: Session, tables: Iterable[TableName]) -> None:
     """Add the capture triggers to tables without them; Diverged if one of them was disabled or replaced."""
-    for table in tables:
-        if not is_on(run, session, table):
-            try:
-                create_triggers(run, session, table)
-            except psycopg.errors.DuplicateObject as error:
-                raise Diverged(OFF, where=str(table), remedy=OFF_REMEDY) from error
+    for table in _uncaptured(run, session, tables):
+        try:
+            create_triggers(run, session, table)
+        except psycopg.errors.DuplicateObject as error:
+            raise Diverged(OFF, where=str(table), remedy=OFF_REMEDY) from error
 
 
 def capture_new_partition(run: Run, session: Session, like: TableName, partition: TableName) -> None:
@@ -197,11 +203,16 @@ def capture_new_partition(run: Run, session: Session, like: TableName, partition
         logger.info("%s: change capture has ended, so %s gets no capture triggers", run.table, partition)
 
 
-def end(run: Run, session: Session) -> None:
-    """Drop the capture triggers of every table, those of the live one last; LockNotGranted after bounded waits."""
+def end(run: Run, session: Session, *, only: TableName | None = None) -> None:
+    """Drop the capture triggers of every table, those of the live one last, or of ``only`` one.
+
+    Raises LockNotGranted after bounded waits.
+    """
     values = {"function": run.table.capture_function.quoted}
     found = [TableName(row["schema"], row["name"]) for row in session.rows("engine/list_captured", values)]
     for table in sorted(found, key=lambda each: each == run.table):
+        if only not in (None, table):
+            continue
 
         def attempt(lock_timeout: int, table: TableName = table) -> None:
             own_readers.cancel(run)

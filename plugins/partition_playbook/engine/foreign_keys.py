@@ -13,7 +13,7 @@ from psycopg import sql
 from partition_playbook import catalog
 from partition_playbook.catalog import Constraint, Table
 from partition_playbook.database import Limits, Session
-from partition_playbook.engine import attributes, dependents, reconcile
+from partition_playbook.engine import attributes, dependents, load_groups, reconcile
 from partition_playbook.engine.dependents import Dependent, Kind
 from partition_playbook.engine.locks import Deadline
 from partition_playbook.engine.sides import Direction, Sides, sides
@@ -48,9 +48,36 @@ def prepare(run: Run, direction: Direction) -> None:
 
     _record_keys(run, now)
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(partial(constrain, run, keys=keys), partitions))
+        list(pool.map(partial(_constrain_group, run, keys=keys), _groups(run, partitions)))
     for key in keys:
         _add_to_parent(run, now, key)
+
+
+def _groups(run: Run, partitions: Sequence[TableName]) -> list[list[TableName]]:
+    """Return the partitions in the groups of their loads; one without a load by itself."""
+    left = {each.name: each for each in partitions}
+    groups = [[left.pop(name) for name in group if name in left] for group in load_groups.grouped(run.ledger.loads())]
+    return [*filter(None, groups), *([each] for each in left.values())]
+
+
+def _constrain_group(run: Run, partitions: Sequence[TableName], keys: Sequence[Constraint]) -> None:
+    """Add keys to the partitions of a group, and validate each key for all of them in one transaction.
+
+    If rows violate one, the partitions are validated one by one, with the catch-ups that ``constrain`` makes.
+    """
+    # One by one: each of these locks keeps writers off the referenced table until its transaction ends.
+    for partition in partitions:
+        for key in keys:
+            _add_unchecked(run, partition, key)
+
+    try:
+        for key in keys:
+            if key.validated:
+                _validate(run, partitions, key)
+    except psycopg.errors.ForeignKeyViolation as error:
+        log.info("%s: %s; validating one by one", run.table, error.diag.message_detail or error)
+        for partition in partitions:
+            constrain(run, partition, keys)
 
 
 def constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> None:
@@ -66,7 +93,7 @@ def constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> Non
         try:
             for key in keys:
                 if key.validated:
-                    _validate(run, partition, key)
+                    _validate(run, [partition], key)
             return
         except psycopg.errors.ForeignKeyViolation as error:
             problem = error.diag.message_detail or str(error)
@@ -110,7 +137,7 @@ def validate_live(run: Run) -> None:
     definitions = recorded["foreign_keys"]["detail"]["definitions"]
     for key in live.foreign_keys:
         if not definitions.get(key.name, "").endswith((UNCHECKED, UNENFORCED)):
-            _validate(run, live.table_name, key)
+            _validate(run, [live.table_name], key)
 
     originals = recorded["surface"]["detail"]["facts"] if "surface" in recorded else {}
     for each in referring:
@@ -180,10 +207,11 @@ def _comment(session: Session, table: TableName, key: Constraint) -> None:
     )
 
 
-def _validate(run: Run, table: TableName, key: Constraint) -> None:
+def _validate(run: Run, tables: Sequence[TableName], key: Constraint) -> None:
     def step(session: Session) -> None:
-        if _is_valid(session, table, key) is False:
-            validate(session, table, key)
+        for table in tables:
+            if _is_valid(session, table, key) is False:
+                validate(session, table, key)
 
     _locked(run, key.referenced, step)
 

@@ -1,11 +1,11 @@
-"""Load one partition: one transaction, one snapshot, sorted by the partition column."""
+"""Load a group of partitions: one scan, one transaction, one snapshot, sorted by the partition column."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -16,13 +16,15 @@ from psycopg import sql
 from partition_playbook import figures
 from partition_playbook.catalog import Table
 from partition_playbook.database import Database, Limits, Row, Session
-from partition_playbook.engine import attributes, capture, throttle
+from partition_playbook.engine import attributes, capture, load_groups, throttle
 from partition_playbook.engine.layout import bounds_of
 from partition_playbook.engine.sides import sides
 from partition_playbook.errors import LoadMustWait, PlaybookError, PreconditionFailed
+from partition_playbook.intervals import Bounds
 from partition_playbook.lock_retry import PATIENCE, lock_holders, with_lock_retry
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
+from partition_playbook.spec import MOST_LOAD_WORKERS
 from partition_playbook.sql import columns
 
 log = logging.getLogger(__name__)
@@ -47,28 +49,42 @@ class Loaded:
 
 
 def load_partition(run: Run, name: str, *, workers: int) -> Loaded:
-    """Load one partition of the shadow from the source now, or raise LoadMustWait with the reason.
+    """Load one partition of the shadow by itself; see ``load_group``."""
+    (loaded,) = load_group(run, [name], workers=workers)
+    return loaded
 
-    A failed load leaves the partition empty; a finished one is not repeated. At most ``workers`` loads of the table run
+
+def load_group(run: Run, names: Sequence[str], *, workers: int) -> list[Loaded]:
+    """Load partitions of the shadow together from the source now, or raise LoadMustWait with the reason.
+
+    A failed load leaves all of them empty; a finished one is not repeated. At most ``workers`` loads of the table run
     at a time, over all processes. Raises CaptureLost, SourceChanged, LockNotGranted or PreconditionFailed too.
     """
     started = time.perf_counter()
-    with load_slot(run, name, workers) as session:
-        load = _find(run, name)
-        if is_loaded(load):
-            log.info("%s is loaded already", name)
-        else:
+    with load_slot(run, names, workers) as (session, slot):
+        left = [load for load in _find(run, names) if not is_loaded(load)]
+        if left:
             _require_calm(run)
             capture.require_complete(session, run)
-            run.ledger.start_load(session, name)
-            with _progress(run, load):
-                _load(run, session, load, workers)
-        done = _find(run, name)
+            run.ledger.start_loads(session, [load["partition_name"] for load in left])
+            with _progress(run, left):
+                _load(run, session, left, slot, workers)
+        else:
+            log.info("%s is loaded already", label(names))
+        done = _find(run, names)
 
     seconds = time.perf_counter() - started
-    rate = figures.rate(done["rows"], max(seconds, 1e-3), "rows")
-    log.info("%s: %s in %s (%s)", name, figures.count(done["rows"], "row"), figures.seconds(seconds), rate)
-    return Loaded(name, done["rows"], done["bytes"], seconds)
+    rows = sum(each["rows"] for each in done)
+    rate = figures.rate(rows, max(seconds, 1e-3), "rows")
+    log.info("%s: %s in %s (%s)", label(names), figures.count(rows, "row"), figures.seconds(seconds), rate)
+    return [Loaded(each["partition_name"], each["rows"], each["bytes"], seconds) for each in done]
+
+
+def label(names: Sequence[str]) -> str:
+    """Return the name of a partition, or the first and the last name of several."""
+    if len(names) == 1:
+        return names[0]
+    return f"{names[0]} to {names[-1]} ({figures.count(len(names), 'partition')})"
 
 
 def is_loaded(load: Row) -> bool:
@@ -81,34 +97,40 @@ def _require_calm(run: Run) -> None:
         raise LoadMustWait("; ".join(found.values()), where=str(run.table), remedy=LATER)
 
 
-def _find(run: Run, name: str) -> Row:
-    for load in run.ledger.loads():
-        if load["partition_name"] == name:
-            return load
-    raise PreconditionFailed(
-        f"partition {name!r} was not planned",
-        where=run.ledger.run_id,
-        remedy="Clear build_shadow to plan the partitions, then clear this task",
-    )
+def _find(run: Run, names: Sequence[str]) -> list[Row]:
+    """Return the planned loads of these partitions, in the order of their bounds."""
+    found = [load for load in run.ledger.loads() if load["partition_name"] in set(names)]
+    if missing := set(names) - {load["partition_name"] for load in found}:
+        raise PreconditionFailed(
+            f"not planned: {', '.join(sorted(missing))}",
+            where=run.ledger.run_id,
+            remedy="Clear build_shadow to plan the partitions, then clear this task",
+        )
+    return found
 
 
 @contextmanager
-def load_slot(run: Run, name: str, workers: int) -> Iterator[Session]:
-    """Open the only session allowed to load a partition, with one of the table's ``workers`` slots.
+def load_slot(run: Run, names: Sequence[str], workers: int) -> Iterator[tuple[Session, int]]:
+    """Open the only session allowed to load these partitions, with one of the table's ``workers`` slots; yield both.
 
-    Raises LoadMustWait with the sessions holding the partition or the slots, and then keeps no connection.
+    Raises LoadMustWait with the sessions holding a partition or the slots, and then keeps no connection.
     """
     with run.database.session() as session:
-        _take_any(run, session, [lock_name(run, name)], f"{name} is being loaded")
+        locks = {lock_name(run, name): name for name in names}
+        for row in session.rows("engine/take_partition_locks", {"locks": list(locks)}):
+            raise _must_wait(run, f"{locks[row['name']]} is being loaded", [row["name"]])
+
         slots = slot_names(run, workers)
-        _take_any(run, session, slots, f"{figures.count(workers, 'load slot')}, all taken")
-        yield session
+        for number, each in enumerate(slots):
+            if session.value("engine/take_load_slot", {"slot": each}):
+                yield session, number
+                return
+        raise _must_wait(run, f"{figures.count(workers, 'load slot')}, all taken", slots)
 
 
-def _take_any(run: Run, session: Session, locks: Sequence[str], problem: str) -> None:
-    if not any(session.value("engine/take_load_slot", {"slot": each}) for each in locks):
-        holders = "; ".join(lock_holders(run.database, (), locks)) or "a session that has ended since"
-        raise LoadMustWait(f"{problem}, by {holders}", where=str(run.table), remedy=LATER)
+def _must_wait(run: Run, problem: str, locks: Sequence[str]) -> LoadMustWait:
+    holders = "; ".join(lock_holders(run.database, (), locks)) or "a session that has ended since"
+    return LoadMustWait(f"{problem}, by {holders}", where=str(run.table), remedy=LATER)
 
 
 def lock_name(run: Run, slot: str) -> str:
@@ -144,25 +166,50 @@ def empty(session: Session, partition: TableName) -> None:
     session.run("engine/empty_partition", partition=partition.identifier)
 
 
-def _load(run: Run, session: Session, load: Row, workers: int) -> None:
-    partition = TableName(run.table.schema, load["partition_name"])
+def _load(run: Run, session: Session, loads: Sequence[Row], slot: int, workers: int) -> None:
+    bounds = {TableName(run.table.schema, load["partition_name"]): bounds_of(load, run.spec) for load in loads}
+    parent = run.table.load_parent(slot)
 
     def attempt(lock_timeout: int) -> None:
-        # TRUNCATE commits first: its lock would block the progress query until the load ends.
+        # TRUNCATE and ATTACH commit first: their locks would block the progress query until the load ends.
         with run.database.within(session, lock_timeout):
-            _require_detached(session, partition)
-            empty(session, partition)
+            _gather(run, session, parent, bounds)
         with run.database.within(session, lock_timeout):
-            _fill(run, session, load, partition, workers)
+            _fill(run, session, parent, bounds, workers)
 
+    first, *others = bounds
     try:
-        with_lock_retry(run.database, partition, attempt, PATIENCE)
+        with_lock_retry(run.database, first, attempt, PATIENCE, also=(parent, *others))
     except psycopg.errors.UndefinedTable as error:
         # A rollback dropped it after it was seen here.
-        raise _changed(partition, "the partition does not exist") from error
+        raise _gone(run, list(bounds)) from error
 
 
-def _fill(run: Run, session: Session, load: Row, partition: TableName, workers: int) -> None:
+def _gather(run: Run, session: Session, parent: TableName, bounds: Mapping[TableName, Bounds]) -> None:
+    """Empty the partitions, and attach them to the parent of this load."""
+    partitions = list(bounds)
+    _require_detached(run, session, partitions)
+    now = sides(session, run)
+    now.require_same_columns()
+
+    for each in partitions:
+        empty(session, each)
+    # Once more, now that they are locked.
+    parents = _require_detached(run, session, partitions)
+
+    # A rollback that ends meanwhile drops every parent that it finds, and this lock makes it wait for this one.
+    session.run("engine/hold_capture", log=run.table.change_log.identifier)
+    own = load_groups.parents(session, [parent])
+    for stale in sorted({*own, *filter(None, parents.values())}):
+        load_groups.dissolve(session, stale)
+
+    column_type = now.live.column(run.spec.partition_by).type
+    load_groups.create_parent(run, session, parent)
+    for partition, interval in bounds.items():
+        load_groups.attach(session, parent, partition, interval, column_type)
+
+
+def _fill(run: Run, session: Session, parent: TableName, bounds: Mapping[TableName, Bounds], workers: int) -> None:
     now = sides(session, run)
     now.require_same_columns()
     source = now.live
@@ -173,34 +220,76 @@ def _fill(run: Run, session: Session, load: Row, partition: TableName, workers: 
     settings = {"indexscan": "on" if ordered else "off", "parallel": "2" if alone else "0"}
     session.rows("engine/tune_load", settings | {"sort": SORT_MEMORY, "index": INDEX_MEMORY[alone]})
 
-    lower, upper = bounds_of(load, run.spec).literals(source.column(run.spec.partition_by).type)
-    rows = copy_rows(run, session, source, partition, (lower, upper))
-    create_indexes(session, source.partitioned_by(now.partition_by), partition)
-    size = session.value("engine/find_size", {"schema": partition.schema, "name": partition.name})
-    run.ledger.end_load(session, partition.name, rows, size)
+    column_type = source.column(run.spec.partition_by).type
+    copied = 0
+    for first, last in load_groups.merged(list(bounds.values())):
+        ends = first.literals(column_type)[0], last.literals(column_type)[1]
+        copied += copy_rows(run, session, source, parent, ends)
+    rows = _count(session, parent, list(bounds), copied)
+
+    release(session, parent, list(bounds))
+    widened = source.partitioned_by(now.partition_by)
+    for partition in bounds:
+        create_indexes(session, widened, partition)
+
+    found = session.rows("engine/list_sizes", {"schema": run.table.schema, "names": list(rows)})
+    run.ledger.end_loads(session, rows, {row["name"]: row["bytes"] for row in found})
 
 
-def _require_detached(session: Session, partition: TableName) -> None:
-    """Raise PreconditionFailed if another process has attached or dropped the partition."""
-    found = session.rows("engine/is_attached", {"schema": partition.schema, "name": partition.name})
-    if not found or found[0]["attached"]:
-        raise _changed(partition, "the partition is attached already" if found else "the partition does not exist")
+def _count(session: Session, parent: TableName, partitions: Sequence[TableName], copied: int) -> dict[str, int]:
+    """Return the rows of each partition, of ``copied`` in all."""
+    names = [each.name for each in partitions]
+    if len(names) == 1:
+        return {names[0]: copied}
+    found = session.rows("engine/count_loaded_rows", parent=parent.identifier)
+    return dict.fromkeys(names, 0) | {row["name"]: row["rows"] for row in found}
 
 
-def _changed(partition: TableName, problem: str) -> PreconditionFailed:
+def release(session: Session, parent: TableName, partitions: Sequence[TableName]) -> None:
+    """Detach loaded partitions from the parent of their load, and drop it."""
+    # In the order in which pg_dump locks them, and all before the parent: else each could wait for the other.
+    for each in partitions:
+        session.run("engine/lock_exclusively", table=each.identifier)
+    for each in partitions:
+        load_groups.detach(session, parent, each)
+    load_groups.drop_parent(session, parent)
+
+
+def _require_detached(run: Run, session: Session, partitions: Sequence[TableName]) -> dict[TableName, TableName | None]:
+    """Return the parent of each partition, of a load that failed; PreconditionFailed if it is attached or dropped."""
+    found = load_groups.parents(session, partitions)
+    of_loads = {None, *(run.table.load_parent(slot) for slot in range(MOST_LOAD_WORKERS))}
+    for each in partitions:
+        if each not in found:
+            raise _changed(each, "the partition does not exist")
+        if found[each] not in of_loads:
+            raise _changed(each, "the partition is attached already")
+    return found
+
+
+def _gone(run: Run, partitions: Sequence[TableName]) -> PreconditionFailed:
+    with run.database.session() as session:
+        there = load_groups.parents(session, partitions)
+    for each in partitions:
+        if each not in there:
+            return _changed(each, "the partition does not exist")
+    return _changed(run.table.shadow, "a table of the migration does not exist")
+
+
+def _changed(table: TableName, problem: str) -> PreconditionFailed:
     return PreconditionFailed(
         problem,
-        where=str(partition),
+        where=str(table),
         remedy="Another process changed this migration. Read partition_playbook.events before you clear this task",
     )
 
 
-def copy_rows(run: Run, session: Session, source: Table, partition: TableName, ends: tuple[date, date]) -> int:
-    """Copy the rows between two bounds from the source into a partition, sorted; return their number."""
+def copy_rows(run: Run, session: Session, source: Table, parent: TableName, ends: tuple[date, date]) -> int:
+    """Copy the rows between two bounds from the source through the parent of a load, sorted; return their number."""
     return session.run(
-        "engine/load_partition",
+        "engine/load_partitions",
         {"lower": ends[0], "upper": ends[1]},
-        partition=partition.identifier,
+        parent=parent.identifier,
         source=source.table_name.identifier,
         columns=columns(source.writable),
         partition_by=sql.Identifier(run.spec.partition_by),
@@ -226,10 +315,10 @@ def correlation(session: Session, run: Run) -> float:
 
 
 @contextmanager
-def _progress(run: Run, load: Row) -> Iterator[None]:
-    """Log rows, rows per second and the time left, from the partition's size in another session."""
+def _progress(run: Run, loads: Sequence[Row]) -> Iterator[None]:
+    """Log rows, rows per second and the time left, from the size of the partitions in another session."""
     done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(run.database, run.table, load, done), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(run.database, run.table, loads, done), daemon=True)
     watcher.start()
     try:
         yield
@@ -238,29 +327,29 @@ def _progress(run: Run, load: Row) -> Iterator[None]:
         watcher.join()
 
 
-def _watch(database: Database, table: TableName, load: Row, done: threading.Event) -> None:
+def _watch(database: Database, table: TableName, loads: Sequence[Row], done: threading.Event) -> None:
     started = time.perf_counter()
+    name = label([load["partition_name"] for load in loads])
     while not done.wait(PROGRESS_SECONDS):
         try:
-            log.info(
-                "%s: %s", load["partition_name"], _progress_text(database, table, load, time.perf_counter() - started)
-            )
+            log.info("%s: %s", name, _progress_text(database, table, loads, time.perf_counter() - started))
         except psycopg.errors.LockNotAvailable:
-            log.info("%s: all rows copied, building its indexes", load["partition_name"])
+            log.info("%s: all rows copied, building its indexes", name)
         except (psycopg.Error, PlaybookError) as error:
-            log.warning("%s: cannot read the progress: %s", load["partition_name"], error)
+            log.warning("%s: cannot read the progress: %s", name, error)
 
 
-def _progress_text(database: Database, table: TableName, load: Row, seconds: float) -> str:
-    values = {"schema": table.schema, "name": load["partition_name"], "source": table.name}
-    values["log"] = table.change_log.quoted
+def _progress_text(database: Database, table: TableName, loads: Sequence[Row], seconds: float) -> str:
+    names = [load["partition_name"] for load in loads]
+    values = {"schema": table.schema, "names": names, "source": table.name, "log": table.change_log.quoted}
     # ADD PRIMARY KEY holds ACCESS EXCLUSIVE until the load commits: this query must not wait for it.
     with database.session(Limits(lock_timeout=100)) as session:
         seen = session.row("engine/watch_load", values)
     rows = int(seen["bytes"] / max(seen["row_bytes"], 1))
-    left = max(load["expected_rows"] - rows, 0) / max(rows / seconds, 1)
+    expected = sum(load["expected_rows"] for load in loads)
+    left = max(expected - rows, 0) / max(rows / seconds, 1)
     return (
-        f"about {figures.number(rows)} of {figures.count(load['expected_rows'], 'row')}, "
+        f"about {figures.number(rows)} of {figures.count(expected, 'row')}, "
         f"{figures.rate(rows, seconds, 'rows')}, {figures.seconds(left)} left before its indexes; "
         f"change log {figures.size(seen['log_bytes'])}"
     )

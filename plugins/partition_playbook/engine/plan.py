@@ -23,6 +23,7 @@ from partition_playbook.engine import (
     foreign_keys,
     layout,
     load,
+    load_groups,
     materialized_views,
     plan_text,
     reconcile,
@@ -187,7 +188,7 @@ def _live_locks(run: Run, steps: Sequence[Step]) -> Iterator[LiveLock]:
         taken = [mode for each in steps if each.part is part and (mode := live_mode(each, run.table))]
         if taken:
             strongest = max(taken, key=MODES.index)
-            # Each load is a transaction; the statements of another part share one, or one for each batch.
+            # At most one load for each partition; the statements of another part share a transaction, or one a batch.
             times = len(taken) if part is Part.LOAD else 1
             yield LiveLock(part, strongest, times, _waits(part), _holds(run, part), _blocks(strongest))
 
@@ -233,9 +234,14 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     built = replace(before, standby=_standby(run, before))
     kind = before.live.column(run.spec.partition_by).type
     partitions = [run.table.partition(each.suffix) for each in bounds]
+    parent = run.table.load_parent(0)
     for each, partition in zip(bounds, partitions, strict=True):
         load.empty(session, partition)
-        load.copy_rows(run, session, before.live, partition, each.literals(kind))
+        session.run("engine/hold_capture", log=run.table.change_log.identifier)
+        load_groups.create_parent(run, session, parent)
+        load_groups.attach(session, parent, partition, each, kind)
+        load.copy_rows(run, session, before.live, parent, each.literals(kind))
+        load.release(session, parent, [partition])
         load.create_indexes(session, before.live.partitioned_by(before.partition_by), partition)
 
     session.part = Part.ATTACH

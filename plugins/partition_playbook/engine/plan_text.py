@@ -101,7 +101,7 @@ def _same(folded: Folded) -> str:
 
 
 def _lock(each: LiveLock) -> str:
-    times = "once" if each.times == 1 else f"{figures.number(each.times)} times"
+    times = "once" if each.times == 1 else f"at most {figures.number(each.times)} times"
     return (
         f"lock on the live table: {each.mode} {times}, to {each.part[:1].lower()}{each.part[1:]}; waits {each.waits}; "
         f"held {each.holds}; blocks {each.blocks}"

@@ -34,7 +34,7 @@ class Part(StrEnum):
 
     SHADOW = "Create the shadow, its partitions and the change log"
     CAPTURE = "Start change capture on the live table"
-    LOAD = "Load each partition from a snapshot of its own"
+    LOAD = "Load the partitions, neighbours with few rows together"
     ATTACH = "Attach the partitions"
     SETTLE = "VACUUM, and let the partitions capture too"
     RECONCILE = "Reconcile the captured changes, batch by batch"
@@ -156,7 +156,9 @@ def _partition(identifier: str, known: frozenset[str]) -> str:
 def _key(step: Step, owner: str, known: frozenset[str]) -> tuple[str, ...]:
     """Return what two statements have in common that differ in their partition and its bounds only."""
     if not owner:
-        return (step.part, step.lock, step.sql)
+        # The rows of a load go through its parent, so the statement that copies them names no partition.
+        bounds_masked = LITERAL.sub("?", step.sql) if step.part is Part.LOAD else step.sql
+        return (step.part, step.lock, bounds_masked)
     named = IDENTIFIER.sub(lambda found: _placed(found[1], known), step.sql)
     return (step.part, step.lock, LITERAL.sub("?", named))
 

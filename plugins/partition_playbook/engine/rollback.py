@@ -16,6 +16,7 @@ from partition_playbook.engine import (
     cutover,
     dependents,
     foreign_keys,
+    load_groups,
     materialized_views,
     own_readers,
     reconcile,
@@ -73,8 +74,13 @@ def abandon(run: Run, gate: Gate | None = None) -> None:
 
         with reconcile.reconciler(run) as session:
             _require_original_live(run, session)  # the session with the lock of the step may have died
-            capture.end(run, session)
-            for table in _leftovers(run, session):
+            # The triggers of the shadow and its partitions go with them.
+            capture.end(run, session, only=run.table)
+            for table in _shadow_and_views(run, session):
+                drop(run, session, table)
+            for several in _slices_of(_detached(run, session)):
+                _drop(run, session, several[0], several)
+            for table in retention_proof.find(run, session):
                 drop(run, session, table)
             end(run, session, Phase.ABANDONED)
     log.info("%s: the original table is live; shadow, change capture and change log are dropped", run.table)
@@ -89,19 +95,20 @@ def _require_original_live(run: Run, session: Session) -> None:
         )
 
 
-def _leftovers(run: Run, session: Session) -> list[TableName]:
-    """Return the tables to drop, in order: the shadow's materialized views, the shadow, the detached partitions.
-
-    The table of an interrupted retention proof is one of them.
-    """
+def _shadow_and_views(run: Run, session: Session) -> list[TableName]:
+    """Return the shadow's materialized views and the shadow, in the order of their drop."""
     shadow = run.table.shadow
-    found = [*materialized_views.find(session, shadow), shadow] if catalog.describe(session, shadow) else []
-    for load in run.ledger.loads():
-        name = TableName(run.table.schema, load["partition_name"])
-        table = catalog.describe(session, name)
-        if table and not table.is_partition:
-            found.append(name)
-    return [*found, *retention_proof.find(run, session)]
+    return [*materialized_views.find(session, shadow), shadow] if catalog.describe(session, shadow) else []
+
+
+def _detached(run: Run, session: Session) -> list[TableName]:
+    """Return the partitions that are attached to nothing, or to the parent of a load.
+
+    A load that ends meanwhile detaches its partitions. So they are dropped by their own names, before the parent.
+    """
+    planned = [TableName(run.table.schema, load["partition_name"]) for load in run.ledger.loads()]
+    of_loads = {None, *load_groups.left_parents(run, session)}
+    return [table for table, parent in load_groups.parents(session, planned).items() if parent in of_loads]
 
 
 def require_same(run: Run, remedy: str) -> None:
@@ -135,7 +142,11 @@ def _slices(session: Session, table: TableName) -> list[list[TableName]]:
     leaves = [each.table for each in catalog.partitions(session, table)]
     if not leaves or dependents.find(session, table):
         return []
-    return [leaves[start : start + DROPPED_TOGETHER] for start in range(0, len(leaves), DROPPED_TOGETHER)]
+    return _slices_of(leaves)
+
+
+def _slices_of(tables: list[TableName]) -> list[list[TableName]]:
+    return [tables[start : start + DROPPED_TOGETHER] for start in range(0, len(tables), DROPPED_TOGETHER)]
 
 
 def _drop(run: Run, session: Session, table: TableName, dropped: list[TableName]) -> None:
@@ -164,6 +175,9 @@ def end(run: Run, session: Session, phase: Phase) -> None:
     def attempt(lock_timeout: int) -> None:
         with run.database.within(session, lock_timeout):
             session.run("engine/drop_capture", **parts)
+            # No load can begin any more: each holds the change log when it makes its parent.
+            for parent in load_groups.left_parents(run, session):
+                load_groups.drop_parent(session, parent)
             run.ledger.set_phase(session, phase)
 
     for left in reversed(range(END_TRIES)):

@@ -65,10 +65,8 @@ def create_tables(run: Run, session: Session, before: Sides, bounds: list[Bounds
     session.run("engine/create_shadow", shadow=shadow.identifier, source=run.table.identifier, partition_by=by)
     _complete_shadow(session, before, shadow)
 
-    for each in bounds:
-        partition = run.table.partition(each.suffix)
-        create_partition(session, shadow, partition, source, run.spec.partition_by, each)
-        run.ledger.plan_load(session, partition, each, counts[each])
+    create_partitions(run, session, source, bounds)
+    run.ledger.plan_loads(session, run.table, counts)
     # Only now: a partition created LIKE the shadow would have these checks as valid.
     attributes.add_unvalidated_checks(session, source, shadow)
 
@@ -91,13 +89,28 @@ def _record_parity_facts(run: Run, session: Session, source: Table) -> None:
     )
 
 
+def create_partitions(run: Run, session: Session, like: Table, bounds: list[Bounds]) -> None:
+    """Create the plain tables to attach to the shadow later; many take about as many round trips as statements."""
+    partitions = [run.table.partition(each.suffix) for each in bounds]
+    attributes.set_default_tablespace(session, like)
+    for partition, each in zip(partitions, bounds, strict=True):
+        _create(session, run.table.shadow, partition, like, _within(like, run.spec.partition_by, each))
+        _copy_settings(session, partition, like)
+    for partition in attributes.with_grants(session, partitions):
+        attributes.revoke_extras(session, partition)
+    attributes.reset_default_tablespace(session)
+
+
 def create_partition(
     session: Session, parent: TableName, partition: TableName, like: Table, by: str, bounds: Bounds
 ) -> None:
     """Create a plain table to attach to ``parent`` later, like another one but without indexes."""
+    create_detached(session, parent, partition, like, _within(like, by, bounds))
+
+
+def _within(like: Table, by: str, bounds: Bounds) -> sql.Composed:
     lower, upper = bounds.literals(like.column(by).type)
-    check = sql.SQL("{0} IS NOT NULL AND {0} >= {1} AND {0} < {2}").format(sql.Identifier(by), lower, upper)
-    create_detached(session, parent, partition, like, check)
+    return sql.SQL("{0} IS NOT NULL AND {0} >= {1} AND {0} < {2}").format(sql.Identifier(by), lower, upper)
 
 
 def create_detached(
@@ -105,6 +118,11 @@ def create_detached(
 ) -> None:
     """Create a plain table to attach to ``parent`` later; ``check`` spares ATTACH the scan for its bounds."""
     attributes.set_default_tablespace(session, like)
+    _create(session, parent, partition, like, check)
+    complete_partition(session, partition, like)
+
+
+def _create(session: Session, parent: TableName, partition: TableName, like: Table, check: sql.Composable) -> None:
     session.run(
         "engine/create_partition",
         partition=partition.identifier,
@@ -112,16 +130,19 @@ def create_detached(
         bounds=check,
         options=attributes.storage_options(like),
     )
-    complete_partition(session, partition, like)
 
 
 def complete_partition(session: Session, partition: TableName, like: Table) -> None:
     """Copy column settings, statistics targets and owner to a new partition; revoke its default privileges."""
+    _copy_settings(session, partition, like)
+    attributes.revoke_extras(session, partition)
+    attributes.reset_default_tablespace(session)
+
+
+def _copy_settings(session: Session, partition: TableName, like: Table) -> None:
     attributes.copy_column_settings(session, like, partition)
     attributes.copy_statistics_targets(session, like, partition)
     attributes.set_owner(session, partition, like.owner)
-    attributes.revoke_extras(session, partition)
-    attributes.reset_default_tablespace(session)
 
 
 def _complete_shadow(session: Session, before: Sides, shadow: TableName) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from partition_playbook import figures
 from partition_playbook.database import Row, Session
+from partition_playbook.engine import load_groups
 from partition_playbook.errors import StillBusy
 from partition_playbook.run import Run
 from partition_playbook.spec import Throttle
@@ -54,23 +55,22 @@ def reasons(run: Run) -> dict[str, str]:
         load = session.row("engine/measure_load")
         found = dict(excesses(run.spec.throttle, load))
         if load["safe_wal_bytes"] is not None:
-            found |= _wal_reason(load["safe_wal_bytes"], _partition_bytes(run, session))
+            found |= _wal_reason(load["safe_wal_bytes"], _load_bytes(run, session))
     return found
 
 
-def _wal_reason(safe: int, partition: int) -> dict[str, str]:
-    """Return the reason to wait before one more partition would invalidate a replication slot; else nothing."""
-    if safe >= partition:
+def _wal_reason(safe: int, needed: int) -> dict[str, str]:
+    """Return the reason to wait before one more load would invalidate a replication slot; else nothing."""
+    if safe >= needed:
         return {}
     left = f"{figures.size(max(safe, 0))} of WAL until a replication slot is lost"
-    return {"replication_slot": f"{left}, less than the {figures.size(partition)} of a partition"}
+    return {"replication_slot": f"{left}, less than the {figures.size(needed)} of a load"}
 
 
-def _partition_bytes(run: Run, session: Session) -> int:
-    """Estimate the bytes of the largest partition, with indexes and TOAST."""
+def _load_bytes(run: Run, session: Session) -> int:
+    """Estimate the bytes of the largest load, with indexes and TOAST."""
     size = session.value("engine/find_size", {"schema": run.table.schema, "name": run.table.name}) or 0
-    rows = [load["expected_rows"] or 0 for load in run.ledger.loads()]
-    return int(size * max(rows, default=0) / max(sum(rows), 1))
+    return int(size * load_groups.largest_share(run.ledger.loads()))
 
 
 def excesses(limits: Throttle, load: Row) -> Iterator[tuple[str, str]]:

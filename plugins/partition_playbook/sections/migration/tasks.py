@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task, task_group
@@ -12,15 +11,13 @@ from partition_playbook import engine, gates
 from partition_playbook.airflow import progress
 from partition_playbook.airflow.approvals import Ask
 from partition_playbook.airflow.links import PlanLink
-from partition_playbook.airflow.loads import LoadPartition
+from partition_playbook.airflow.loads import LoadPartitions
 from partition_playbook.airflow.loads_pool import loads_pool
 from partition_playbook.airflow.notifications import Announce, gate_message
 from partition_playbook.airflow.runs import attach_run, run_params
 from partition_playbook.airflow.siblings import require_maintenance, sibling_checks
 from partition_playbook.airflow.tasks import SHORT, files_queue, playbook_task
-from partition_playbook.database import Row
 from partition_playbook.engine.sides import Direction
-from partition_playbook.errors import LoadMustWait
 from partition_playbook.people import Question
 from partition_playbook.run import Run
 from partition_playbook.sections.application.procedures import record_during
@@ -38,12 +35,13 @@ log = logging.getLogger(__name__)
 def migration() -> None:
     """Copy the table into partitions while the application writes, then swap the names."""
     built = build_shadow()
-    loads = LoadPartition.partial(
+    loads = LoadPartitions.partial(
         task_id="load_partition",
         pool=loads_pool(),
         map_index_template="{{ partition_name }}",
-        doc_md="Load one partition from one snapshot, in one transaction; wait in the triggerer for a load slot.",
-    ).expand(partition=built)
+        doc_md="Load a group of partitions from one scan and snapshot, in one transaction; wait in the triggerer for a "
+        "load slot.",
+    ).expand(partitions=built)
     verified = verify_online()
 
     [built, loads] >> attach_partitions() >> verified
@@ -54,22 +52,11 @@ def migration() -> None:
 
 
 @playbook_task
-def build_shadow(run: Run) -> list[str]:
-    """Create the shadow and its partitions, start change capture, and return the partitions that are left to load."""
+def build_shadow(run: Run, params: RunParams) -> list[list[str]]:
+    """Create the shadow and its partitions, start change capture, and return the groups of partitions to load."""
     loads = engine.shadow.build(run, gates.before_shadow)
-    left = [load["partition_name"] for load in loads if not _loaded_at_once(run, load)]
     progress.tell(run)
-    return left
-
-
-def _loaded_at_once(run: Run, load: Row) -> bool:
-    """Load a partition without rows here, unless it must wait; a task of its own would take longer than its load."""
-    if load["expected_rows"]:
-        return False
-    with suppress(LoadMustWait):
-        engine.load.load_partition(run, load["partition_name"], workers=1)
-        return True
-    return False
+    return engine.load_groups.grouped(loads, params.load_workers)
 
 
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)

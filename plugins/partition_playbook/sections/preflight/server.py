@@ -11,7 +11,7 @@ from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Row, Session, read_only_remedy
 from partition_playbook.disk import Filesystems, find_filesystems
-from partition_playbook.engine import capture
+from partition_playbook.engine import capture, load_groups
 from partition_playbook.errors import PreconditionFailed, SharedSession
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.spec import DefaultPartition, Mode
@@ -203,7 +203,8 @@ def _needs(context: PreflightContext) -> dict[str, int]:
     rows = context.session.value("preflight/estimate_rows", context.name) + context.params.synthetic_rows
     held = context.session.rows("preflight/list_slots") or context.session.row("preflight/find_archiver")["failing"]
     weakened = context.partition_by not in context.table.key
-    largest = size // max(len(context.bounds), 1) * 2 * context.params.load_workers
+    groups = min(len(context.bounds), load_groups.SCANS)
+    largest = size // max(groups, 1) * 2 * context.params.load_workers
     sorts = max(largest, int(rows * SORTED_KEY_BYTES) if weakened else 0)
     return {
         "table": int(1.1 * size) + generated,
