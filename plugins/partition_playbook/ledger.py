@@ -171,8 +171,11 @@ class Ledger:
 
     def sink(self, session: Session, executed: Sequence[Executed]) -> None:
         """Write a journal as events, in the transaction of its statements."""
-        for each in executed:
-            self._event(session, "statement", each.purpose, each.text[:8000], each.rows, each.duration_ms, {})
+        events = [
+            self._event_values("statement", each.purpose, each.text[:8000], each.rows, each.duration_ms, {})
+            for each in executed
+        ]
+        session.write_ledger_rows("ledger/add_event", events)
 
     def add_note(self, message: str, *, session: Session | None = None, **detail: Any) -> None:
         """Record a note for the audit, in the open transaction of ``session`` or in one of its own."""
@@ -203,6 +206,28 @@ class Ledger:
         """Record one sample of a series, as an event of its own kind."""
         self._event(session, kind, message, None, rows, None, detail)
 
+    def record_slice(self, proof: str, message: str, rows: int, duration_ms: float, **detail: Any) -> None:
+        """Record an equal slice of a comparison; for a retry of this task it is equal while ``proof`` is the same."""
+        with self._writing(None) as session:
+            self._event(session, "comparison", message, None, rows, duration_ms, {"proof": proof, **detail})
+
+    def compared_slices(self, proof: str) -> list[Row]:
+        """Return the details of the equal slices that an interrupted comparison of this task has recorded."""
+        origin = Jsonb({**self._task, "version": __version__})
+        values = {"run_id": self.run_id, "section": self.section, "proof": proof, "origin": origin}
+        with self._writing(None) as session:
+            return [row["detail"] for row in session.rows("ledger/list_compared", values)]
+
+    def end_comparison(self) -> None:
+        """Record that a comparison is complete: the next one reads every slice again."""
+        with self._writing(None) as session:
+            self._event(session, "comparison", "comparison complete", None, None, None, {"complete": True})
+
+    @property
+    def _task(self) -> dict[str, Any]:
+        """Return the ids of the task instance, the same for each of its tries."""
+        return {name: value for name, value in self.origin.items() if name != "try_number"}
+
     def _event(
         self,
         session: Session,
@@ -213,8 +238,20 @@ class Ledger:
         duration_ms: float | None,
         detail: Mapping[str, Any],
     ) -> None:
+        values = self._event_values(kind, message, statement, rows, duration_ms, detail)
+        session.write_ledger("ledger/add_event", values)
+
+    def _event_values(
+        self,
+        kind: str,
+        message: str,
+        statement: str | None,
+        rows: int | None,
+        duration_ms: float | None,
+        detail: Mapping[str, Any],
+    ) -> Row:
         values = {"kind": kind, "message": message, "statement": statement, "rows": rows, "duration_ms": duration_ms}
-        self._write(session, "ledger/add_event", values | {"section": self.section, "detail": self._stamped(detail)})
+        return {"run_id": self.run_id, **values, "section": self.section, "detail": self._stamped(detail)}
 
     def _stamped(self, detail: Mapping[str, Any]) -> Jsonb:
         return Jsonb({**detail, "origin": {**self.origin, "version": __version__}})
