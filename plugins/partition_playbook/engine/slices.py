@@ -14,9 +14,9 @@ from partition_playbook.run import Run
 
 OUTSIDE = "outside every bound"
 # Adjoining partitions with fewer rows are compared together: a snapshot and its statements take some milliseconds.
-ROWS_TOGETHER = 500_000
+ROWS_TOGETHER = 250_000
 # Without an index that leads to adjoining blocks, each slice reads the whole monolith: so many slices at most.
-SCANS = 4
+SCANS = 2
 # From this correlation on, the rows of a range lie in adjoining blocks.
 ORDERED = 0.9
 RANGE_METHODS = ("USING btree ", "USING brin ")
