@@ -15,7 +15,7 @@ gate after each.
 | `synthetic_rows`, `seed`, `arrival` | rehearsals: rows to generate, and their order in the table |
 | `backup` | `dump` with a restore check, `external`, or `skip` in a rehearsal |
 | `plan_hash` | the hash of a reviewed plan; a run with another plan stops in preflight |
-| `load_workers` | partitions loaded at the same time |
+| `load_workers` | partitions loaded, or compared, at the same time |
 | `min_speedup`, `max_rollback_minutes` | the criteria |
 | `watch_minutes` | how long to watch for errors after the cutover; empty: 120 in `migrate` |
 | `production_rows` | rows for the estimate in the report |

@@ -57,8 +57,18 @@ LOCK_SETTING = re.compile(r"max_(?:pred_)?locks_per_transaction")
 # A host that vanished is noticed after 10 + 3 * 5 s without traffic, or 30 s with an unanswered packet.
 KEEPALIVES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 POOLER_ROUNDS = 3
-# Every step repeats these large reads, and planning one takes longer than running it.
-PREPARED = frozenset({"catalog/describe_table"})
+# Every step repeats these large reads, a swap under its lock, and planning one takes longer than running it.
+PREPARED = frozenset(
+    {
+        "catalog/describe_table",
+        "catalog/list_dependents",
+        "catalog/list_materialized_views",
+        "catalog/list_partition_storage",
+        "catalog/list_sequences",
+        "engine/find_unlocked_versions",
+        "engine/list_subscriptions",
+    }
+)
 # Without the setting the server plans the first five executions one by one.
 EXECUTE_GENERIC = (
     "SET plan_cache_mode = force_generic_plan; EXECUTE {plan} ({values}); RESET plan_cache_mode " + STATEMENT_MARK
@@ -189,6 +199,13 @@ class Session:
         with _ledger_required(name):
             self.connection.execute(_marked(statement(name).compose()), self._storable(name, params))
 
+    def write_ledger_rows(self, name: str, rows: Sequence[Params], /) -> None:
+        """Write several rows to the ledger in one round trip, without an entry in the journal."""
+        if not rows:
+            return
+        with _ledger_required(name), self.connection.cursor() as cursor:
+            cursor.executemany(_marked(statement(name).compose()), [self._storable(name, row) for row in rows])  # type: ignore[misc]
+
     def execute(
         self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD_TABLE_LOCK
     ) -> int:
@@ -242,6 +259,9 @@ class DrySession(Session):
     """A session for reads; changing statements are added to the journal and not run."""
 
     def write_ledger(self, name: str, params: Params, /) -> None:
+        """Write nothing."""
+
+    def write_ledger_rows(self, name: str, rows: Sequence[Params], /) -> None:
         """Write nothing."""
 
     def execute(

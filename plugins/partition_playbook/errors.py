@@ -191,6 +191,17 @@ class LoadMustWait(TryAgain):
     """A load cannot start now: no slot is free, the run is paused, or the server is over the limits of the spec."""
 
 
+class ComparisonVoid(TryAgain):
+    """The capture or a definition changed while both sides were compared, so nothing is known about them."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            "the capture, a column, a partition or a data file changed during the comparison of all rows",
+            where=table,
+            remedy="Wait for the end of DDL on the table and its partitions, then clear this task: it compares again",
+        )
+
+
 class SplitUnderWay(TryAgain):
     """Another run is splitting the default partition."""
 

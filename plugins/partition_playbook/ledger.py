@@ -210,6 +210,28 @@ class Ledger:
         """Record one sample of a series, as an event of its own kind."""
         self._event(session, kind, message, None, rows, None, detail)
 
+    def record_slice(self, proof: str, message: str, rows: int, duration_ms: float, **detail: Any) -> None:
+        """Record an equal slice of a comparison; for a retry of this task it is equal while ``proof`` is the same."""
+        with self._writing(None) as session:
+            self._event(session, "comparison", message, None, rows, duration_ms, {"proof": proof, **detail})
+
+    def compared_slices(self, proof: str) -> list[Row]:
+        """Return the details of the equal slices that an interrupted comparison of this task has recorded."""
+        origin = Jsonb({**self._task, "version": __version__})
+        values = {"run_id": self.run_id, "section": self.section, "proof": proof, "origin": origin}
+        with self._writing(None) as session:
+            return [row["detail"] for row in session.rows("ledger/list_compared", values)]
+
+    def end_comparison(self) -> None:
+        """Record that a comparison is complete: the next one reads every slice again."""
+        with self._writing(None) as session:
+            self._event(session, "comparison", "comparison complete", None, None, None, {"complete": True})
+
+    @property
+    def _task(self) -> dict[str, Any]:
+        """Return the ids of the task instance, the same for each of its tries."""
+        return {name: value for name, value in self.origin.items() if name != "try_number"}
+
     def _event(
         self,
         session: Session,

@@ -801,8 +801,8 @@ class RunParams(_Value):
         ge=1,
         le=MOST_LOAD_WORKERS,
         title="Load workers",
-        description="Loads at the same time, and jobs of the backup and its restore check. More finish sooner but take "
-        "more CPU and disk from the application.",
+        description="Loads and comparisons at the same time, and jobs of the backup and its restore check. More finish "
+        "sooner but take more CPU and disk from the application.",
     )
     backup: Backup = Field(
         default=Backup.DUMP,

@@ -22,7 +22,7 @@ from rich.table import Column, Table
 from partition_playbook import figures
 from partition_playbook.engine import load_groups
 from staging import cluster, environment
-from staging.bench import airflow, console_answers, copies, data, live, maintenance, scrape
+from staging.bench import airflow, comparison, console_answers, copies, data, holds, live, maintenance, scrape
 from staging.bench.copies import Copied
 from staging.instance import PROJECT
 
@@ -36,6 +36,10 @@ TARGETS = {
     "slowest_write_around_cutover_ms": ("<=", 100.0),
     "rollback_seconds": ("<=", 10.0),
     "dag_import_seconds": ("<=", 1.0),
+    "comparison_over_scan": ("<=", 1.5),
+    "comparison_over_scan_in_time_order": ("<=", 1.5),
+    "swap_held_ms_few_partitions": ("<=", 15.0),
+    "swap_held_ms_1000_partitions": ("<=", 50.0),
 }
 console = Console()
 
@@ -54,7 +58,7 @@ def main() -> None:
     found["python"] = platform.python_version()
 
     with cluster.temporary(cluster.SETTINGS) as server:
-        for name in ("bench", "in_time_order", "maintenance", "console", "metrics"):
+        for name in ("bench", "in_time_order", "maintenance", "console", "metrics", "few", "many"):
             server.create_database(name)
         found["maintenance"] = maintenance.measure(partial(psycopg.connect, server.conninfo("maintenance")))
         found["console"] = console_answers.measure(partial(psycopg.connect, server.conninfo("console")))
@@ -62,6 +66,13 @@ def main() -> None:
         if not asked.maintenance_only:
             found |= measure(server.conninfo("bench"), asked.rows)
             found["in_time_order"] = measure_in_time_order(server.conninfo("in_time_order"), asked.rows)
+            connect = partial(psycopg.connect, server.conninfo("in_time_order"))
+            found["comparison_in_time_order"] = comparison.measure(connect)
+            console.print("swaps under four writers, with few and with 1,000 partitions")
+            found["holds"] = {
+                name: holds.measure(server.conninfo(name), layout)
+                for name, layout in (("few", holds.FEW), ("many", holds.MANY))
+            }
 
     if not asked.maintenance_only:
         found["dag_import_seconds"] = airflow.import_seconds()
@@ -91,9 +102,12 @@ def measure(conninfo: str, rows: int) -> dict[str, Any]:
         "ours_2_by_day": announced("this engine, 2 workers, daily partitions", partial(copies.ours, connect, 2, "day")),
         "literal": announced("the playbook's batches of 10,000 ids", partial(copies.literal, connect)),
     }
+    console.print("comparison of both tables, and a scan of both")
+    compared = comparison.measure(connect)
     console.print("migration, rollback and second cutover under four writers")
     migrated = live.migrate_live(conninfo, connect)
-    return {"copies": {name: asdict(each) for name, each in copied.items()}, "live": migrated}
+    found = {name: asdict(each) for name, each in copied.items()}
+    return {"copies": found, "comparison": compared, "live": migrated}
 
 
 def measure_in_time_order(conninfo: str, rows: int) -> dict[str, Any]:
@@ -142,6 +156,10 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
         "slowest_write_around_cutover_ms": round(latency["cutover"]["max"], 1),
         "rollback_seconds": found["live"]["rollback_seconds"],
         "dag_import_seconds": max(found["dag_import_seconds"].values()),
+        "comparison_over_scan": found["comparison"]["ratio"],
+        "comparison_over_scan_in_time_order": found["comparison_in_time_order"]["ratio"],
+        "swap_held_ms_few_partitions": max(found["holds"]["few"]["held_ms"].values()),
+        "swap_held_ms_1000_partitions": max(found["holds"]["many"]["held_ms"].values()),
     }
 
 

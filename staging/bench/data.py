@@ -16,7 +16,7 @@ INSERT INTO sensor_readings
 SELECT md5('unit ' || 1 + n %% 50)::uuid, md5('device ' || 1 + n * 7 %% 50)::uuid,
        round((random() * 30 - 10)::numeric, 2), round((random() * 100)::numeric, 2), (random() * 99)::int,
        (random() * -120 + 20)::int, moment, moment + random() * interval '1 minute', 'synthetic'
-  FROM (SELECT n, now() - {age} * interval '365 days' AS moment
+  FROM (SELECT n, now() - {age} * {days} * interval '1 day' AS moment
           FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS r
 """
 KEYS = {
@@ -31,7 +31,7 @@ INDEXES = {
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
-def fill(connection: Connection, rows: int, *, in_time_order: bool = False) -> None:
+def fill(connection: Connection, rows: int, *, in_time_order: bool = False, days: int = 365) -> None:
     """Create the worked schema and fill it; indexes and foreign keys come last, which is faster."""
     connection.execute(SCHEMA.read_text())
     for name in KEYS:
@@ -42,7 +42,7 @@ def fill(connection: Connection, rows: int, *, in_time_order: bool = False) -> N
     age = sql.SQL("(1 - n / {}::float8)").format(rows) if in_time_order else sql.SQL("random()")
     for first in range(1, rows + 1, BATCH):
         values = {"first": first, "last": min(rows, first + BATCH - 1)}
-        connection.execute(sql.SQL(FILL).format(age=age), values)
+        connection.execute(sql.SQL(FILL).format(age=age, days=sql.Literal(days)), values)
 
     index(connection, "sensor_readings")
     add_keys(connection, "sensor_readings")

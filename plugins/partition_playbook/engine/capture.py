@@ -227,13 +227,17 @@ def capture_fingerprint(session: Session, run: Run, now: Sides) -> str:
 
     While the value stays the same, two tables once equal differ at most in rows with a waiting change.
     """
-    table = run.table
-    if apply_workers.find(session, table):
+    if apply_workers.find(session, run.table):
         return ""
+    return session.value("engine/find_capture_fingerprint", catalog_names(run, now)) or ""
+
+
+def catalog_names(run: Run, now: Sides) -> dict[str, str]:
+    """Return the names of both tables and of the objects of the capture, for queries on the catalog."""
+    table = run.table
     names = {"schema": table.schema, "live": table.name, "standby": now.require_standby().name}
     objects = {"function": table.capture_function, "log": table.change_log, "loss": table.capture_loss}
-    values = names | {kind: name.quoted for kind, name in objects.items()}
-    return session.value("engine/find_capture_fingerprint", values) or ""
+    return names | {kind: name.quoted for kind, name in objects.items()}
 
 
 def create_triggers(run: Run, session: Session, table: TableName) -> None:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import psycopg
+from psycopg import sql
 
-from partition_playbook import figures, parity
+from partition_playbook import catalog, figures, parity
 from partition_playbook.database import Session
 from partition_playbook.engine import (
     apply_workers,
@@ -22,6 +23,7 @@ from partition_playbook.engine import (
     own_readers,
     reconcile,
     sequences,
+    slices,
     swap_script,
     verify,
 )
@@ -29,6 +31,7 @@ from partition_playbook.engine.advisory_locks import Exclusive, exclusive_sessio
 from partition_playbook.engine.dependents import Dependent
 from partition_playbook.engine.locks import Deadline, lock_several
 from partition_playbook.engine.sides import Direction, Sides, sides
+from partition_playbook.engine.slices import Ranges
 from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
 from partition_playbook.gates import Gate
 from partition_playbook.ledger import Phase
@@ -246,16 +249,23 @@ def _swap_once(
             live, standby = before.live.table_name, before.require_standby().table_name
             session.rows("engine/set_lock_timeout", {"lock_timeout": PATIENCE})
             lock_around(session, live, standby)
-            lock_partitions_around(session, partition_tables(session, before))
+            partitions = partition_tables(session, before)
+            lock_partitions_around(session, partitions)
+            sequence_locks = list(sequences.lock(session, before.live))
+            ranges = _standby_ranges(run, session, before)
 
-            tries.deadline = deadline = Deadline(session, lock_timeout)
-            _lock_all(session, before, readers, deadline)
-
+            # From here on no DDL on both tables is possible: what is compared now need not be compared under the lock.
+            versions = _unlocked_versions(run, session, before)
             _require_unchanged(run, session, preconditions.table_fingerprint)
             _require_unbroken_capture(run, session, before, preconditions.capture_fingerprint)
+
+            tries.deadline = deadline = Deadline(session, lock_timeout)
+            _lock_all(session, before, readers, partitions, sequence_locks, deadline)
+
+            _require_same_versions(run, session, before, versions)
             # Their definition was compared above; without them the standby holds back no delete of the application.
             foreign_keys.drop_of_live(session, before.live, deadline)
-            reconciled = _drain(run, session, before)
+            reconciled = _drain(run, session, before, ranges)
             session.execute(
                 swap_names, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already"
             )
@@ -287,7 +297,14 @@ def _swapped(direction: Direction, deadline: Deadline, tries: Tries, reconciled:
     )
 
 
-def _lock_all(session: Session, before: Sides, readers: Sequence[Dependent], deadline: Deadline) -> None:
+def _lock_all(
+    session: Session,
+    before: Sides,
+    readers: Sequence[Dependent],
+    partitions: Sequence[TableName],
+    sequence_locks: Sequence[sql.Composed],
+    deadline: Deadline,
+) -> None:
     """Lock all that the swap uses, in the application's order: dependents, table, partitions, sequences."""
     for each in dependents.lock(readers):
         with deadline.request():
@@ -296,8 +313,8 @@ def _lock_all(session: Session, before: Sides, readers: Sequence[Dependent], dea
         lock_live(session, before.live.table_name)
 
     # A write that names a partition locks nothing else.
-    deadline.lock_several("engine/lock_partitions", partition_tables(session, before))
-    for lock in sequences.lock(session, before.live):
+    deadline.lock_several("engine/lock_partitions", partitions)
+    for lock in sequence_locks:
         with deadline.request():
             session.execute(lock, purpose=LOCK_SEQUENCE, lock="ACCESS EXCLUSIVE on the sequence")
 
@@ -306,6 +323,22 @@ def partition_tables(session: Session, now: Sides) -> list[TableName]:
     """List all partitions of the partitioned side, on every level."""
     rows = session.rows("engine/list_partition_tables", vars(now.partitioned.table_name))
     return [TableName(row["schema"], row["name"]) for row in rows]
+
+
+def _unlocked_versions(run: Run, session: Session, before: Sides) -> str:
+    """Return one value over all that the locks around a swap do not hold."""
+    return str(session.value("engine/find_unlocked_versions", capture.catalog_names(run, before)))
+
+
+def _require_same_versions(run: Run, session: Session, before: Sides, expected: str) -> None:
+    """Raise SourceChanged if anything changed since it was compared, PreconditionFailed if an apply worker came."""
+    apply_workers.require_none(session, run.table)
+    if _unlocked_versions(run, session, before) != expected:
+        raise SourceChanged(
+            "a privilege, a view, the capture or its change log changed while the swap waited for its locks",
+            where=str(run.table),
+            remedy="Clear this task to prepare the swap again",
+        )
 
 
 def _require_unbroken_capture(run: Run, session: Session, before: Sides, expected: str) -> None:
@@ -400,12 +433,26 @@ def _require_unchanged(run: Run, session: Session, expected: str) -> None:
         )
 
 
-def _drain(run: Run, session: Session, before: Sides) -> int:
+def _standby_ranges(run: Run, session: Session, before: Sides) -> Ranges | None:
+    """Return the ranges of a partitioned standby.
+
+    All its unique keys have the partition column. So a row in the way of a changed one is in the same partition.
+    """
+    if before.live.is_partitioned:
+        return None
+    standby = before.require_standby()
+    return slices.read_ranges(run, catalog.partitions(session, standby.table_name), before.live, standby)
+
+
+def _drain(run: Run, session: Session, before: Sides, ranges: Ranges | None = None) -> int:
     capture.require_complete(session, run)
     waiting = capture.count(session, run)
     if waiting > BACKLOG_UNDER_LOCK:
         raise CatchUpTooSlow(str(run.table), waiting, BACKLOG_UNDER_LOCK)
 
+    if ranges and waiting:
+        # Planning for each of a thousand partitions takes longer than all the rest under the lock.
+        before = replace(before, reached=slices.reached(session, run, ranges))
     reconciled = reconcile.apply_changes(run, session, before, waiting) if waiting else 0
     left = capture.count(session, run)
     if left:

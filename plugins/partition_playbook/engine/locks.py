@@ -11,9 +11,12 @@ from psycopg import sql
 
 from partition_playbook.database import Session
 from partition_playbook.names import TableName
+from partition_playbook.sql import statement
 
 # The share of deadlock_timeout after which a try gives way.
 GIVE_WAY = 0.8
+# A lock timeout this old is still that of the time left: setting it takes as long as many locks.
+FRESH_SECONDS = 0.01
 
 
 class Deadline:
@@ -26,7 +29,10 @@ class Deadline:
 
     def __init__(self, session: Session, lock_timeout: int) -> None:
         self._session = session
-        patience = GIVE_WAY * session.value("engine/find_deadlock_timeout")
+        timeouts = session.row("engine/find_timeouts")
+        patience = GIVE_WAY * timeouts["deadlock"]
+        self._statement_timeout = str(timeouts["statement"])
+        self._limited = float("-inf")
         self.asked = time.perf_counter()
         self.granted: float | None = None
         self.locked = self.asked
@@ -41,13 +47,16 @@ class Deadline:
     def limit(self) -> None:
         """Set the lock timeout of the transaction to the time left."""
         # The server's lock_timeout counts anew for each lock.
-        self._session.rows("engine/set_lock_timeout", {"lock_timeout": f"{self.rest_ms}ms"})
+        if time.perf_counter() - self._limited > FRESH_SECONDS:
+            self._session.rows("engine/set_lock_timeout", {"lock_timeout": f"{self.rest_ms}ms"})
+            self._limited = time.perf_counter()
 
     @contextmanager
     def request(self) -> Iterator[None]:
         """Request the locks of the block within the time left, and limit all later waits to the rest."""
         if time.perf_counter() >= self._until:
             raise psycopg.errors.LockNotAvailable("the deadline for all locks of this try has passed")
+        self.limit()
         yield
         self.locked = time.perf_counter()
         self.granted = self.granted or self.locked
@@ -57,22 +66,24 @@ class Deadline:
         """Lock several tables by one statement from ``include/sql``."""
         if not tables:
             return
-        with self.request(), self._whole_statement():
-            lock_several(self._session, name, tables)
-
-    @contextmanager
-    def _whole_statement(self) -> Iterator[None]:
-        """Limit the statement as a whole: lock_timeout counts anew for each of its locks."""
-        earlier = self._session.value("engine/find_statement_timeout")
-        self._session.rows("engine/set_statement_timeout", {"statement_timeout": f"{self.rest_ms}ms"})
+        header = statement(name)
         try:
-            yield
+            with self.request():
+                # Limit the statement as a whole: lock_timeout counts anew for each of its locks.
+                limited = statement("engine/lock_within").compose(
+                    lock=header.compose(tables=_only(tables)),
+                    timeout=f"{self.rest_ms}ms",
+                    earlier=self._statement_timeout,
+                )
+                self._session.execute(limited, purpose=header.purpose, lock=header.lock)
         except psycopg.errors.QueryCanceled as error:
             raise psycopg.errors.LockNotAvailable("canceling statement at the deadline of its locks") from error
-        self._session.rows("engine/set_statement_timeout", {"statement_timeout": earlier})
 
 
 def lock_several(session: Session, name: str, tables: Sequence[TableName]) -> None:
     """Lock several tables in the order of their names, each without its partitions, by one statement."""
-    each = [sql.SQL("ONLY {}").format(table.identifier) for table in sorted(tables)]
-    session.run(name, tables=sql.SQL(", ").join(each))
+    session.run(name, tables=_only(tables))
+
+
+def _only(tables: Sequence[TableName]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in sorted(tables))

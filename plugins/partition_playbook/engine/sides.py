@@ -10,6 +10,7 @@ from psycopg import sql
 from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.database import Session
+from partition_playbook.engine.slices import Reached
 from partition_playbook.errors import PreconditionFailed, SourceChanged
 from partition_playbook.names import RETIRED_SUFFIX, SHADOW_SUFFIX
 from partition_playbook.run import Run
@@ -34,12 +35,16 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Sides:
-    """The live table and the standby; ``key`` is the original's key and identifies rows on both sides."""
+    """The live table and the standby; ``key`` is the original's key and identifies rows on both sides.
+
+    ``reached`` are the slices of all changes to apply, if they are known: joins on a key need no other partition.
+    """
 
     live: Table
     standby: Table | None
     key: tuple[str, ...]
     partition_by: str
+    reached: Reached | None = None
 
     @property
     def direction(self) -> Direction:
@@ -95,7 +100,8 @@ class Sides:
             sql.SQL("{} {} {}").format(sql.Identifier(left, name), self._equals(name), sql.Identifier(right, name))
             for name in names or self.change_log_columns
         ]
-        return sql.SQL(" AND ").join(pairs)
+        near = [self.reached.within(each) for each in (left, right)] if self.reached and not names else []
+        return sql.SQL(" AND ").join([*pairs, *near])
 
     def _equals(self, name: str) -> sql.SQL:
         """Return the schema-qualified equality operator of a column's type: our search path has no user schema."""

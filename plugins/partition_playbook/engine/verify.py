@@ -1,29 +1,35 @@
-"""Verify: compare all rows without a waiting change on both sides, in one snapshot."""
+"""Verify: compare all rows without a waiting change on both sides, each slice in a snapshot of its own."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-from pendulum import DateTime
 from psycopg import sql
 
 from partition_playbook import catalog, figures
-from partition_playbook.catalog import Column, Table
+from partition_playbook.catalog import Column
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Limits, Session
-from partition_playbook.engine import capture, doubled
+from partition_playbook.engine import capture, doubled, slices
 from partition_playbook.engine.sides import Direction, Sides, sides
-from partition_playbook.errors import Diverged
+from partition_playbook.engine.slices import Ranges, Slice
+from partition_playbook.errors import ComparisonVoid, Diverged
 from partition_playbook.run import Run
 from partition_playbook.sql import columns
 
-OUTSIDE = "outside every bound"
 COMPARED_BEFORE_CUTOVER, COMPARED_AFTER_CUTOVER = "compared_before_cutover", "compared_after_cutover"
 COMPARED = {Direction.FORWARD: COMPARED_BEFORE_CUTOVER, Direction.BACK: COMPARED_AFTER_CUTOVER}
+WORKERS = 2
+# A comparison that a change of the definition made void is repeated once by itself.
+ATTEMPTS = 2
+CHANGED = "the capture, a column, a partition or a data file changed during the comparison"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,42 +55,207 @@ class Compared:
 
 
 EMPTY = Content(0, 0)
+Contents = dict[int, Content]
 
 
-def compare(run: Run) -> tuple[list[Compared], int]:
-    """Compare both sides by partition in one snapshot; return the partitions and the number of waiting changes.
+@dataclass(frozen=True)
+class _Task:
+    """One comparison: both sides, their slices, and the capture fingerprint before the first slice.
 
-    The result is exact while the application writes: exactly the rows with a waiting change in the same snapshot are
-    left out. Each side is read by a session of its own, at the same time. Raises SourceChanged if the columns differ.
+    Without a fingerprint all slices share one exported ``snapshot``: nothing else holds them together.
     """
-    started = time.monotonic()
+
+    now: Sides
+    ranges: Ranges
+    slices: tuple[Slice, ...]
+    waiting: int
+    capture_fingerprint: str
+    snapshot: str | None = None
+
+    @property
+    def proof(self) -> str:
+        """Return one value over all that must be the same for an equal slice to stay equal."""
+        row = hashed_row(self.now.live.columns).as_string(None)
+        parts = self.capture_fingerprint, self.now.direction, self.ranges, row
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+    @property
+    def is_resumable(self) -> bool:
+        """Tell whether a retry can go on where this comparison was interrupted."""
+        return self.snapshot is None and len(self.slices) > 1
+
+
+def compare(run: Run, workers: int = WORKERS) -> tuple[list[Compared], int]:
+    """Compare both sides by partition; return the partitions and the number of waiting changes at the start.
+
+    A slice of adjoining partitions is read on both sides in one snapshot of its own, without the rows that have a
+    waiting change in that snapshot. So it is exact while the application writes. While the capture fingerprint stays
+    the same, each later write is in the change log until both sides have it, so equal slices make equal tables.
+    Without a fingerprint all slices share one snapshot.
+
+    A retry of an interrupted task reads no slice again that was equal under the same fingerprint. Raises SourceChanged
+    if the columns differ, and ComparisonVoid if the fingerprint changed meanwhile in each of ATTEMPTS comparisons.
+    """
+    for _ in range(ATTEMPTS):
+        started = time.monotonic()
+        with _prepared(run) as task:
+            compared = _named(task.ranges, *_compare_slices(run, task, workers))
+
+        if _holds(run, task):
+            seconds = time.monotonic() - started
+            state = task.capture_fingerprint if all(each.equal for each in compared) else ""
+            _record_comparison(run, task.now.direction, state, task.waiting, seconds)
+            if task.is_resumable:
+                run.ledger.end_comparison()
+            return compared, task.waiting
+        log.warning("%s: %s; comparing again", run.table, CHANGED)
+    raise ComparisonVoid(str(run.table))
+
+
+@contextmanager
+def _prepared(run: Run) -> Iterator[_Task]:
+    """Read all that a comparison needs; its snapshot stays open only if the slices must share it."""
     with run.database.snapshot(Limits(idle_in_transaction=0)) as session:
-        now = sides(session, run)
-        now.require_same_columns()
-        names, edges = partition_edges(session, run, now.partitioned)
-        waiting = capture.count(session, run)
-        capture_fingerprint = capture.capture_fingerprint(session, run, now)
+        task = _read_task(run, session)
+        if not task.capture_fingerprint:
+            yield replace(task, snapshot=session.value("session/export_snapshot"))
+            return
+    yield task
 
-        shared = session.value("session/export_snapshot")
-        tables: list[sql.Composable] = [now.live.table_name.identifier, now.require_standby().table_name.identifier]
+
+def _read_task(run: Run, session: Session) -> _Task:
+    now = sides(session, run)
+    now.require_same_columns()
+    partitions = catalog.partitions(session, now.partitioned.table_name)
+    ranges = slices.read_ranges(run, partitions, now.live, now.require_standby())
+    waiting = capture.count(session, run)
+    cut = slices.cut(session, run, now.monolith, ranges, partitions, waiting)
+    return _Task(now, ranges, tuple(cut), waiting, _fingerprint(session, run, now))
+
+
+def _fingerprint(session: Session, run: Run, now: Sides) -> str:
+    """Return the capture fingerprint; empty if the capture has stopped, which leaves the catalog as it was."""
+    return "" if capture.loss(session, run) else capture.capture_fingerprint(session, run, now)
+
+
+def _holds(run: Run, task: _Task) -> bool:
+    """Tell whether the slices belong together: by one snapshot, or by one fingerprint before and after all of them."""
+    if task.snapshot:
+        return True
+    with run.database.session() as session:
+        return _fingerprint(session, run, task.now) == task.capture_fingerprint
+
+
+def _compare_slices(run: Run, task: _Task, workers: int) -> tuple[Contents, Contents]:
+    """Return the contents of both sides by bucket, from ``workers`` slices at a time; log each slice."""
+    started = time.monotonic()
+    live, standby, left = _compared_before(run, task)
+    with ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(_compare_slice, run, task, each): each for each in left}
+        try:
+            for number, done in enumerate(as_completed(running), start=1):
+                of_live, of_standby = done.result()
+                live |= of_live
+                standby |= of_standby
+                _tell(run, task, running[done], of_live == of_standby, f"{number} of {len(left)}", started)
+        except BaseException:
+            # The slices that have begun end by themselves, the others never begin.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return live, standby
+
+
+def _tell(run: Run, task: _Task, part: Slice, equal: bool, progress: str, started: float) -> None:
+    log.info(
+        "%s: %s on both sides in %s; slice %s, after %s",
+        run.table,
+        "equal" if equal else "DIFFERENT",
+        task.ranges.title(part),
+        progress,
+        figures.seconds(time.monotonic() - started),
+    )
+
+
+def _compared_before(run: Run, task: _Task) -> tuple[Contents, Contents, list[Slice]]:
+    """Return the contents that an interrupted try of this task found equal, and the slices that are left."""
+    known: Contents = {}
+    done: set[int] = set()
+    for each in run.ledger.compared_slices(task.proof) if task.is_resumable else ():
+        done |= set(range(each["first"], each["last"] + 1))
+        known |= {int(bucket): Content(rows, int(checksum)) for bucket, (rows, checksum) in each["contents"].items()}
+
+    left = [each for each in task.slices if not done.issuperset(range(each.first, each.last + 1))]
+    if done:
+        skipped = len(task.slices) - len(left)
+        log.info("%s: %s compared by an earlier try", run.table, figures.count(skipped, "slice"))
+    return dict(known), dict(known), left
+
+
+def _compare_slice(run: Run, task: _Task, part: Slice) -> tuple[Contents, Contents]:
+    """Read a slice of both sides in one snapshot, and record it if both are equal."""
+    live, standby = task.now.live.table_name.identifier, task.now.require_standby().table_name.identifier
+    started = time.monotonic()
+    with run.database.snapshot(Limits(idle_in_transaction=0), shared=task.snapshot) as session:
         # After the cutover the wider keys may have allowed rows that are beside the retired table.
-        if now.live.is_partitioned and doubled.exists(session, run.table):
-            tables.append(doubled.open_rows(run.table))
-        with ThreadPoolExecutor(2) as pool:
-            live, standby, *beside = pool.map(partial(_contents, run, shared, now, edges), tables)
-        standby = _together(standby, *beside)
+        has_open_rows = task.now.live.is_partitioned and doubled.exists(session, run.table)
+        of_live = _contents(session, run, task, part, live)
+        of_standby = _contents(session, run, task, part, standby)
+        if has_open_rows:
+            of_standby = _together(of_standby, _contents(session, run, task, part, doubled.open_rows(run.table)))
 
-    compared = [
-        Compared(name, live.get(bucket, EMPTY), standby.get(bucket, EMPTY))
-        for bucket, name in enumerate(names, start=1)
+    if task.is_resumable and of_live == of_standby:
+        contents = {bucket: (each.rows, str(each.checksum)) for bucket, each in of_live.items()}
+        run.ledger.record_slice(
+            task.proof,
+            f"compared {task.ranges.title(part)}",
+            sum(each.rows for each in of_live.values()),
+            1000 * (time.monotonic() - started),
+            first=part.first,
+            last=part.last,
+            contents=contents,
+        )
+    return of_live, of_standby
+
+
+def _contents(session: Session, run: Run, task: _Task, part: Slice, table: sql.Composable) -> Contents:
+    """Count and checksum a slice of a table by bucket, without the rows in the change log."""
+    now, ranges = task.now, task.ranges
+    parts = {
+        "table": table,
+        "bucket": ranges.bucket(part),
+        "within": ranges.within("t", part),
+        "row": hashed_row(now.live.columns),
+    }
+    rows = session.rows("engine/list_checksums", **parts)
+    rows += session.rows(
+        "engine/list_waiting_checksums",
+        **parts,
+        log=run.table.change_log.identifier,
+        waiting=ranges.within("k", part),
+        key=columns(now.change_log_columns, "k"),
+        match=now.match("k", "t"),
+    )
+    return _together(*({row["bucket"]: Content(row["rows"], int(row["checksum"]))} for row in rows))
+
+
+def _together(*contents: Contents) -> Contents:
+    """Add up several contents by bucket, without the empty ones."""
+    found: Contents = {}
+    for each in contents:
+        for bucket, more in each.items():
+            content = found.get(bucket, EMPTY)
+            found[bucket] = Content(content.rows + more.rows, content.checksum + more.checksum)
+    return {bucket: content for bucket, content in found.items() if content != EMPTY}
+
+
+def _named(ranges: Ranges, live: Contents, standby: Contents) -> list[Compared]:
+    """Return both sides of each partition and gap, and of what is outside every bound, if there is anything."""
+    inside = range(1, len(ranges.names) + 1)
+    outside = sorted(bucket for bucket in live.keys() | standby.keys() if bucket not in inside)
+    return [
+        Compared(ranges.name(bucket), live.get(bucket, EMPTY), standby.get(bucket, EMPTY))
+        for bucket in (*inside, *outside)
     ]
-    outside = [bucket for bucket in live.keys() | standby.keys() if not 1 <= bucket <= len(names)]
-    compared += [Compared(OUTSIDE, live.get(each, EMPTY), standby.get(each, EMPTY)) for each in sorted(outside)]
-
-    equal = all(each.equal for each in compared)
-    seconds = time.monotonic() - started
-    _record_comparison(run, now.direction, capture_fingerprint if equal else "", waiting, seconds)
-    return compared, waiting
 
 
 def _record_comparison(run: Run, direction: Direction, state: str, waiting: int, seconds: float) -> None:
@@ -110,52 +281,6 @@ def unbroken_capture(run: Run) -> str:
         now = sides(session, run)
         found = capture.capture_fingerprint(session, run, now)
     return found if compared_fingerprint(run, now.direction) == found else ""
-
-
-def partition_edges(session: Session, run: Run, partitioned: Table) -> tuple[list[str], sql.Composed]:
-    """Return the partitions' names in the order of their bounds, and all edges as an SQL array; gaps are named too."""
-    ranged = []
-    written: dict[DateTime, str] = {}
-    for each in catalog.partitions(session, partitioned.table_name):
-        ends = None if each.is_default else each.ends(run.spec.timezone)
-        if ends and ends[0] and ends[1] and each.edges:
-            ranged.append((ends[0], ends[1], each.table.name))
-            written |= {ends[0]: each.edges[0], ends[1]: each.edges[1]}
-    ranged.sort()
-
-    kind = partitioned.column(run.spec.partition_by).type
-    edges = sorted({edge for lower, upper, _ in ranged for edge in (lower, upper)})
-    names_by_lower = {lower: name for lower, _, name in ranged}
-    names = [names_by_lower.get(edge, f"gap from {edge}") for edge in edges[:-1]]
-    # As the catalog has them: a wall clock that the zone skips is a bound of a column without a zone.
-    literals = sql.SQL(", ").join(sql.SQL(written[edge]) for edge in edges)
-    return names, sql.SQL("ARRAY[{}]::{}[]").format(literals, sql.SQL(kind))
-
-
-def _together(*contents: dict[int, Content]) -> dict[int, Content]:
-    """Add up the contents of several tables."""
-    buckets = {bucket for each in contents for bucket in each}
-    found = {bucket: [each[bucket] for each in contents if bucket in each] for bucket in buckets}
-    return {
-        bucket: Content(sum(each.rows for each in parts), sum(each.checksum for each in parts))
-        for bucket, parts in found.items()
-    }
-
-
-def _contents(run: Run, shared: str, now: Sides, edges: sql.Composed, table: sql.Composable) -> dict[int, Content]:
-    """Count and checksum a table by partition number, without the rows in the change log."""
-    with run.database.snapshot(shared=shared) as session:
-        rows = session.rows(
-            "engine/list_checksums",
-            table=table,
-            log=run.table.change_log.identifier,
-            partition_by=sql.Identifier(run.spec.partition_by),
-            bounds=edges,
-            row=hashed_row(now.live.columns),
-            key=columns(now.change_log_columns, "k"),
-            match=now.match("k", "t"),
-        )
-    return {row["bucket"]: Content(row["rows"], int(row["checksum"])) for row in rows}
 
 
 def hashed_row(columns: Sequence[Column]) -> sql.Composed:

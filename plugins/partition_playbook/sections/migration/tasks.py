@@ -68,12 +68,13 @@ def attach_partitions(run: Run, params: RunParams) -> int:
 
 
 @playbook_task
-def verify_online(run: Run) -> None:
+def verify_online(run: Run, params: RunParams) -> None:
     """Catch up, compare all rows and the parity facts of both tables, and plan the application's statements."""
     engine.throttle.wait_until_calm(run)
     engine.reconcile.catch_up(run, until=engine.reconcile.FEW_CHANGES, yielding=True)
 
-    content = engine.verify.content_check(*engine.verify.compare(run), name="row_content_before_cutover")
+    compared = engine.verify.compare(run, params.load_workers)
+    content = engine.verify.content_check(*compared, name="row_content_before_cutover")
     run.ledger.record_checks([content, parity_check(run, name="parity_before_cutover")])
     run.ledger.record_checks(workload_checks(run))
 

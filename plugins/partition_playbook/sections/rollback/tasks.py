@@ -39,7 +39,8 @@ def roll_back(run: Run, params: RunParams) -> None:
     seconds = time.monotonic() - started
     run.ledger.record_measurement("rollback", "rollback_seconds", seconds, "s")
 
-    content = engine.verify.content_check(*engine.verify.compare(run), name="row_content_after_rollback")
+    compared = engine.verify.compare(run, params.load_workers)
+    content = engine.verify.content_check(*compared, name="row_content_after_rollback")
     limit = check(
         "rollback_time",
         seconds <= 60 * params.max_rollback_minutes,

@@ -10,7 +10,8 @@ from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.database import Row, Session
 from partition_playbook.engine.layout import planned_bounds
-from partition_playbook.engine.verify import OUTSIDE, hashed_row
+from partition_playbook.engine.slices import OUTSIDE
+from partition_playbook.engine.verify import hashed_row
 from partition_playbook.intervals import Bounds
 from partition_playbook.ledger import Statistics
 from partition_playbook.run import Run

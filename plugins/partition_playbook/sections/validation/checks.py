@@ -19,15 +19,18 @@ from partition_playbook.sections.validation.indexes import duplicates_check, ind
 from partition_playbook.sections.validation.partitions import default_check, partition_check
 
 
-def validation_checks(run: Run) -> list[Check]:
-    """Make every check of the section; only partitioned_table_live if the original table is still live."""
+def validation_checks(run: Run, workers: int = verify.WORKERS) -> list[Check]:
+    """Make every check of the section; only partitioned_table_live if the original table is still live.
+
+    All rows are compared by so many ``workers``.
+    """
     with run.database.session() as session:
         now = sides(session, run)
     live = partitioned_check(now)
     if live.blocks:
         return [live]
 
-    content = verify.content_check(*verify.compare(run))
+    content = verify.content_check(*verify.compare(run, workers))
     counts = snapshot_check(run)
     keys = [foreign_keys.presence_check(run, now), foreign_keys.enforcement_check(run, now)]
 

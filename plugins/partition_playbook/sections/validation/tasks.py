@@ -7,6 +7,7 @@ from airflow.sdk import task_group
 from partition_playbook.airflow.tasks import playbook_task
 from partition_playbook.run import Run
 from partition_playbook.sections.validation.checks import validation_checks
+from partition_playbook.spec import RunParams
 
 
 @task_group
@@ -16,6 +17,6 @@ def validation() -> None:
 
 
 @playbook_task
-def validate(run: Run) -> None:
+def validate(run: Run, params: RunParams) -> None:
     """Make every check of the section."""
-    run.ledger.record_checks(validation_checks(run))
+    run.ledger.record_checks(validation_checks(run, params.load_workers))
