@@ -21,7 +21,7 @@ from rich.table import Column, Table
 
 from partition_playbook import figures
 from staging import cluster, environment
-from staging.bench import airflow, console_answers, copies, data, live, maintenance, scrape
+from staging.bench import airflow, backlog, console_answers, copies, data, live, maintenance, scrape
 from staging.bench.copies import Copied
 from staging.instance import PROJECT
 
@@ -32,6 +32,7 @@ TARGETS = {
     "cutover_held_ms": ("<=", 50.0),
     "slowest_write_around_cutover_ms": ("<=", 100.0),
     "rollback_seconds": ("<=", 10.0),
+    "batch_at_the_large_backlog_over_the_small": ("<=", 1.2),
     "dag_import_seconds": ("<=", 1.0),
 }
 console = Console()
@@ -51,12 +52,16 @@ def main() -> None:
     found["python"] = platform.python_version()
 
     with cluster.temporary(cluster.SETTINGS) as server:
-        for name in ("bench", "in_time_order", "maintenance", "console", "metrics"):
+        for name in ("bench", "in_time_order", "maintenance", "console", "metrics", "backlog"):
             server.create_database(name)
         found["maintenance"] = maintenance.measure(partial(psycopg.connect, server.conninfo("maintenance")))
         found["console"] = console_answers.measure(partial(psycopg.connect, server.conninfo("console")))
         found["metrics"] = scrape.measure(partial(psycopg.connect, server.conninfo("metrics")))
         if not asked.maintenance_only:
+            # As large as the table allows: a run of few rows only checks that each part works.
+            many = max(2 * backlog.FEW, min(backlog.MANY, asked.rows))
+            found["backlog"] = backlog.measure(partial(psycopg.connect, server.conninfo("backlog")), many)
+            console.print({"backlog": found["backlog"]})
             found |= measure(server.conninfo("bench"), asked.rows)
             found["in_time_order"] = measure_in_time_order(server.conninfo("in_time_order"), asked.rows)
 
@@ -135,6 +140,7 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
         "cutover_held_ms": found["live"]["swaps"]["cutover"]["held_ms"],
         "slowest_write_around_cutover_ms": round(latency["cutover"]["max"], 1),
         "rollback_seconds": found["live"]["rollback_seconds"],
+        "batch_at_the_large_backlog_over_the_small": found["backlog"]["ratio"],
         "dag_import_seconds": max(found["dag_import_seconds"].values()),
     }
 

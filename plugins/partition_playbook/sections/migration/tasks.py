@@ -88,6 +88,7 @@ def verify_online(run: Run) -> None:
 
     content = engine.verify.content_check(*engine.verify.compare(run), name="row_content_before_cutover")
     run.ledger.record_checks([content, parity_check(run, name="parity_before_cutover")])
+    run.ledger.record_checks(engine.pace.pace_checks(run))
     run.ledger.record_checks(workload_checks(run))
 
 
