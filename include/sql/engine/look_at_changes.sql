@@ -6,8 +6,7 @@
 -- rerun: safe because it only reads
 SELECT count(*) AS counted,
        CASE WHEN count(*) > %(bound)s THEN (SELECT max(_partition_playbook_change) FROM {log}) - min(change) + 1 ELSE count(*) END AS spanned,
-       coalesce(pg_sequence_last_value(pg_get_serial_sequence(%(log)s, '_partition_playbook_change')), 0) AS last_change,
-       clock_timestamp() AS at
+       coalesce(pg_sequence_last_value(pg_get_serial_sequence(%(log)s, '_partition_playbook_change')), 0) AS last_change
   FROM (SELECT _partition_playbook_change AS change
           FROM {log}
          WHERE _partition_playbook_change >= %(floor)s

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from partition_playbook import figures
 from partition_playbook.database import Params, Session
@@ -65,7 +64,6 @@ class Waiting:
     number: int
     estimated: bool
     last_change: int
-    at: datetime
 
     def __str__(self) -> str:
         text = figures.count(self.number, "change")
@@ -75,7 +73,7 @@ class Waiting:
 def pick(session: Session, log: TableName, size: int | None, floor: int = 0) -> Batch:
     """Pick the ``size`` oldest changes with an id from ``floor`` on, or all of them, in the open transaction."""
     values = {"log": log.quoted, "floor": floor, "batch": size}
-    with _by_id(session):
+    with _by_id(session) if size else nullcontext():  # all of them are read in any order
         return Batch(**session.row("engine/pick_changes", values, log=log.identifier))
 
 
@@ -89,7 +87,7 @@ def look_at_once(session: Session, log: TableName, floor: int = 0, *, bound: int
     """Count like ``look``, in one round trip: under a lock of the application, when most likely few changes wait."""
     values = {"log": log.quoted, "floor": floor, "bound": COUNTED if bound is None else bound}
     found = session.row("engine/look_at_changes", values, log=log.identifier)
-    return Waiting(found["spanned"], found["counted"] > values["bound"], found["last_change"], found["at"])
+    return Waiting(found["spanned"], found["counted"] > values["bound"], found["last_change"])
 
 
 @contextmanager

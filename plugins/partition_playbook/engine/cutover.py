@@ -49,7 +49,7 @@ STEADY_BACKLOG = 1_000
 BACKLOG_UNDER_LOCK = 2_000
 CATCH_UP_PASSES = 500
 # After so many batches without a new low of the backlog, more of them would not help either.
-HOPELESS_PASSES = 50
+HOPELESS_PASSES = 100
 # The lock timeout for the locks that block no reader or writer.
 PATIENCE = "3s"
 LOCK_SEQUENCE = "Lock a sequence of the table against nextval()"
@@ -426,8 +426,10 @@ def _drain(run: Run, session: Session, before: Sides) -> int:
     waiting = batches.look_at_once(session, run.table.change_log)
     if waiting.number > BACKLOG_UNDER_LOCK:
         raise _too_slow(run, session, waiting, BACKLOG_UNDER_LOCK)
+    if not waiting.number:
+        return 0
 
-    reconciled = reconcile.apply_changes(run, session, before, None).count if waiting.number else 0
+    reconciled = reconcile.apply_changes(run, session, before, None).count
     left = batches.look_at_once(session, run.table.change_log)
     if left.number:
         raise Diverged(

@@ -80,7 +80,7 @@ def take_batch(run: Run, *, until: int = 0, floor: int = 0) -> Step:
 def _one_batch(run: Run, until: int, floor: int) -> Step:
     with reconciler(run) as session:
         capture.require_complete(session, run)
-        if not batches.look(session, run.table.change_log, bound=1).number:
+        if not batches.look_at_once(session, run.table.change_log, bound=1).number:
             return Step(0, 0)
         now = sides(session, run)
         now.require_standby()
