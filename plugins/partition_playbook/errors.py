@@ -228,13 +228,17 @@ class StillBusy(TryAgain):
 
 
 class CatchUpTooSlow(TryAgain):
-    """Changes arrive faster than they are reconciled; ``backlog`` counts the waiting ones."""
+    """Changes arrive faster than they are reconciled; ``backlog`` counts the waiting ones.
 
-    def __init__(self, table: str, backlog: int, limit: int) -> None:
+    ``waiting`` is the backlog in words, and ``pace`` compares both rates if they are known.
+    """
+
+    def __init__(self, table: str, backlog: int, limit: int, *, waiting: str = "", pace: str = "") -> None:
         self.table, self.backlog, self.limit = table, backlog, limit
         super().__init__(
-            f"{figures.count(backlog, 'change')} in the change log, more than the {figures.number(limit)} allowed "
-            "under the cutover lock",
+            f"{waiting or figures.count(backlog, 'change')} in the change log, more than the {figures.number(limit)} "
+            f"allowed under the cutover lock{f': {pace}' if pace else ''}",
             where=table,
-            remedy="Clear this task at a quieter time; change capture stays on, so no write is lost",
+            remedy="Let the application write less, or clear this task at a quieter time; change capture stays on, so "
+            "no write is lost",
         )

@@ -206,6 +206,10 @@ class Ledger:
         """Record the number of waiting changes."""
         self._event(session, "backlog", "changes wait", None, waiting, None, detail)
 
+    def reconcile_pace(self, session: Session) -> Row:
+        """Return the sums of the last batches of the run: changes, seconds, written changes, passed seconds."""
+        return session.row("ledger/find_reconcile_pace", {"run_id": self.run_id})
+
     def sample(self, session: Session, kind: str, message: str, rows: int, **detail: Any) -> None:
         """Record one sample of a series, as an event of its own kind."""
         self._event(session, kind, message, None, rows, None, detail)

@@ -22,7 +22,7 @@ from rich.table import Column, Table
 from partition_playbook import figures
 from partition_playbook.engine import load_groups
 from staging import cluster, environment
-from staging.bench import airflow, comparison, console_answers, copies, data, holds, live, maintenance, scrape
+from staging.bench import airflow, backlog, comparison, console_answers, copies, data, holds, live, maintenance, scrape
 from staging.bench.copies import Copied
 from staging.instance import PROJECT
 
@@ -35,6 +35,7 @@ TARGETS = {
     "cutover_held_ms": ("<=", 50.0),
     "slowest_write_around_cutover_ms": ("<=", 100.0),
     "rollback_seconds": ("<=", 10.0),
+    "batch_at_the_large_backlog_over_the_small": ("<=", 1.2),
     "dag_import_seconds": ("<=", 1.0),
     "comparison_over_scan": ("<=", 1.5),
     "comparison_over_scan_in_time_order": ("<=", 1.5),
@@ -58,12 +59,16 @@ def main() -> None:
     found["python"] = platform.python_version()
 
     with cluster.temporary(cluster.SETTINGS) as server:
-        for name in ("bench", "in_time_order", "maintenance", "console", "metrics", "few", "many"):
+        for name in ("bench", "in_time_order", "maintenance", "console", "metrics", "backlog", "few", "many"):
             server.create_database(name)
         found["maintenance"] = maintenance.measure(partial(psycopg.connect, server.conninfo("maintenance")))
         found["console"] = console_answers.measure(partial(psycopg.connect, server.conninfo("console")))
         found["metrics"] = scrape.measure(partial(psycopg.connect, server.conninfo("metrics")))
         if not asked.maintenance_only:
+            # As large as the table allows: a run of few rows only checks that each part works.
+            many = max(2 * backlog.FEW, min(backlog.MANY, asked.rows))
+            found["backlog"] = backlog.measure(partial(psycopg.connect, server.conninfo("backlog")), many)
+            console.print({"backlog": found["backlog"]})
             found |= measure(server.conninfo("bench"), asked.rows)
             found["in_time_order"] = measure_in_time_order(server.conninfo("in_time_order"), asked.rows)
             connect = partial(psycopg.connect, server.conninfo("in_time_order"))
@@ -155,6 +160,7 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
         "cutover_held_ms": found["live"]["swaps"]["cutover"]["held_ms"],
         "slowest_write_around_cutover_ms": round(latency["cutover"]["max"], 1),
         "rollback_seconds": found["live"]["rollback_seconds"],
+        "batch_at_the_large_backlog_over_the_small": found["backlog"]["ratio"],
         "dag_import_seconds": max(found["dag_import_seconds"].values()),
         "comparison_over_scan": found["comparison"]["ratio"],
         "comparison_over_scan_in_time_order": found["comparison_in_time_order"]["ratio"],

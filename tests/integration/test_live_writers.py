@@ -10,6 +10,7 @@ from psycopg import sql
 
 from partition_playbook.database import Session
 from partition_playbook.engine import attach, capture, cutover, load, reconcile, shadow, verify
+from partition_playbook.engine.batches import Batch
 from partition_playbook.engine.sides import Direction, Sides
 from partition_playbook.errors import Diverged
 from partition_playbook.names import TableName
@@ -70,11 +71,11 @@ def without_updates(run: Run, session: Session, table: TableName) -> None:
     session.execute(drop, purpose="Forget the updates")
 
 
-def forgetful(run: Run, session: Session, now: Sides, batch: int) -> int:
+def forgetful(run: Run, session: Session, now: Sides, size: int | None, *, floor: int = 0) -> Batch:
     change = "_partition_playbook_change"
     forget = sql.SQL(f"DELETE FROM {{0}} WHERE {change} = (SELECT min({change}) FROM {{0}})")
     session.execute(forget.format(run.table.change_log.identifier), purpose="Forget one change")
-    return applied(run, session, now, batch)
+    return applied(run, session, now, size, floor=floor)
 
 
 started, applied = capture.create_triggers, reconcile.apply_changes

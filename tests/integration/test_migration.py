@@ -26,6 +26,7 @@ from partition_playbook.engine import (
     shadow,
     verify,
 )
+from partition_playbook.engine.batches import NO_CHANGES, Batch
 from partition_playbook.engine.sides import Direction
 from partition_playbook.errors import CatchUpTooSlow, Diverged, LockNotGranted, PreconditionFailed, SourceChanged
 from partition_playbook.ledger import Phase
@@ -495,9 +496,10 @@ def test_a_backlog_that_grows_faster_than_it_is_reconciled_gives_up_in_time(
     readings(500)
     build(run)
 
-    def no_progress(*_: object) -> int:
-        connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 200")
-        return 0
+    def no_progress(*_: object) -> Batch:
+        for _ in range(3):
+            connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 400")
+        return NO_CHANGES
 
     no_progress()
     monkeypatch.setattr(cutover, "CATCH_UP_PASSES", 3)

@@ -1,33 +1,381 @@
-"""Reconciling rows whose other unique values move among them."""
+"""A batch costs as much as its changes: not the backlog, not the hot rows, and not the rows in its way."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
 
-from partition_playbook.engine import attach, load, reconcile, shadow, verify
+from partition_playbook.checks import Severity
+from partition_playbook.database import Session
+from partition_playbook.engine import attach, batches, capture, cutover, load, pace, reconcile, shadow, throttle, verify
+from partition_playbook.engine import stale_rows as stale
+from partition_playbook.engine.batches import Batch
+from partition_playbook.engine.sides import Direction, Sides, sides
+from partition_playbook.errors import CatchUpTooSlow
 from partition_playbook.run import Run
+from partition_playbook.spec import TableSpec
+from tests.fixtures.migration import migrate
+from tests.fixtures.tables import open_run
+
+Connection = psycopg.Connection[Any]
+Connect = Callable[[], Connection]
+SPEC = TableSpec(table="slots", partition_by="at", premake=1)
+ROWS = 1_000
+SLOTS = f"""
+CREATE TABLE slots (id bigint PRIMARY KEY, at timestamptz NOT NULL, code int, note text);
+INSERT INTO slots SELECT n, date_trunc('month', now()), n, 'first' FROM generate_series(1, {ROWS}) n;
+ANALYZE slots
+"""
+# A unique key of the live table, and the direction in which its batches are reconciled.
+FORWARD_KEYS = {
+    "index": "CREATE UNIQUE INDEX ON slots (code, at)",
+    "constraint": "ALTER TABLE slots ADD UNIQUE (at, code)",
+    "deferrable constraint": "ALTER TABLE slots ADD UNIQUE (at, code) DEFERRABLE INITIALLY DEFERRED",
+    "expression": "CREATE UNIQUE INDEX ON slots ((code + 1), at)",
+    "partial": "CREATE UNIQUE INDEX ON slots (code, at) WHERE code > 0",
+}
+BACK_KEYS = {
+    "index": "CREATE UNIQUE INDEX ON slots (code)",
+    "deferrable constraint": "ALTER TABLE slots ADD UNIQUE (code) DEFERRABLE",
+    "expression": "CREATE UNIQUE INDEX ON slots ((code % 10000))",
+    "partial": "CREATE UNIQUE INDEX ON slots (code) WHERE code > 0",
+}
+DELETED = "Delete the reconciled changes from the change log"
 
 
-def test_a_unique_value_that_is_handed_on_between_batches_does_not_stop_the_reconciler(
-    run: Run, readings: Callable[[int], None], connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    readings(10)
-    connection.execute("ALTER TABLE sensor_readings ADD slot int")
-    connection.execute("UPDATE sensor_readings SET slot = id, recorded_at = date_trunc('month', now())")
-    connection.execute("CREATE UNIQUE INDEX ON sensor_readings (slot, recorded_at)")
+def make(connection: Connection, connect: Connect, key: str = "") -> Run:
+    connection.execute(SLOTS)
+    if key:
+        connection.execute(key)
+    return open_run(connect, SPEC, "slots")
+
+
+def build(run: Run) -> None:
     for planned in shadow.build(run):
         load.load_partition(run, planned["partition_name"], workers=1)
     attach.attach_partitions(run)
+
+
+def touch(connection: Connection, first: int, last: int, note: str = "touched") -> None:
+    """Write one change for each of these rows, in the order of their ids."""
+    for number in range(first, last + 1):
+        connection.execute("UPDATE slots SET note = %s WHERE id = %s", (note, number))
+
+
+def exchange(connection: Connection) -> None:
+    """Let row 2 take the code of row 1, and row 1 the one of row 2, by three changes."""
+    for code, number in ((10 * ROWS, 1), (1, 2), (2, 1)):
+        connection.execute("UPDATE slots SET code = %s WHERE id = %s", (code, number))
+
+
+def equal(run: Run) -> bool:
+    compared, _ = verify.compare(run)
+    return all(each.equal for each in compared)
+
+
+def deletions(run: Run) -> list[int]:
+    """List the numbers of changes that were deleted together."""
+    return [each["rows"] for each in run.ledger.events() if each["message"] == DELETED]
+
+
+def notes(run: Run) -> list[str]:
+    return [each["message"] for each in run.ledger.events() if each["kind"] == "note"]
+
+
+@pytest.mark.parametrize("kind", FORWARD_KEYS)
+def test_a_unique_value_that_is_handed_on_between_batches_brings_one_row_into_the_batch(
+    kind: str, connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect, FORWARD_KEYS[kind])
+    build(run)
     monkeypatch.setattr(reconcile, "BATCH", 1)
-    connection.execute("UPDATE sensor_readings SET slot = 100 WHERE id = 1")
-    connection.execute("UPDATE sensor_readings SET slot = 1 WHERE id = 2")
-    connection.execute("UPDATE sensor_readings SET slot = 2 WHERE id = 1")
+    exchange(connection)
+    touch(connection, 11, 20)
     assert reconcile.catch_up(run) == 0
-    compared, waiting = verify.compare(run)
-    assert waiting == 0
-    assert all(each.equal for each in compared)
-    events = [event["message"] for event in run.ledger.events()]
-    assert events.count("Delete the changed rows from the standby") == 1
+    assert equal(run)
+    assert max(deletions(run)) == 2
+    assert sum(deletions(run)) == 14, "one change of row 2 is the reconciler's own"
+
+
+@pytest.mark.parametrize("kind", BACK_KEYS)
+def test_after_the_cutover_a_stale_value_is_no_doubled_one(
+    kind: str, connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect, BACK_KEYS[kind])
+    migrate(run)
+    before = len(deletions(run))
+    monkeypatch.setattr(reconcile, "BATCH", 1)
+    exchange(connection)
+    connection.execute("UPDATE slots SET at = at + interval '1 day' WHERE id = 3")  # two changes of one row
+    assert reconcile.catch_up(run) == 0
+    assert equal(run)
+    assert connection.execute("SELECT to_regclass('slots_doubled')").fetchone() == (None,)
+    assert not [each for each in notes(run) if "doubled" in each]
+    assert max(deletions(run)[before:]) == 2
+
+
+def test_all_changes_are_reconciled_at_once_if_no_index_finds_the_row_in_the_way(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect, BACK_KEYS["index"])
+    migrate(run)
+    before, found = len(deletions(run)), stale.unique_keys
+    monkeypatch.setattr(reconcile, "BATCH", 1)
+    unsearchable = lambda *given: [replace(each, searchable=False) for each in found(*given)]  # noqa: E731
+    monkeypatch.setattr(stale, "unique_keys", unsearchable)
+    exchange(connection)
+    touch(connection, 11, 20)
+    assert reconcile.catch_up(run) == 0
+    assert equal(run)
+    assert deletions(run)[before:] == [13]
+    assert connection.execute("SELECT to_regclass('slots_doubled')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize("has_open_rows", [False, True])
+def test_a_doubled_row_leaves_the_batch_bounded(
+    has_open_rows: bool, connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect, BACK_KEYS["index"])
+    migrate(run)
+    if has_open_rows:
+        connection.execute("INSERT INTO slots VALUES (900, now(), 5000, 'earlier')")
+        reconcile.catch_up(run)
+    before = len(deletions(run))
+    monkeypatch.setattr(reconcile, "BATCH", 20)
+    connection.execute("INSERT INTO slots VALUES (5, now(), 6000, 'second')")
+    touch(connection, 101, 200)
+    assert reconcile.catch_up(run) == 0
+    assert equal(run)
+    assert max(deletions(run)[before:]) == 20
+    assert connection.execute("SELECT count(*) FROM slots_doubled").fetchone() == (1 + has_open_rows,)
+
+
+@pytest.mark.parametrize("rounds", [2, 10])
+def test_a_chain_of_values_is_cut_where_it_gets_long(
+    rounds: int, connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row of twelve has taken the value of the next one; the row cut off waits with a change of its own."""
+    run = make(connection, connect, BACK_KEYS["index"])
+    migrate(run)
+    before = len(deletions(run))
+    monkeypatch.setattr(reconcile, "BATCH", 1)
+    monkeypatch.setattr(stale, "ROUNDS", rounds)
+    connection.execute("UPDATE slots SET code = -1 WHERE id = 1")
+    connection.execute(f"UPDATE slots SET code = {5 * ROWS} WHERE id = 13")
+    for number in range(12, 0, -1):
+        connection.execute("UPDATE slots SET code = %s WHERE id = %s", (number + 1, number))
+    first = batch(run)
+    assert first.count == 1
+    assert first.added == rounds - 1
+    assert equal(run)
+    assert reconcile.catch_up(run) == 0
+    assert equal(run)
+    assert max(deletions(run)[before:]) <= rounds
+    assert connection.execute("SELECT count(*) FROM slots_old WHERE code = id + 1").fetchone() == (12,)
+    assert connection.execute("SELECT to_regclass('slots_doubled')").fetchone() == (None,)
+
+
+def batch(run: Run, floor: int = 0) -> Batch:
+    with reconcile.reconciler(run) as session:
+        return reconcile.reconcile_batch(run, session, sides(session, run), floor)
+
+
+def test_a_batch_of_hot_rows_is_as_large_as_any(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    monkeypatch.setattr(reconcile, "BATCH", 50)
+    for number in range(100):
+        touch(connection, 1, 5, f"hot {number}")
+    assert reconcile.catch_up(run) == 0
+    assert equal(run)
+    assert deletions(run) == [50] * 10
+
+
+@pytest.mark.parametrize("has_long_transaction", [False, True])
+def test_a_batch_reads_no_more_of_a_long_change_log(
+    has_long_transaction: bool, connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch reads as many entries of the log at a backlog of 900 as at one of 9,900, also behind dead entries."""
+    monkeypatch.setattr(reconcile, "BATCH", 100)
+    monkeypatch.setattr(batches, "COUNTED", 200)
+    run = make(connection, connect)
+    build(run)
+    with connect() as long:
+        if has_long_transaction:
+            long.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+        connection.execute("UPDATE slots SET note = 'once'")
+        few, floor = entries_read(run, 0)
+        for _ in range(10):
+            connection.execute("UPDATE slots SET note = 'again'")
+        for _ in range(5):
+            many, floor = entries_read(run, floor)
+    assert capture.backlog(run) == ROWS + 10 * ROWS - 600
+    assert 0 < many <= 1.2 * few
+
+
+READ = """
+SELECT pg_stat_get_xact_tuples_returned(indexrelid) + pg_stat_get_xact_tuples_returned(indrelid) AS entries
+  FROM pg_index WHERE indrelid = 'partition_playbook.public_slots_changes'::regclass
+"""
+
+
+def entries_read(run: Run, floor: int) -> tuple[int, int]:
+    """Reconcile and count; return the number of entries of the change log and of its index that were read."""
+    with reconcile.reconciler(run) as session:
+        now = sides(session, run)
+        with run.database.block(session, "REPEATABLE READ"):
+            before = session.connection.execute(READ).fetchone()
+            taken = reconcile.apply_changes(run, session, now, reconcile.BATCH, floor=floor)
+            batches.look(session, run.table.change_log, taken.last + 1)
+            after = session.connection.execute(READ).fetchone()
+    assert before
+    assert after
+    return int(after["entries"] - before["entries"]), taken.last + 1
+
+
+def test_a_change_that_commits_below_the_floor_is_reconciled(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    monkeypatch.setattr(reconcile, "BATCH", 10)
+    floors: list[int] = []
+    one_step = reconcile.take_step
+
+    def noted(*arguments: Any, floor: int, **options: Any) -> Any:
+        floors.append(floor)
+        if len(floors) == 3:
+            late.commit()
+        return one_step(*arguments, floor=floor, **options)
+
+    monkeypatch.setattr(reconcile, "take_step", noted)
+    with connect() as late:
+        late.execute("UPDATE slots SET note = 'late' WHERE id = 500")
+        touch(connection, 1, 60)
+        assert reconcile.catch_up(run) == 0
+    assert floors[2] > floors[1] > floors[0] == 0
+    assert connection.execute("SELECT note FROM slots_new WHERE id = 500").fetchone() == ("late",)
+    assert equal(run)
+
+
+def test_a_change_that_is_committed_between_two_statements_is_never_deleted_unread(
+    connection: Connection, connect: Connect
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    with connect() as late, run.database.session() as session:
+        touch(connection, 1, 1)
+        late.execute("UPDATE slots SET note = 'late' WHERE id = 2")
+        touch(connection, 3, 3)
+        with run.database.block(session):
+            picked = batches.pick(session, run.table.change_log, None)
+        assert picked.count == 2
+        late.commit()
+        with pytest.raises(psycopg.errors.SerializationFailure), run.database.block(session):
+            reconcile.delete_changes(run, session, picked)
+    assert capture.backlog(run) == 3
+
+
+def test_many_waiting_changes_are_told_as_about_so_many(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    monkeypatch.setattr(batches, "COUNTED", 100)
+    touch(connection, 1, 100)
+    with run.database.session() as session:
+        found = batches.look(session, run.table.change_log)
+        assert (found.number, str(found)) == (100, "100 changes")
+        with connect() as other:
+            touch(other, 101, 110)
+            other.rollback()
+        touch(connection, 111, 120)
+        found = batches.look(session, run.table.change_log)
+        assert (found.number, str(found)) == (120, "about 120 changes")
+
+
+def outwritten(monkeypatch: pytest.MonkeyPatch, connection: Connection) -> None:
+    """Let the application write more during each batch than the batch takes."""
+    one_batch = reconcile.reconcile_batch
+
+    def and_more(run: Run, session: Session, now: Sides, floor: int = 0) -> Batch:
+        found = one_batch(run, session, now, floor)
+        connection.execute("UPDATE slots SET note = 'more'")
+        return found
+
+    monkeypatch.setattr(reconcile, "BATCH", 500)
+    monkeypatch.setattr(reconcile, "reconcile_batch", and_more)
+
+
+def test_a_cutover_that_cannot_keep_up_says_so_before_its_lock_with_both_rates(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    for _ in range(3):
+        connection.execute("UPDATE slots SET note = 'many'")
+    outwritten(monkeypatch, connection)
+    monkeypatch.setattr(cutover, "HOPELESS_PASSES", 4)
+    monkeypatch.setattr(reconcile, "PATIENCE", 4)
+    monkeypatch.setattr(cutover, "lock_around", None)
+    with pytest.raises(
+        CatchUpTooSlow, match=r"reconcile takes [\d,.]+ changes/s, and the application writes"
+    ) as raised:
+        cutover.swap(run, Direction.FORWARD)
+    assert raised.value.backlog > cutover.STEADY_BACKLOG
+    assert equal(run)
+
+
+def test_the_check_of_the_pace_compares_both_rates(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    touch(connection, 1, 10)
+    reconcile.catch_up(run)
+    assert pace.pace_checks(run) == [], "ten changes tell nothing"
+
+    samples = ({"taken": 1_000, "seconds": 2.0, "position": 0}, {"taken": 1_000, "seconds": 2.0, "position": 10**9})
+    for each in samples:
+        with run.database.session() as session:
+            run.ledger.sample_backlog(session, 1, **each)
+    (found,) = pace.pace_checks(run)
+    assert found.fell_short
+    assert found.severity is Severity.WARNING
+    assert "changes/s" in found.actual
+
+
+def test_a_catch_up_goes_on_while_the_backlog_falls_and_ends_when_it_does_not(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    connection.execute("UPDATE slots SET note = 'many'")
+    monkeypatch.setattr(reconcile, "PATIENCE", 3)
+    monkeypatch.setattr(reconcile, "BATCH", 100)
+    assert reconcile.catch_up(run) == 0, "ten batches lower the backlog"
+    connection.execute("UPDATE slots SET note = 'many'")
+    before = len(deletions(run))
+    outwritten(monkeypatch, connection)
+    assert reconcile.catch_up(run) > ROWS
+    assert len(deletions(run)) - before == 4
+
+
+def test_a_throttled_catch_up_keeps_its_floor(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    connection.execute("UPDATE slots SET note = 'many'")
+    monkeypatch.setattr(reconcile, "BATCH", 300)
+    waits: list[str] = []
+    monkeypatch.setattr(throttle, "wait_until_calm", lambda run: waits.append(str(run.table)))
+    assert reconcile.catch_up(run, yielding=True) == 0
+    assert len(waits) == 3
+    assert deletions(run) == [300, 300, 300, 100]

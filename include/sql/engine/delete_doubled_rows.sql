@@ -1,5 +1,5 @@
 -- purpose: Delete the changed rows, and the rows that the standby has now, from the table beside
--- params: changes
+-- params: first, last, added_first, added_last
 -- returns: none
 -- lock: ROW EXCLUSIVE on the table beside
 -- transaction: one
@@ -7,7 +7,9 @@
 DELETE FROM {doubled}
  WHERE _partition_playbook_doubled IN (
        SELECT d._partition_playbook_doubled
-         FROM (SELECT DISTINCT {columns} FROM {log} WHERE _partition_playbook_change = ANY (%(changes)s)) AS k
+         FROM (SELECT {columns} FROM {log} WHERE _partition_playbook_change BETWEEN %(first)s AND %(last)s
+                UNION
+               SELECT {columns} FROM {log} WHERE _partition_playbook_change BETWEEN %(added_first)s AND %(added_last)s) AS k
          JOIN {doubled} AS d ON {changed} AND d._partition_playbook_left_at IS NULL
         UNION ALL
        SELECT d._partition_playbook_doubled

@@ -15,7 +15,11 @@ BEGIN
                   FROM (SELECT {columns}, CASE WHEN _partition_playbook_change = ANY ({present}::bigint[]) THEN 0 ELSE 2 END AS _partition_playbook_rank,
                                _partition_playbook_change AS _partition_playbook_position
                           FROM {log}
-                         WHERE _partition_playbook_change = ANY ({changes}::bigint[])
+                         WHERE _partition_playbook_change BETWEEN {first} AND {last}
+                         UNION ALL
+                        SELECT {columns}, 0, _partition_playbook_change
+                          FROM {log}
+                         WHERE _partition_playbook_change BETWEEN {added_first} AND {added_last}
                          UNION ALL
                         SELECT {columns}, 1, _partition_playbook_doubled FROM {doubled} WHERE _partition_playbook_left_at IS NULL AND {reopen}) AS c
                  GROUP BY {columns}) AS k

@@ -15,12 +15,14 @@ from partition_playbook import catalog, figures, parity
 from partition_playbook.database import Session
 from partition_playbook.engine import (
     apply_workers,
+    batches,
     capture,
     dependents,
     doubled,
     foreign_keys,
     materialized_views,
     own_readers,
+    pace,
     reconcile,
     sequences,
     slices,
@@ -28,6 +30,7 @@ from partition_playbook.engine import (
     verify,
 )
 from partition_playbook.engine.advisory_locks import Exclusive, exclusive_session
+from partition_playbook.engine.batches import Waiting
 from partition_playbook.engine.dependents import Dependent
 from partition_playbook.engine.locks import Deadline, lock_several
 from partition_playbook.engine.sides import Direction, Sides, sides
@@ -45,9 +48,11 @@ log = logging.getLogger(__name__)
 # The waiting changes allowed when the lock is requested (at best, and if more passes no longer help) and when it is
 # granted. They decide how long the lock is held.
 BACKLOG_BEFORE_LOCK = 50
-STEADY_BACKLOG = 200
+STEADY_BACKLOG = 1_000
 BACKLOG_UNDER_LOCK = 2_000
 CATCH_UP_PASSES = 500
+# After so many batches without a new low of the backlog, more of them would not help either.
+HOPELESS_PASSES = 100
 # The lock timeout for the locks that block no reader or writer.
 PATIENCE = "3s"
 LOCK_SEQUENCE = "Lock a sequence of the table against nextval()"
@@ -399,19 +404,35 @@ def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> Non
 
 
 def catch_up(run: Run, session: Session, now: Sides) -> None:
-    """Reconcile until few enough changes wait for a lock of milliseconds; CatchUpTooSlow after CATCH_UP_PASSES batches.
+    """Reconcile until few enough changes wait for a lock of milliseconds.
 
-    Stops at BACKLOG_BEFORE_LOCK changes, or at STEADY_BACKLOG if a batch no longer lowers the backlog.
+    Stops at BACKLOG_BEFORE_LOCK changes, or at STEADY_BACKLOG if a batch no longer lowers the backlog. CatchUpTooSlow
+    after CATCH_UP_PASSES batches, or after HOPELESS_PASSES without a new low.
     """
-    waiting = capture.count(session, run)
+    change_log = run.table.change_log
+    waiting, floor = batches.look(session, change_log), 0
+    lowest, unchanged = waiting.number, 0
     for _ in range(CATCH_UP_PASSES):
-        if waiting <= BACKLOG_BEFORE_LOCK:
+        if waiting.number <= BACKLOG_BEFORE_LOCK:
             return
-        reconcile.reconcile_batch(run, session, now)
-        earlier, waiting = waiting, capture.count(session, run)
-        if earlier <= waiting <= STEADY_BACKLOG:
-            return
-    raise CatchUpTooSlow(str(run.table), waiting, STEADY_BACKLOG)
+        step, after = reconcile.take_step(run, session, now, until=BACKLOG_BEFORE_LOCK, floor=floor)
+        earlier, waiting, floor = waiting, after, step.floor
+
+        if earlier.number <= waiting.number <= STEADY_BACKLOG:
+            if not floor:
+                return
+            waiting, floor = batches.look(session, change_log), 0  # late commits may wait below
+
+        unchanged = 0 if waiting.number < lowest else unchanged + 1
+        lowest = min(lowest, waiting.number)
+        if unchanged >= HOPELESS_PASSES:
+            break
+    raise _too_slow(run, session, waiting, STEADY_BACKLOG)
+
+
+def _too_slow(run: Run, session: Session, waiting: Waiting, limit: int) -> CatchUpTooSlow:
+    found = pace.find(run, session)
+    return CatchUpTooSlow(str(run.table), waiting.number, limit, waiting=str(waiting), pace=str(found) if found else "")
 
 
 def drain_change_log(run: Run, session: Session, before: Sides, expected: str) -> int:
@@ -446,18 +467,20 @@ def _standby_ranges(run: Run, session: Session, before: Sides) -> Ranges | None:
 
 def _drain(run: Run, session: Session, before: Sides, ranges: Ranges | None = None) -> int:
     capture.require_complete(session, run)
-    waiting = capture.count(session, run)
-    if waiting > BACKLOG_UNDER_LOCK:
-        raise CatchUpTooSlow(str(run.table), waiting, BACKLOG_UNDER_LOCK)
+    waiting = batches.look_at_once(session, run.table.change_log)
+    if waiting.number > BACKLOG_UNDER_LOCK:
+        raise _too_slow(run, session, waiting, BACKLOG_UNDER_LOCK)
+    if not waiting.number:
+        return 0
 
-    if ranges and waiting:
+    if ranges:
         # Planning for each of a thousand partitions takes longer than all the rest under the lock.
         before = replace(before, reached=slices.reached(session, run, ranges))
-    reconciled = reconcile.apply_changes(run, session, before, waiting) if waiting else 0
-    left = capture.count(session, run)
-    if left:
+    reconciled = reconcile.apply_changes(run, session, before, None).count
+    left = batches.look_at_once(session, run.table.change_log)
+    if left.number:
         raise Diverged(
-            f"{figures.count(left, 'change')} left in the change log after reconciling it under the lock",
+            f"{left} left in the change log after reconciling it under the lock",
             where=str(run.table),
             remedy="Clear this task to retry",
         )

@@ -17,7 +17,8 @@ from partition_playbook import catalog, figures
 from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Session
-from partition_playbook.engine import attributes, capture
+from partition_playbook.engine import attributes, capture, stale_rows
+from partition_playbook.engine.batches import Batch
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.names import TableName
@@ -71,31 +72,35 @@ def has_deferrable_key(table: Table) -> bool:
     return any(each.kind in "pu" and each.deferrable for each in table.constraints)
 
 
-def write(run: Run, session: Session, now: Sides, changes: Sequence[int]) -> tuple[int, int]:
-    """Make the rows of these changes equal, doubled ones beside; return the numbers of deleted and of written rows.
+def write(run: Run, session: Session, now: Sides, batch: Batch) -> tuple[Batch, int, int]:
+    """Make the rows of a batch equal, doubled ones beside; return the batch, and the deleted and the written rows.
 
-    Only for a partitioned live table, in the open transaction. Rows come back from beside once the keys allow it.
+    Only for a partitioned live table, in the open transaction. Rows come back from beside once the keys allow it. Stale
+    rows in the way join the batch first: a row beside has a key that the live table has twice.
     """
     _create(run, session, now)
-    values = {"changes": changes}
     parts = _parts(run, now)
-    present = session.value("engine/list_present_changes", values, **parts, match=now.match("s", "k"))
-    deleted = session.run("engine/delete_standby_rows", values, **parts, match=now.match("s", "k"))
+    present = session.value("engine/list_present_changes", batch.picked, **parts, match=now.match("s", "k"))
+    deleted = session.run("engine/delete_standby_rows", batch.picked, **parts, match=now.match("s", "k"))
+    batch = stale_rows.join(session, run.table.change_log, now, batch)
+    deleted += batch.added
 
     # Without a deleted row no value of a unique key is free again.
-    written = _insert_first(session, now, parts, changes, present, reopen=deleted > 0)
-    session.run("engine/delete_doubled_rows", values, **parts, changed=now.match("d", "k"), written=now.match("s", "d"))
+    written = _insert_first(session, now, parts, batch, present, reopen=deleted > 0)
+    session.run(
+        "engine/delete_doubled_rows", batch.values, **parts, changed=now.match("d", "k"), written=now.match("s", "d")
+    )
     whole = [each.name for each in now.live.columns]
     put = session.run(
         "engine/insert_doubled_rows",
-        values,
+        batch.values,
         **parts | {"row": columns(whole), "live_row": columns(whole, "s")},
         match=now.match("s", "k"),
         written=now.match("t", "s"),
     )
     if put:
         _tell(run, session, put)
-    return deleted, written + put
+    return batch, deleted, written + put
 
 
 def _parts(run: Run, now: Sides) -> dict[str, sql.Composable]:
@@ -115,18 +120,18 @@ def _insert_first(
     session: Session,
     now: Sides,
     parts: dict[str, sql.Composable],
-    changes: Sequence[int],
+    batch: Batch,
     present: Sequence[int],
     *,
     reopen: bool,
 ) -> int:
     standby, match = now.require_standby(), now.match("s", "k")
     if not has_deferrable_key(standby):
-        values = {"changes": changes, "present": present, "reopen": reopen}
+        values = {**batch.values, "present": present, "reopen": reopen}
         return session.run("engine/insert_first_rows", values, **parts, match=match)
 
     literals = {
-        "changes": sql.Literal(_array(changes)),
+        **{name: sql.Literal(value) for name, value in batch.values.items()},
         "present": sql.Literal(_array(present)),
         "reopen": sql.Literal(reopen),
         "each_row": columns(standby.writable, "_partition_playbook_row"),

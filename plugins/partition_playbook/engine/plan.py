@@ -32,6 +32,7 @@ from partition_playbook.engine import (
     swap_script,
     vacuum,
 )
+from partition_playbook.engine.batches import NO_CHANGES
 from partition_playbook.engine.locks import lock_several
 from partition_playbook.engine.planned import MODES, LiveLock, Needs, Part, Plan, Step, live_mode
 from partition_playbook.engine.sides import Direction, Sides, sides
@@ -259,8 +260,8 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     vacuum.analyze(session, run.table.shadow)
 
     session.part = Part.RECONCILE
-    reconcile.write(run, session, built, [])
-    reconcile.delete_changes(run, session, [])
+    reconcile.write(run, session, built, NO_CHANGES)
+    reconcile.delete_changes(run, session, NO_CHANGES)
     session.part = Part.KEYS
     _record_keys(session, built, partitions)
     session.part = Part.SWAP

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.database import Session
-from partition_playbook.engine import capture, doubled, throttle
+from partition_playbook.engine import batches, capture, doubled, pace, stale_rows, throttle
 from partition_playbook.engine.advisory_locks import Exclusive, exclusive_session
+from partition_playbook.engine.batches import Batch, Waiting
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.engine.verify import hashed_row
 from partition_playbook.errors import Diverged, PreconditionFailed
@@ -25,6 +28,22 @@ log = logging.getLogger(__name__)
 BATCH = 20_000
 # So few changes are reconciled in milliseconds; more passes would not reach zero while the application writes.
 FEW_CHANGES = 1_000
+# After so many batches without a new low of the backlog, the application writes as fast as they reconcile.
+PATIENCE = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch: the number of its changes, the number of changes that wait after it, and the floor of the next.
+
+    ``waiting`` is exact up to COUNTED changes, beyond it an estimate. Below ``floor`` a scan finds only changes of late
+    commits. They are looked for when nothing is left above it: entries of reconciled changes stay while any transaction
+    is open that began before them, and reading them again for each batch takes ever longer.
+    """
+
+    taken: int
+    waiting: int
+    floor: int = 0
 
 
 def reconciler(run: Run) -> AbstractContextManager[Session]:
@@ -32,62 +51,86 @@ def reconciler(run: Run) -> AbstractContextManager[Session]:
     return exclusive_session(run, Exclusive.RECONCILE)
 
 
-def catch_up(run: Run, *, until: int = 0, passes: int = 200, yielding: bool = False) -> int:
-    """Reconcile until at most ``until`` changes wait, or ``passes`` batches are done; return the waiting changes.
+def catch_up(run: Run, *, until: int = 0, passes: int | None = None, yielding: bool = False) -> int:
+    """Reconcile until at most ``until`` changes wait; return the waiting changes, beyond COUNTED an estimate.
 
+    It ends after ``passes`` batches, and after PATIENCE batches without a new low of the backlog.
     With ``yielding`` it waits for the throttle between two batches, without the advisory lock of the reconciler.
     """
-    for _ in range(passes):
-        taken, waiting = take_batch(run)
-        if not taken or waiting <= until:
+    step, lowest, unchanged, done = Step(0, 0), None, 0, 0
+    while unchanged < PATIENCE and done != passes:
+        step = take_batch(run, until=until, floor=step.floor)
+        done += 1
+        if not step.taken or step.waiting <= until:
             break
+
+        is_lower = lowest is None or step.waiting < lowest
+        unchanged = 0 if is_lower else unchanged + 1
+        lowest = step.waiting if is_lower else lowest
         if yielding:
             throttle.wait_until_calm(run)
-    return waiting
+    return step.waiting
 
 
-def take_batch(run: Run) -> tuple[int, int]:
-    """Reconcile one batch with a lock retry; return the number of reconciled and of waiting changes."""
-    return with_lock_retry(run.database, run.table, lambda _: _one_batch(run))
+def take_batch(run: Run, *, until: int = 0, floor: int = 0) -> Step:
+    """Reconcile one batch of the changes from ``floor`` on, with a lock retry."""
+    return with_lock_retry(run.database, run.table, lambda _: _one_batch(run, until, floor))
 
 
-def _one_batch(run: Run) -> tuple[int, int]:
+def _one_batch(run: Run, until: int, floor: int) -> Step:
     with reconciler(run) as session:
         capture.require_complete(session, run)
-        if not capture.count(session, run):
-            return 0, 0
+        if not batches.look_at_once(session, run.table.change_log, bound=1).number:
+            return Step(0, 0)
         now = sides(session, run)
         now.require_standby()
         now.require_same_columns()
-        taken, waiting = reconcile_batch(run, session, now), capture.count(session, run)
-        if taken:
-            run.ledger.sample_backlog(session, waiting, taken=taken)
-        return taken, waiting
+
+        step, _ = take_step(run, session, now, until=until, floor=floor)
+        return step
 
 
-def reconcile_batch(run: Run, session: Session, now: Sides) -> int:
-    """Reconcile one batch in one REPEATABLE READ transaction; return the number of reconciled changes.
+def take_step(run: Run, session: Session, now: Sides, *, until: int, floor: int) -> tuple[Step, Waiting]:
+    """Reconcile one batch in a session of the reconciler, and sample the backlog; also return the look after it."""
+    started = time.monotonic()
+    batch = reconcile_batch(run, session, now, floor)
+    seconds = time.monotonic() - started
+
+    floor = batch.last + 1 if batch.count else 0
+    waiting = batches.look(session, run.table.change_log, floor)
+    if floor and waiting.number <= until:
+        floor = 0
+        waiting = batches.look(session, run.table.change_log)
+    if batch.count:
+        pace.sample(run, session, batch, waiting, seconds)
+    return Step(batch.count, waiting.number, floor), waiting
+
+
+def reconcile_batch(run: Run, session: Session, now: Sides, floor: int = 0) -> Batch:
+    """Reconcile one batch of the changes from ``floor`` on, in one REPEATABLE READ transaction; return the batch.
 
     ``now`` stays valid: the reconciler's lock prevents a swap, and a swap checks the definitions itself.
 
-    The order of a sequence is not the order of commits, so a batch deletes the changes by their ids, not up to an id.
-    It includes every other visible change to the same rows: a unique key never meets the old and new version of a row.
-    Rows of different batches may exchange a value of another unique index. After such a violation all changes are
-    reconciled at once: the standby then equals one snapshot of the live table. If the live table is partitioned, its
-    wider keys may allow rows that the standby's forbid; these go beside, see ``doubled``.
+    The batch makes its keys equal to one snapshot of the live table, and deletes the changes that the snapshot shows
+    with an id up to the batch's last one. The order of a sequence is not the order of commits: a change that commits
+    later stays, whatever its id. Other changes to the same keys stay too, and are reconciled again.
+
+    A row of a later batch may be in the way by another unique index; it joins, see ``stale_rows``. If no index finds
+    it, all changes are reconciled at once: the standby then equals one snapshot of the live table. If the live table is
+    partitioned, its wider keys may allow rows that the standby's forbid; these go beside, see ``doubled``.
     """
     try:
         with run.database.block(session, "REPEATABLE READ"):
-            return apply_changes(run, session, now, BATCH, doubling=False)
+            return apply_changes(run, session, now, BATCH, floor=floor)
     except psycopg.errors.UniqueViolation as error:
         log.info("%s; reconciling all waiting changes in one batch", str(error).strip())
         return _reconcile_all(run, session, now)
 
 
-def _reconcile_all(run: Run, session: Session, now: Sides) -> int:
+def _reconcile_all(run: Run, session: Session, now: Sides) -> Batch:
     try:
         with run.database.block(session, "REPEATABLE READ"):
-            return apply_changes(run, session, now, capture.count(session, run))
+            return apply_changes(run, session, now, None)
     except psycopg.errors.UniqueViolation as error:
         raise Diverged(
             f"rows of the live table violate a unique key of the standby: {error.diag.message_detail or error}",
@@ -96,67 +139,88 @@ def _reconcile_all(run: Run, session: Session, now: Sides) -> int:
         ) from error
 
 
-def apply_changes(run: Run, session: Session, now: Sides, batch: int, *, doubling: bool = True) -> int:
-    """Apply up to ``batch`` changes in the open transaction; return their number. Idempotent, in any order.
+def apply_changes(run: Run, session: Session, now: Sides, size: int | None, *, floor: int = 0) -> Batch:
+    """Apply the ``size`` oldest changes from ``floor`` on, or all, in the open transaction; return the batch.
 
-    With ``doubling``, rows that violate a unique key of the retired table go beside it; else UniqueViolation is raised,
-    unless some are beside it already.
+    It is idempotent. UniqueViolation is raised if a row may be in the way whose change is not in the batch.
     """
-    log_table = run.table.change_log.identifier
-    parts = {"log": log_table, "key": columns(now.key), "match": now.match("l", "picked", now.key)}
-    changes: list[int] = session.value("engine/pick_changes", {"batch": batch}, **parts)
-    if not changes:
-        return 0
+    batch = batches.pick(session, run.table.change_log, size, floor)
+    if not batch.count:
+        return batch
 
     session.rows("engine/become_reconciler")
-    deleted, written = _write_or_double(run, session, now, changes, doubling)
-    _require_equal(run, session, now, changes)
-    delete_changes(run, session, changes)
+    batch, deleted, written = _write_or_double(run, session, now, batch, is_whole=size is None)
+    _require_equal(run, session, now, batch)
+    delete_changes(run, session, batch)
 
     log.info(
         "reconciled %s: %s deleted, %s written in %s",
-        figures.count(len(changes), "change"),
+        figures.count(batch.count, "change"),
         figures.count(deleted, "row"),
         figures.count(written, "row"),
         now.require_standby().name,
     )
-    return len(changes)
+    return batch
 
 
-def _write_or_double(run: Run, session: Session, now: Sides, changes: Sequence[int], doubling: bool) -> tuple[int, int]:
-    if not now.live.is_partitioned:
-        return write(run, session, now, changes)
+def _write_or_double(run: Run, session: Session, now: Sides, batch: Batch, *, is_whole: bool) -> tuple[Batch, int, int]:
+    """Write the rows of a batch; on a violation with the rows in the way, then with doubled rows beside."""
     if doubled.has_deferrable_key(now.require_standby()):
         session.run("engine/check_constraints_at_once")
-    if doubled.count_open(session, run):
-        return doubled.write(run, session, now, changes)
-    if not doubling:
-        return write(run, session, now, changes)
+    if now.live.is_partitioned and doubled.count_open(session, run):
+        return doubled.write(run, session, now, batch)
 
     try:
-        with session.connection.transaction():
-            return write(run, session, now, changes)
+        with _undone_on_error(session):
+            return write(run, session, now, batch)
     except psycopg.errors.UniqueViolation as error:
+        log.info("%s; looking for the rows in the way", str(error).strip())
+
+    try:
+        with _undone_on_error(session):
+            return write(run, session, now, batch, joining=True)
+    except psycopg.errors.UniqueViolation as error:
+        # Only if every row in the way was found is the rest a value that the live table has twice.
+        is_doubled = is_whole or all(each.searchable for each in stale_rows.unique_keys(session, now))
+        if not (now.live.is_partitioned and is_doubled):
+            raise
         log.info("%s; rows with a doubled key go to %s", str(error).strip(), run.table.doubled)
-        return doubled.write(run, session, now, changes)
+        return doubled.write(run, session, now, batch)
 
 
-def write(run: Run, session: Session, now: Sides, changes: Sequence[int]) -> tuple[int, int]:
-    """Make the rows of these changes equal; return the number of deleted and of written rows."""
-    log_table = run.table.change_log.identifier
-    values = {"changes": changes}
+@contextmanager
+def _undone_on_error(session: Session) -> Iterator[None]:
+    """Run a part of the transaction; after an error neither its writes are left nor their entries in the journal."""
+    done = len(session.journal)
+    try:
+        with session.connection.transaction():
+            yield
+    except psycopg.Error:
+        del session.journal[done:]
+        raise
+
+
+def write(run: Run, session: Session, now: Sides, batch: Batch, *, joining: bool = False) -> tuple[Batch, int, int]:
+    """Make the rows of a batch equal; return the batch, and the number of deleted and of written rows.
+
+    With ``joining`` stale rows in the way are deleted first, and their changes join the batch.
+    """
+    log_table = run.table.change_log
     parts = {
-        "log": log_table,
+        "log": log_table.identifier,
         "standby": now.require_standby().table_name.identifier,
         "columns": columns(now.change_log_columns),
         "match": now.match("s", "k"),
     }
-    deleted = session.run("engine/delete_standby_rows", values, **parts)
+    deleted = session.run("engine/delete_standby_rows", batch.picked, **parts)
+    if joining:
+        batch = stale_rows.join(session, log_table, now, batch)
+        deleted += batch.added
 
     row = now.require_standby().writable
     parts |= {"row": columns(row), "live_row": columns(row, "s"), "live": now.live.table_name.identifier}
     try:
-        written = session.run("engine/insert_standby_rows", values, **parts)
+        written = session.run("engine/insert_standby_rows", batch.values, **parts)
     except psycopg.errors.CheckViolation as error:
         raise PreconditionFailed(
             f"no partition for a row: {error.diag.message_detail or error}",
@@ -164,12 +228,18 @@ def write(run: Run, session: Session, now: Sides, changes: Sequence[int]) -> tup
             remedy="Correct the row in the live table and clear this task, or trigger partition_rollback and start a "
             "new run with `default_partition: keep`",
         ) from error
-    return deleted, written
+    return batch, deleted, written
 
 
-def delete_changes(run: Run, session: Session, changes: Sequence[int]) -> None:
-    """Delete reconciled changes from the change log."""
-    session.run("engine/delete_changes", {"changes": changes}, log=run.table.change_log.identifier)
+def delete_changes(run: Run, session: Session, batch: Batch) -> None:
+    """Delete reconciled changes from the change log; SerializationFailure if others than those were deleted.
+
+    In READ COMMITTED a change of the batch's range may be committed after its rows were written. The caller's lock
+    retry tries again.
+    """
+    deleted = session.run("engine/delete_changes", batch.values, log=run.table.change_log.identifier)
+    if deleted > batch.count + batch.added:
+        raise psycopg.errors.SerializationFailure("changes were committed while their batch was written")
 
 
 def _standby_rows(run: Run, session: Session, now: Sides) -> sql.Composable:
@@ -179,11 +249,11 @@ def _standby_rows(run: Run, session: Session, now: Sides) -> sql.Composable:
     return now.require_standby().table_name.identifier
 
 
-def _require_equal(run: Run, session: Session, now: Sides, changes: Sequence[int]) -> None:
+def _require_equal(run: Run, session: Session, now: Sides, batch: Batch) -> None:
     """Raise Diverged if a trigger or rule of the standby changed the written rows."""
     equal = session.value(
         "engine/are_equal",
-        {"changes": changes},
+        batch.values,
         log=run.table.change_log.identifier,
         columns=columns(now.change_log_columns),
         live=now.live.table_name.identifier,

@@ -17,7 +17,7 @@ from partition_playbook import figures
 from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Params, Session
-from partition_playbook.engine import capture, reconcile, verify
+from partition_playbook.engine import reconcile, verify
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.lock_retry import with_lock_retry
@@ -90,7 +90,7 @@ def ask_both(run: Run) -> list[Asked]:
     def attempt(_: int) -> list[Asked]:
         with reconcile.reconciler(run) as session, run.database.block(session, "REPEATABLE READ"):
             now = sides(session, run)
-            reconcile.apply_changes(run, session, now, capture.count(session, run))
+            reconcile.apply_changes(run, session, now, None)
             session.rows("application/restore_planner")
             return [_ask_sides(session, now, probe) for probe in run.spec.application.probes]
 

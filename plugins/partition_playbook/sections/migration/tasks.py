@@ -76,6 +76,7 @@ def verify_online(run: Run, params: RunParams) -> None:
     compared = engine.verify.compare(run, params.load_workers)
     content = engine.verify.content_check(*compared, name="row_content_before_cutover")
     run.ledger.record_checks([content, parity_check(run, name="parity_before_cutover")])
+    run.ledger.record_checks(engine.pace.pace_checks(run))
     run.ledger.record_checks(workload_checks(run))
 
 
