@@ -199,13 +199,6 @@ class Session:
         with _ledger_required(name):
             self.connection.execute(_marked(statement(name).compose()), self._storable(name, params))
 
-    def write_ledger_rows(self, name: str, rows: Sequence[Params], /) -> None:
-        """Write several rows to the ledger in one round trip, without an entry in the journal."""
-        if not rows:
-            return
-        with _ledger_required(name), self.connection.cursor() as cursor:
-            cursor.executemany(_marked(statement(name).compose()), [self._storable(name, row) for row in rows])  # type: ignore[misc]
-
     def execute(
         self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD_TABLE_LOCK
     ) -> int:
@@ -259,9 +252,6 @@ class DrySession(Session):
     """A session for reads; changing statements are added to the journal and not run."""
 
     def write_ledger(self, name: str, params: Params, /) -> None:
-        """Write nothing."""
-
-    def write_ledger_rows(self, name: str, rows: Sequence[Params], /) -> None:
         """Write nothing."""
 
     def execute(
