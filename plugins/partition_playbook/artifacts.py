@@ -1,17 +1,20 @@
-"""Keep the files of a run: its plan, its backup and its report."""
+"""The files of a run outside the ledger: its backup, and the exports of its plan and its report."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import pwd
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from partition_playbook.errors import PreconditionFailed
+
+log = logging.getLogger(__name__)
 
 REPORT_PAGE = "report.html"
 PLAN_SQL, PLAN_JSON = "plan.sql", "plan.json"
@@ -41,6 +44,28 @@ def artifacts_folder(run_id: str) -> Path:
         )
     folder.chmod(0o700)  # a dump contains every row of the database
     return folder
+
+
+def exported(run_id: str, name: str) -> Path | None:
+    """Return the exported file of a run; None if this machine does not have it."""
+    path = artifacts_path(run_id) / name
+    return path if path.is_file() else None
+
+
+def export(run_id: str, files: Mapping[str, bytes]) -> list[Path]:
+    """Write the files into the folder of a run and return their paths.
+
+    A folder that cannot be written is logged, and returns none: an export is no reason to stop a run.
+    """
+    try:
+        folder = artifacts_folder(run_id)
+        with writing(folder):
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
+    except PreconditionFailed as error:
+        log.warning("%s are not exported: %s", " and ".join(files), error)
+        return []
+    return [folder / name for name in files]
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def print_plan() -> None:
     found = planning.planned(run, params, checks)
     for line in [*planning.lines(found, checks), *after_cutover.lines(checks), *key_steps.lines(checks)]:
         log.info("%s", line)
-    for path in planning.keep(found, checks, context["run_id"]):
+    for path in planning.export(found, checks, context["run_id"]):
         log.info("plan: %s", path)
 
     if refused := planning.refusal(checks, spec.table):
