@@ -202,7 +202,7 @@ def test_report_of_an_earlier_version_is_served_from_its_file(
 
     assert viewer.get(REPORT, params=RUN).status_code == 404
     monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path))
-    export("test-run", {"report.html": b"as it was"})
+    export("test-run", {"report.html": b"as it was"}, Path)
     answer = viewer.get(REPORT, params=RUN)
     assert (answer.text, answer.headers["content-type"]) == ("as it was", "text/html; charset=utf-8")
     assert "sandbox" in answer.headers["content-security-policy"]

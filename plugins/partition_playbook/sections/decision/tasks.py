@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 
-from airflow.sdk import TriggerRule, get_current_context, task, task_group
+from airflow.sdk import ObjectStoragePath, TriggerRule, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
 from partition_playbook import artifacts, gates
@@ -69,7 +69,7 @@ def decide(run: Run, params: RunParams) -> None:
     files = report.keep(run, params, address, plan_address(run.ledger.run_id))
     for name, content in files.items():
         log.info("%s is in the ledger: SHA-256 %s", name, hashlib.sha256(content).hexdigest())
-    for path in artifacts.export(run.ledger.run_id, files):
+    for path in artifacts.export(run.ledger.run_id, files, ObjectStoragePath):
         log.info("report: %s", path)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import psycopg
 
 from partition_playbook import artifacts
+from partition_playbook.artifacts import OpenStore
 from partition_playbook.checks import Check, check, skipped
 from partition_playbook.engine import plan, plan_text
 from partition_playbook.engine.planned import Plan
@@ -98,20 +98,20 @@ def files(found: Plan | str, checks: Sequence[Check]) -> dict[str, bytes]:
     return {name: text.encode() for name, text in texts.items()}
 
 
-def export(found: Plan | str, checks: Sequence[Check], run_id: str) -> list[Path]:
+def export(found: Plan | str, checks: Sequence[Check], run_id: str, store: OpenStore) -> list[str]:
     """Write plan.sql and plan.json into the artifacts of a run and return their paths; none without a plan."""
     made = files(found, checks)
-    return artifacts.export(run_id, made) if made else []
+    return artifacts.export(run_id, made, store) if made else []
 
 
-def keep_present(run: Run, params: RunParams, checks: Sequence[Check]) -> None:
+def keep_present(run: Run, params: RunParams, checks: Sequence[Check], store: OpenStore) -> None:
     """Keep the plan in the ledger and export it, for a run that goes on without it; any fault is logged."""
     try:
         made = files(planned(run, params, checks), checks)
         if not made:
             return
         run.ledger.keep_files(made)
-        for path in artifacts.export(run.ledger.run_id, made):
+        for path in artifacts.export(run.ledger.run_id, made, store):
             log.info("plan: %s", path)
     except (PlaybookError, psycopg.Error) as error:
         log.warning("plan.sql and plan.json are not kept: %s", error)

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+import psycopg
 
 from partition_playbook import figures
+from partition_playbook.artifacts import OpenStore
 from partition_playbook.checks import Check, check, skipped
+from partition_playbook.errors import PlaybookError
 from partition_playbook.run import Run
-from partition_playbook.sections.snapshot import backup, restore
+from partition_playbook.sections.snapshot import backup, restore, storage
 from partition_playbook.sections.snapshot.backup import STAGE
 from partition_playbook.spec import Backup as BackupKind
 from partition_playbook.spec import RunParams
 
 
-def check_backup(run: Run, params: RunParams, folder: Path) -> list[Check]:
-    """Check the statistics, and restore the backup if this run made it; ``folder`` holds it on this host."""
-    taken = _statistics_taken(run)
-    if params.backup is not BackupKind.DUMP:
-        reason = "the backup is external: its restore was not tested"
-        return [taken, skipped("restore", reason if params.backup is BackupKind.EXTERNAL else "there is no backup")]
+def back_up(run: Run, params: RunParams, store: OpenStore) -> list[Check]:
+    """Record the statistics, and with backup dump: dump to scratch, restore and compare there, move to the artifacts.
 
-    recorded = backup.recorded(run)
-    here = replace(recorded, folder=str(folder / Path(recorded.folder).name))
-    return [taken, *restore.check_restore(run, here, params.load_workers)]
+    Scratch is removed in every case, so a retry dumps anew, on any worker.
+    """
+    if params.backup is not BackupKind.DUMP:
+        backup.take_statistics(run)
+        reason = "the backup is external: its restore was not tested"
+        external = reason if params.backup is BackupKind.EXTERNAL else "there is no backup"
+        return [_statistics_taken(run), skipped("restore", external)]
+
+    with storage.scratch_folder(run.ledger.run_id) as folder:
+        taken = backup.take_backup(run, folder, params.load_workers)
+        restored = restore.check_restore(run, taken, params.load_workers)
+        stored = storage.keep(taken, run.ledger.run_id, store)
+    backup.record(run, taken, str(stored.evidence["place"]), str(stored.evidence["host"]))
+    return [_statistics_taken(run), *restored, stored]
+
+
+def storage_checks(run: Run, params: RunParams, store: OpenStore) -> list[Check]:
+    """Check before anything runs that the dump will have room in scratch and a place in the artifacts."""
+    if params.backup is not BackupKind.DUMP:
+        return []
+    try:
+        with run.database.session() as session:
+            needed = int(session.value("snapshot/find_dump_size") or 0)
+    except (PlaybookError, psycopg.Error) as error:
+        room = skipped("scratch_space", f"the size of the tables could not be found out: {type(error).__name__}")
+    else:
+        room = storage.scratch_space(needed)
+    return [room, storage.artifacts_store(store)]
 
 
 def _statistics_taken(run: Run) -> Check:
