@@ -340,6 +340,14 @@ def test_somebody_elses_backup_is_not_restored(run: Run, readings: Readings) -> 
     assert outcomes == {"statistics": Outcome.PASSED, "restore": Outcome.SKIPPED}
 
 
+def test_a_server_without_an_archive_proves_no_backup_of_others(run: Run, readings: Readings) -> None:
+    readings(100)
+    params = RunParams(mode="rehearse", backup="external", external_backup_at="2026-11-23T00:00:00Z")
+    outcomes = {each.name: each.outcome for each in back_up(run, params, Path)}
+    skipped = dict.fromkeys(("restore", "backup_archiving"), Outcome.SKIPPED)
+    assert outcomes == {"statistics": Outcome.PASSED} | skipped
+
+
 @pytest.fixture
 def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
     """Return a function that puts a script in the place of a tool."""
