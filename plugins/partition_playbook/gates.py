@@ -24,7 +24,7 @@ Gate = Callable[[Session, Run], None]
 EVIDENCE = {
     "preflight": "preflight.check_preconditions",
     "data_preparation": "data_preparation.check_distribution",
-    "snapshot": "snapshot.check_restore",
+    "snapshot": "snapshot.back_up",
     "migration": "migration.verify_online",
     "validation": "validation.validate",
     "pruning": "pruning.prove_pruning",

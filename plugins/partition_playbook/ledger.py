@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,20 @@ class Statistics:
     newest: str | None
     distinct: Mapping[str, int]
     checksum: int
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """A file of a run as the ledger keeps it; ``sha256`` is the hash that its writer recorded."""
+
+    name: str
+    content: bytes
+    sha256: str
+
+    @property
+    def is_intact(self) -> bool:
+        """Return True if the content has the recorded hash."""
+        return hashlib.sha256(self.content).hexdigest() == self.sha256
 
 
 @dataclass(frozen=True)
@@ -348,6 +363,24 @@ class Ledger:
             rows = read_measurements(session, self.run_id)
         return {row["name"]: row for row in rows if row["stage"] == stage}
 
+    def keep_files(self, files: Mapping[str, bytes]) -> None:
+        """Keep files of the run, all in one transaction; files of the same names are replaced.
+
+        A ledger of an earlier version gets its table of reports first.
+        """
+        with self.database.transaction() as session:
+            if not session.value("ledger/has_reports"):
+                session.rows("ledger/lock_ledger")
+                session.run("ledger/create_ledger")
+            for name, content in files.items():
+                values = {"name": name, "content": content, "sha256": hashlib.sha256(content).hexdigest()}
+                self._write(session, "ledger/set_report", values)
+
+    def file_names(self) -> list[str]:
+        """Return the names of the files that the ledger keeps of the run."""
+        with self.database.session() as session:
+            return read_file_names(session, self.run_id)
+
     def plan_loads(self, session: Session, table: TableName, expected_rows: Mapping[Bounds, int]) -> None:
         """Record the planned loads of a table, in the transaction of its new partitions."""
         values = {
@@ -419,6 +452,21 @@ def read_run(session: Session, run_id: str) -> Row | None:
     """Return a run's record; None if the ledger has none."""
     found = session.rows("ledger/find_run", {"run_id": run_id})
     return found[0] if found else None
+
+
+def read_file_names(session: Session, run_id: str) -> list[str]:
+    """Return the names of the files of a run; none in a ledger of an earlier version."""
+    if not session.value("ledger/has_reports"):
+        return []
+    return [row["name"] for row in session.rows("ledger/list_reports", {"run_id": run_id})]
+
+
+def read_file(session: Session, run_id: str, name: str) -> KeptFile | None:
+    """Return a file of a run; None if the ledger has none of this name."""
+    if not session.value("ledger/has_reports"):
+        return None
+    rows = session.rows("ledger/find_report", {"run_id": run_id, "name": name})
+    return KeptFile(**rows[0]) if rows else None
 
 
 def read_versions(session: Session, run_id: str) -> list[str]:

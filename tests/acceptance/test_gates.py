@@ -38,7 +38,7 @@ PREFLIGHT = (
     "preflight.check_preconditions",
     "go_no_go_preflight",
 )
-SNAPSHOT = ("snapshot.benchmark_before", "snapshot.back_up", "snapshot.check_restore", "go_no_go_snapshot")
+SNAPSHOT = ("snapshot.benchmark_before", "snapshot.back_up", "go_no_go_snapshot")
 SHADOW = (
     "migration.build_shadow",
     "migration.load_partition",

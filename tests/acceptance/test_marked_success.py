@@ -23,7 +23,7 @@ from tests.fixtures.tables import open_run
 # Every gate and every question, and the tasks that record the checks of every section.
 GATES = r"(migration\.|)go_no_go_\w+|rollback\.stay_or_return"
 QUESTIONS = r"\w+\.(approve_\w+|sign_off)"
-CHECKS = r"preflight\.check_preconditions|snapshot\.check_restore|migration\.verify_online|validation\.validate"
+CHECKS = r"preflight\.check_preconditions|snapshot\.back_up|migration\.verify_online|validation\.validate"
 # After go_no_go_preflight data_preparation runs too, and refuses to generate rows in production: the run ends there.
 LATER_GATES = rf"(?!go_no_go_preflight)({GATES})"
 CLOSED = "the ledger does not permit to "
@@ -106,7 +106,7 @@ def test_backup_marked_as_success_builds_nothing(scene: Scene) -> None:
     run = scene.run(migrate(), LATER_GATES, QUESTIONS, r"snapshot\.\w+")
     assert run.state == "failed"
     assert run.tasks["migration.build_shadow"] == "failed"
-    missing = "section snapshot has no verdict. Clear the task snapshot.check_restore with the tasks after it"
+    missing = "section snapshot has no verdict. Clear the task snapshot.back_up with the tasks after it"
     assert f"{CLOSED}build the shadow: {missing}" in run.log
     assert scene.stands == MONOLITH
 

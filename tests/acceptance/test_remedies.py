@@ -241,11 +241,19 @@ def test_an_artifacts_folder_that_cannot_be_written(scene: Scene, tmp_path: Path
     scene.conf |= REHEARSE | {"backup": "dump"}
     run = scene.run()
     line = last_line(run)
-    assert line.startswith(f"{tmp_path}/a file/")
+    assert line.startswith(
+        f"NO-GO: preflight: FAIL artifacts_store: expected a file can be written to {tmp_path}/a file"
+    )
     assert "the folder can't be written on the worker " in line
-    assert f"set {ARTIFACTS_VARIABLE} to another folder" in line
-    resumed = scene.dag_runs.resume(MIGRATION, scene.dsn, run.run_id, **{ARTIFACTS_VARIABLE: str(tmp_path / "other")})
-    assert resumed.state == "success", resumed.tasks
+    assert f"Correct {ARTIFACTS_VARIABLE}" in line
+    assert line.endswith("Read the report and follow it, then start a new run")
+    kept = "SELECT name FROM partition_playbook.reports WHERE run_id = %s ORDER BY name"
+    reports = [name for (name,) in scene.connection.execute(kept, [run.run_id]) if name.startswith("report")]
+    assert reports == ["report.html", "report.json", "report.md"]
+
+    scene.environment[ARTIFACTS_VARIABLE] = str(tmp_path / "other")
+    again = scene.run()
+    assert again.state == "success", again.tasks
     assert [path.name for path in (tmp_path / "other").glob("*/report.md")] == ["report.md"]
 
 

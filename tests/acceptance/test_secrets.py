@@ -20,7 +20,7 @@ from tests.fixtures.web import Quiet, served
 TEMPLATE = "{{ 7 * 191 }}{% raw %}"
 RENDERED = "1337"
 PASSWORD, TOKEN = "geheim-und-lang", "zeichen-der-probe"
-LEDGER = ("runs", "loads", "statistics", "measurements", "checks", "events")
+LEDGER = ("runs", "loads", "statistics", "measurements", "checks", "events", "reports")
 
 
 class _Application(Quiet):

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -162,7 +161,6 @@ def test_a_run_that_stays_tells_it_with_its_verdict(
     answering: Answering,
     dags: Any,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
@@ -172,13 +170,13 @@ def test_a_run_that_stays_tells_it_with_its_verdict(
     answering("go_no_go_pruning", "Stay", None, reason=None)
     params = RunParams(mode="migrate", backup="external", external_backup_at="2026-11-23T00:00:00Z")
     record(run, "decision", *criteria(run, params))
-    html, markdown, plain = report.write(run, params, tmp_path)
-    content = json.loads(plain.read_text())
+    html, markdown, plain = (content.decode() for content in report.keep(run, params).values())
+    content = json.loads(plain)
     assert content["verdict"] == "no-go"
     assert "partition_rollback restores the original table" in content["next_steps"][0]
     (stay,) = content["stays"]
-    assert stay in html.read_text()
-    assert stay.replace("_", r"\_") in markdown.read_text()
+    assert stay in html
+    assert stay.replace("_", r"\_") in markdown
 
     verdict = dags.dags["partition_migration"].get_task("decision.say_verdict").python_callable
     monkeypatch.setattr("partition_playbook.airflow.tasks.get_current_context", lambda: {})

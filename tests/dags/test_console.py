@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import threading
 import warnings
@@ -126,14 +127,20 @@ def earlier(connection: Connection) -> None:
 
 
 @pytest.fixture
-def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the report of the run, in a folder of artifacts of this test's own."""
-    from partition_playbook.artifacts import ARTIFACTS_VARIABLE, artifacts_folder
+def no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the API server a folder of artifacts that no worker writes to."""
+    from partition_playbook.artifacts import ARTIFACTS_VARIABLE
 
-    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path))
-    path = artifacts_folder("test-run") / "report.html"
-    path.write_text("<!doctype html><title>GO</title>")
-    return path
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "nothing"))
+    return tmp_path / "nothing"
+
+
+@pytest.fixture
+def report(no_files: Path, run: Run) -> bytes:
+    """Return the report of the run, as its ledger keeps it."""
+    content = "<!doctype html>\r\n<title>GÖ</title>\n".encode()
+    run.ledger.keep_files({"report.html": content})
+    return content
 
 
 def ask(client: Any, path: str, **values: Any) -> Any:
@@ -145,10 +152,16 @@ def ask(client: Any, path: str, **values: Any) -> Any:
 # ---- The report of a run
 
 
-def test_report_is_served_as_it_was_written_and_nothing_in_it_runs(viewer: Any, report: Path) -> None:
+def test_report_is_served_byte_by_byte_from_the_ledger_and_nothing_in_it_runs(
+    viewer: Any, report: bytes, no_files: Path
+) -> None:
     answer = viewer.get(REPORT, params=RUN)
-    assert answer.text == report.read_text()
-    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.content == report
+    assert not no_files.exists()
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["etag"] == f'"{hashlib.sha256(report).hexdigest()}"'
+    assert answer.headers["cache-control"] == "no-cache, private"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'; style-src 'unsafe-inline'" in policy
     assert "sandbox" in policy
@@ -157,7 +170,8 @@ def test_report_is_served_as_it_was_written_and_nothing_in_it_runs(viewer: Any, 
 
 
 @pytest.mark.parametrize("run_id", ["another-run", "test-ru", "../test-run", "/etc/passwd", "test-run/../test-run", ""])
-def test_report_of_a_run_that_no_ledger_knows_is_not_there(viewer: Any, report: Path, run_id: str) -> None:
+@pytest.mark.usefixtures("report")
+def test_report_of_a_run_that_no_ledger_knows_is_not_there(viewer: Any, run_id: str) -> None:
     from partition_playbook.artifacts import artifacts_folder
 
     (artifacts_folder(run_id) / "report.html").write_text("a secret")
@@ -166,18 +180,40 @@ def test_report_of_a_run_that_no_ledger_knows_is_not_there(viewer: Any, report: 
     assert "secret" not in answer.text
 
 
-def test_run_without_a_report_has_no_folder_made_for_it(viewer: Any, report: Path) -> None:
-    report.unlink()
-    report.parent.rmdir()
+def test_run_without_a_report_has_no_folder_made_for_it(viewer: Any, no_files: Path) -> None:
     assert viewer.get(REPORT, params=RUN).status_code == 404
-    assert not report.parent.exists()
+    assert not no_files.exists()
 
 
-def test_last_task_links_to_the_report_that_the_console_serves(viewer: Any, report: Path) -> None:
+def test_report_that_was_changed_in_the_ledger_is_not_served(
+    viewer: Any, report: bytes, connection: Connection
+) -> None:
+    connection.execute("UPDATE partition_playbook.reports SET content = content || 'more'")
+    answer = viewer.get(REPORT, params=RUN)
+    assert answer.status_code == 404
+    assert hashlib.sha256(report).hexdigest() in answer.json()["problem"]
+
+
+@pytest.mark.usefixtures("earlier")
+def test_report_of_an_earlier_version_is_served_from_its_file(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from partition_playbook.artifacts import ARTIFACTS_VARIABLE, export
+
+    assert viewer.get(REPORT, params=RUN).status_code == 404
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path))
+    export("test-run", {"report.html": b"as it was"}, Path)
+    answer = viewer.get(REPORT, params=RUN)
+    assert (answer.text, answer.headers["content-type"]) == ("as it was", "text/html; charset=utf-8")
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert ask(viewer, "progress")["has_report"]
+
+
+def test_last_task_links_to_the_report_that_the_console_serves(viewer: Any, report: bytes) -> None:
     from partition_playbook.airflow.links import ReportLink
 
     link = urlsplit(ReportLink().get_link(None, ti_key=SimpleNamespace(run_id="test-run")))
-    assert viewer.get(f"{link.path}?{link.query}").text == report.read_text()
+    assert viewer.get(f"{link.path}?{link.query}").content == report
 
 
 # ---- The plan of a run
@@ -250,8 +286,8 @@ def test_a_user_without_rights_sees_nothing(client: Any) -> None:
     assert statuses(sign_in(client, None)) == dict.fromkeys(PATHS, 403)
 
 
-def test_a_user_who_may_look_sees_all(viewer: Any, report: Path) -> None:
-    report.with_name("plan.sql").write_text("SELECT 1;\n")
+def test_a_user_who_may_look_sees_all(viewer: Any, run: Run, report: bytes) -> None:
+    run.ledger.keep_files({"plan.sql": b"SELECT 1;\n"})
     assert statuses(viewer) == dict.fromkeys(PATHS, 200)
 
 
@@ -407,18 +443,20 @@ def test_a_run_names_its_tasks_at_work_and_its_sections(
     assert (states["preflight"], states["migration"], states["decision"]) == ("passed", "running", "pending")
 
 
-def test_a_run_names_its_person_and_its_files(viewer: Any, connection: Connection, report: Path) -> None:
+@pytest.mark.usefixtures("report")
+def test_a_run_names_its_person_and_its_files(viewer: Any, connection: Connection, run: Run) -> None:
     shown = ask(viewer, "progress")
     assert (shown["run"]["triggered_by"], shown["has_report"], shown["has_plan"]) == (None, True, False)
     assert ask(viewer, "runs")[0]["triggered_by"] is None
 
-    report.with_name("plan.sql").write_text("SELECT 1;\n")
+    run.ledger.keep_files({"plan.sql": b"SELECT 1;\n"})
     connection.execute(
         "UPDATE partition_playbook.events SET message = %s, detail = %s WHERE event_id = 2",
         (TRIGGERED, Jsonb({"by": "kim"})),
     )
     shown = ask(viewer, "progress")
     assert (shown["run"]["triggered_by"], shown["has_plan"]) == ("kim", True)
+    assert viewer.get(PLAN, params=RUN).content == b"SELECT 1;\n"
     assert ask(viewer, "runs")[0]["triggered_by"] == "kim"
 
 
@@ -845,7 +883,8 @@ def test_a_big_table_takes_few_statements_and_pages(viewer: Any, big: Connection
         ask(viewer, path)
         cost[path] = big.execute(f"SELECT sum(calls), sum(shared_blks_hit + shared_blks_read) {COUNTED}").fetchall()[0]
     (whole,) = big.execute("SELECT pg_relation_size('partition_playbook.events') / 8192").fetchall()[0]
-    assert max(calls for calls, _ in cost.values()) <= 16
+    # The progress of a run takes the most; two of its statements find the files of the run in the ledger.
+    assert max(calls for calls, _ in cost.values()) <= 18
     # What filters looks at every event once, what draws partitions at each of them; the rest at neither.
     assert cost.pop("backlog")[1] < 1.2 * whole
     assert cost.pop("partitions")[1] < whole + 10 * 1_000

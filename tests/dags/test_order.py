@@ -26,7 +26,7 @@ def ancestors(dag: Any, task_id: str) -> set[str]:
     ("task", "needs"),
     [
         ("migration.build_shadow", {"preflight.check_preconditions", "go_no_go_preflight", "go_no_go_snapshot"}),
-        ("migration.build_shadow", {"snapshot.back_up", "snapshot.check_restore", "snapshot.benchmark_before"}),
+        ("migration.build_shadow", {"snapshot.back_up", "snapshot.benchmark_before"}),
         ("migration.attach_partitions", {"migration.load_partition", "migration.build_shadow"}),
         ("migration.cut_over", {"migration.verify_online", "migration.go_no_go_cutover", "migration.approve_cutover"}),
         ("validation.validate", {"migration.cut_over"}),

@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -68,13 +67,13 @@ def rehearse(run: Run) -> None:
     cutover.swap(run, Direction.FORWARD)
 
 
-def test_rehearsal_that_went_well_is_a_go_with_a_report(run: Run, tmp_path: Path) -> None:
+def test_rehearsal_that_went_well_is_a_go_with_a_report(run: Run) -> None:
     rehearse(run)
     decided = criteria(run, PARAMS)
     assert [str(each) for each in decided if each.blocks] == []
     way_back.keep_open(run, seconds=0)
-    html, markdown, plain = report.write(run, PARAMS, tmp_path / "artifacts")
-    text, content = markdown.read_text(), json.loads(plain.read_text())
+    html, text, plain = (content.decode() for content in report.keep(run, PARAMS).values())
+    content = json.loads(plain)
     assert text.startswith(r"# Rehearsed partitioning of public.sensor\_readings: GO")
     assert content["verdict"] == "go"
     assert {each["section"] for each in content["durations"]} >= {"migration", "validation", "pruning", "rollback"}
@@ -84,9 +83,9 @@ def test_rehearsal_that_went_well_is_a_go_with_a_report(run: Run, tmp_path: Path
     assert content["estimate"]["production_rows"] == 1_000_000
     assert len(content["gains"]) == 7
     assert content["way_back"][0].startswith("A rollback now takes about ")
-    assert content["way_back"][0] in Page(html.read_text()).text
+    assert content["way_back"][0] in Page(html).text
     assert "The way back: A rollback now takes about " in text
-    assert_page_tells(html.read_text(), content)
+    assert_page_tells(html, content)
 
 
 def assert_page_tells(html: str, content: dict[str, Any]) -> None:
@@ -134,11 +133,11 @@ def test_a_question_that_waits_is_no_work_and_each_swap_belongs_to_its_section(
     assert spans["pruning"].seconds < 600
 
 
-def test_hostile_names_in_the_ledger_are_text(run: Run, connection: psycopg.Connection, tmp_path: Path) -> None:
+def test_hostile_names_in_the_ledger_are_text(run: Run, connection: psycopg.Connection) -> None:
     connection.execute("UPDATE partition_playbook.runs SET table_name = '<script>alert(1)</script>'")
     connection.execute("UPDATE partition_playbook.loads SET partition_name = '<script>' || partition_name")
     record(run, "preflight", [skipped("comment", "<script>alert(2)</script>")])
-    found = Page(report.write(run, PARAMS, tmp_path)[0].read_text())
+    found = Page(report.keep(run, PARAMS)["report.html"].decode())
     assert not found.tags["script"]
     assert {"<script>alert(1)</script>", "<script>alert(2)</script>"} <= set(
         re.findall("<script>.*?</script>", found.text)
@@ -146,14 +145,14 @@ def test_hostile_names_in_the_ledger_are_text(run: Run, connection: psycopg.Conn
     assert found.text.count("<script>sensor_readings") >= len(run.ledger.loads())
 
 
-def test_run_that_stopped_half_way_names_the_sections_that_are_missing(run: Run, tmp_path: Path) -> None:
+def test_run_that_stopped_half_way_names_the_sections_that_are_missing(run: Run) -> None:
     record(run, "validation", validation_checks(run))
     blocking = {each.name: each.actual for each in criteria(run, PARAMS) if each.blocks}
     assert blocking == {
         "sections_reached": "not reached: pruning, application, lifecycle, watch, rollback",
         "no_data_loss": "no evidence: section migration has no check row_content*",
     }
-    text = report.write(run, PARAMS, tmp_path)[1].read_text()
+    text = report.keep(run, PARAMS)["report.md"].decode()
     assert text.startswith(r"# Rehearsed partitioning of public.sensor\_readings: NO-GO")
     assert r"Because of sections\_reached, no\_data\_loss" in text
 

@@ -184,7 +184,7 @@ LOOK = "Clear the task preflight.check_preconditions with the tasks after it"
     ("make", "missing", "remedy"),
     [
         (unready("preflight"), ("section preflight has no verdict",), LOOK),
-        (unready("snapshot"), ("section snapshot has no verdict",), "Clear the task snapshot.check_restore"),
+        (unready("snapshot"), ("section snapshot has no verdict",), "Clear the task snapshot.back_up"),
         (unready("migration"), ("section migration has no verdict",), "Clear the task migration.verify_online"),
         (with_no_go, ("section snapshot is a no-go (looked)",), "Follow the remedies of these checks"),
         (with_waiver_by("kim"), ("section preflight has a waiver by no permitted person",), LOOK),
@@ -293,7 +293,7 @@ def test_shadow_is_built_only_after_preflight_and_snapshot(run: Run, connection:
     build = partial(shadow.build, gate=gates.before_shadow)
     record(run, "preflight")
     record(run, "snapshot", made=FAILED)
-    refused(build, run, "section snapshot is a no-go (looked)", remedy="Clear the task snapshot.check_restore")
+    refused(build, run, "section snapshot is a no-go (looked)", remedy="Clear the task snapshot.back_up")
     assert stands(connection) == (None, None, SOURCE)
     record(run, "snapshot")
     build(run)

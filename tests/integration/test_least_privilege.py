@@ -38,7 +38,7 @@ from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.pruning.checks import pruning_checks
 from partition_playbook.sections.pruning.retention_benefit import measure_benefit
 from partition_playbook.sections.snapshot import backup
-from partition_playbook.sections.snapshot.checks import check_backup
+from partition_playbook.sections.snapshot.checks import back_up
 from partition_playbook.sections.validation.checks import validation_checks
 from partition_playbook.spec import RunParams, TableSpec
 from staging.writers import Writers
@@ -135,8 +135,7 @@ def test_the_documented_role_can_do_all_of_it(
     with Writers(make_conninfo(limited_dsn, user=WRITER), count=2, rate=20, seed=11) as writers:
         assert "all granted" in go(preflight_checks(run, PARAMS))["privileges"].actual
         benchmark(run, "before")
-        backup.take_backup(run, tmp_path, 2)
-        assert go(check_backup(run, PARAMS, tmp_path))["restore_clean"].outcome is Outcome.PASSED
+        assert go(back_up(run, PARAMS, Path))["restore_clean"].outcome is Outcome.PASSED
         build(run)
         cutover.swap(run, Direction.FORWARD)
         proved = go([*validation_checks(run), *probe_checks(run), *pruned(run)])

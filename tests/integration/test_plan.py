@@ -195,7 +195,7 @@ def test_the_files_of_a_plan_have_all_of_it(
     checks = preflight_checks(run, PARAMS)
     made = planning.planned(run, PARAMS, checks)
     assert isinstance(made, Plan)
-    as_sql, as_json = planning.keep(made, checks, "manual__1")
+    as_sql, as_json = map(Path, planning.export(made, checks, "manual__1", Path))
     assert as_sql.parent == as_json.parent == artifacts.artifacts_path("manual__1")
     assert f"-- plan_hash {made.hash}" in as_sql.read_text().splitlines()
     values = json.loads(as_json.read_text())
@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_written_stops_no_run(
     readings(300)
     (tmp_path / "a file").touch()
     monkeypatch.setenv(artifacts.ARTIFACTS_VARIABLE, str(tmp_path / "a file"))
-    assert planning.keep(plan.make(run, PARAMS), [], "manual__1") == []
+    assert planning.export(plan.make(run, PARAMS), [], "manual__1", Path) == []
 
 
 def test_a_plan_needs_no_ledger_and_no_right_to_make_one(

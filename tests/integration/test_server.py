@@ -19,6 +19,7 @@ from partition_playbook.errors import LoadMustWait, LockTableFull, OutOfResource
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.pruning import retention_benefit
+from partition_playbook.sections.snapshot.checks import back_up
 from partition_playbook.spec import Mode, RunParams, TableSpec
 from staging import cluster
 from tests.fixtures.migration import migrate
@@ -212,6 +213,26 @@ def test_an_archiver_that_fails_is_refused_and_waited_for(settled: str) -> None:
     wait_until(lambda: archived(settled, "archived"), "a success")
     assert found(run)["archiver"].outcome is Outcome.PASSED
     assert throttle.reasons(run) == {}
+
+
+def test_a_backup_of_others_is_proved_by_the_archive_since_the_run_began(settled: str) -> None:
+    run = visits(settled)
+    assert archiving(run).outcome is Outcome.FAILED
+    assert (archiving(run).severity, archiving(run).actual) == (Severity.WARNING, "none was archived since")
+    execute(settled, "CREATE TABLE written (); DROP TABLE written", "SELECT pg_switch_wal()")
+    wait_until(lambda: archiving(run).outcome is Outcome.PASSED, "an archived file")
+
+    execute(settled, "ALTER SYSTEM SET archive_command = 'false'", "SELECT pg_reload_conf()")
+    execute(settled, "CREATE TABLE written (); DROP TABLE written", "SELECT pg_switch_wal()")
+    wait_until(lambda: archiving(run).blocks, "a failure")
+    assert " failed at " in archiving(run).actual
+    execute(settled, "ALTER SYSTEM SET archive_command = 'true'", "SELECT pg_reload_conf()")
+    wait_until(lambda: archiving(run).outcome is Outcome.PASSED, "a success")
+
+
+def archiving(run: Run) -> Check:
+    params = RunParams(mode="rehearse", backup="external", external_backup_at="2026-11-23T00:00:00Z")
+    return {each.name: each for each in back_up(run, params, Path)}["backup_archiving"]
 
 
 @pytest.mark.parametrize("full", ["pg_wal", "space", "data"])

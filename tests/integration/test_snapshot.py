@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import socket
+import stat
 import subprocess
 import threading
 import time
@@ -17,15 +20,16 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from partition_playbook.artifacts import ARTIFACTS_VARIABLE, run_name
 from partition_playbook.benchmark import measure
 from partition_playbook.benchmark.measure import benchmark
 from partition_playbook.checks import Check, Outcome
 from partition_playbook.errors import InvalidSpec, PlaybookError, PreconditionFailed, ToolMissing
 from partition_playbook.run import Run
 from partition_playbook.sections.snapshot import backup as backups
-from partition_playbook.sections.snapshot import pg_tools
+from partition_playbook.sections.snapshot import pg_tools, storage
 from partition_playbook.sections.snapshot.backup import Backup, take_backup, take_statistics
-from partition_playbook.sections.snapshot.checks import check_backup
+from partition_playbook.sections.snapshot.checks import back_up, storage_checks
 from partition_playbook.sections.snapshot.restore import check_restore, scratch_name
 from partition_playbook.spec import RunParams, TableSpec
 from staging import cluster
@@ -54,21 +58,91 @@ def databases(connection: psycopg.Connection, name: str) -> int:
     return int(one(connection, "SELECT count(*) FROM pg_database WHERE datname = %s", name))
 
 
-def test_a_backup_restores_to_what_the_snapshot_held(
-    run: Run, readings: Readings, connection: psycopg.Connection, tmp_path: Path
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Give artifacts and scratch folders of this test's own."""
+    found = SimpleNamespace(artifacts=tmp_path / "artifacts", scratch=tmp_path / "scratch")
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(found.artifacts))
+    monkeypatch.setenv(storage.SCRATCH_VARIABLE, str(found.scratch))
+    return found
+
+
+PASSED = dict.fromkeys(("statistics", "backup_unchanged", "restore_clean", "restore", "backup_stored"), Outcome.PASSED)
+
+
+def test_a_backup_restores_to_what_the_snapshot_held_and_goes_to_the_artifacts(
+    run: Run, readings: Readings, connection: psycopg.Connection, places: SimpleNamespace
 ) -> None:
     readings(3000)
-    backup = take_backup(run, tmp_path, 2)
-    checks = named(check_backup(run, RunParams(mode="rehearse"), tmp_path))
-    assert {name: each.outcome for name, each in checks.items()} == dict.fromkeys(
-        ("statistics", "backup_unchanged", "restore_clean", "restore"), Outcome.PASSED
-    )
+    checks = named(back_up(run, RunParams(mode="rehearse"), Path))
+    assert {name: each.outcome for name, each in checks.items()} == PASSED
     assert "3,000 equal rows in 16" in checks["restore"].actual
     assert databases(connection, scratch_name(run)) == 0
+
     recorded = run.ledger.measurements("snapshot")["backup"]
-    assert recorded["value"] == pytest.approx(backup.seconds)
-    assert recorded["detail"]["sha256"] == backup.sha256
-    assert recorded["detail"]["bytes"] == sum(path.stat().st_size for path in Path(backup.folder).iterdir())
+    kept = Path(recorded["detail"]["folder"])
+    assert kept.parent == places.artifacts / run_name("test-run") / "backup"
+    assert recorded["detail"]["host"] == socket.gethostname()
+    assert recorded["detail"]["bytes"] == sum(path.stat().st_size for path in kept.iterdir())
+    assert recorded["detail"]["sha256"] == hashlib.sha256((kept.parent / backups.SUMS).read_bytes()).hexdigest()
+    checked = ["sha256sum", "--check", "--strict", backups.SUMS]
+    assert subprocess.run(checked, cwd=kept.parent, check=False, capture_output=True).returncode == 0
+    assert stat.S_IMODE((kept.parent.parent).stat().st_mode) == 0o700
+    assert list(places.scratch.iterdir()) == []
+
+
+def test_scratch_is_for_this_account_only_and_is_removed_after_an_error(places: SimpleNamespace) -> None:
+    def fail() -> None:
+        with storage.scratch_folder("a run") as scratch:
+            modes.append(stat.S_IMODE(scratch.stat().st_mode))
+            (scratch / "dump").mkdir()
+            raise KeyboardInterrupt
+
+    modes: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert modes == [0o700]
+    assert list(places.scratch.iterdir()) == []
+
+
+def test_a_retry_removes_the_scratch_of_a_killed_try_of_its_run_only(places: SimpleNamespace) -> None:
+    for run_id in ("a run", "another run"):
+        context = storage.scratch_folder(run_id)
+        left = context.__enter__()
+        (left / "rows").write_text(run_id)
+        left.rename(left.with_name(f"{left.name}_left"))
+    with storage.scratch_folder("a run"):
+        assert [path.read_text() for path in places.scratch.glob("*/rows")] == ["another run"]
+
+
+def test_the_dump_is_larger_than_the_room_of_this_worker(places: SimpleNamespace) -> None:
+    enough, short = storage.scratch_space(1), storage.scratch_space(1 << 60)
+    assert (enough.outcome, short.outcome) == (Outcome.PASSED, Outcome.FAILED)
+    assert socket.gethostname() in short.actual
+    assert storage.SCRATCH_VARIABLE in short.remedy
+
+
+def test_preflight_asks_for_room_and_for_a_place(
+    run: Run, readings: Readings, connection: psycopg.Connection, places: SimpleNamespace, tmp_path: Path
+) -> None:
+    readings(3000)
+    room, place = storage_checks(run, RunParams(mode="rehearse"), Path)
+    assert (room.outcome, place.outcome) == (Outcome.PASSED, Outcome.PASSED)
+    size = int(one(connection, "SELECT pg_table_size('sensor_readings')"))
+    assert size <= room.evidence["needed"] < int(one(connection, "SELECT pg_database_size(current_database())"))
+    assert list(places.artifacts.iterdir()) == []
+
+    places.artifacts.rmdir()
+    places.artifacts.touch()
+    place = storage_checks(run, RunParams(mode="rehearse"), Path)[1]
+    assert place.blocks
+    assert "File exists" in place.actual or "Not a directory" in place.actual
+    assert storage_checks(run, RunParams(mode="rehearse", backup="skip"), Path) == []
 
 
 def test_a_newer_tool_restores_into_an_older_server_without_a_complaint(
@@ -81,15 +155,6 @@ def test_a_newer_tool_restores_into_an_older_server_without_a_complaint(
     for name, outcome in (("transaction_timeout", Outcome.PASSED), ("wrong_timeout", Outcome.FAILED)):
         tool("pg_restore", f"{newest} \"$@\"; echo '{unknown.format(name)}' >&2; exit 1")
         assert restored(run, backup)["restore_clean"] is outcome
-
-
-def test_the_sums_are_those_of_sha256sum(run: Run, readings: Readings, tmp_path: Path) -> None:
-    readings(10)
-    take_backup(run, tmp_path, 1)
-    done = subprocess.run(
-        ["sha256sum", "--check", "--strict", backups.SUMS], cwd=tmp_path, check=False, capture_output=True
-    )
-    assert done.returncode == 0
 
 
 def test_the_ledger_is_not_in_the_backup(
@@ -239,12 +304,14 @@ def test_the_table_is_restored_whatever_its_name_and_types(
     assert set(outcomes.values()) == {Outcome.PASSED}
 
 
-def test_a_second_try_replaces_the_first(run: Run, readings: Readings, tmp_path: Path) -> None:
+def test_a_second_try_dumps_anew_and_replaces_the_first(run: Run, readings: Readings, places: SimpleNamespace) -> None:
     readings(100)
-    first = take_backup(run, tmp_path, 1)
-    second = take_backup(run, tmp_path, 1)
-    assert not Path(first.folder).exists()
-    assert set(restored(run, second).values()) == {Outcome.PASSED}
+    made = []
+    for _ in range(2):
+        assert {each.name: each.outcome for each in back_up(run, RunParams(mode="rehearse"), Path)} == PASSED
+        made += places.artifacts.glob("*/backup/dump-*")
+    assert len({*made}) == 2
+    assert [*places.artifacts.glob("*/backup/dump-*")] == made[1:]
 
 
 def test_half_a_dump_is_not_left_behind(
@@ -262,24 +329,23 @@ def test_half_a_dump_is_not_left_behind(
     caplog.set_level("INFO")
 
     with pytest.raises(PlaybookError, match="No space left on device"):
-        take_backup(run, tmp_path / "backup", 1)
+        take_backup(run, folder(tmp_path / "backup"), 1)
     assert list((tmp_path / "backup").iterdir()) == []
     assert "removed the half dump" in caplog.text
 
 
-def test_somebody_elses_backup_is_not_restored(run: Run, readings: Readings, tmp_path: Path) -> None:
+def test_somebody_elses_backup_is_not_restored(run: Run, readings: Readings) -> None:
     readings(100)
-    params = RunParams(mode="rehearse", backup="skip")
-    assert named(check_backup(run, params, tmp_path))["statistics"].blocks
-    take_statistics(run)
-    outcomes = {name: each.outcome for name, each in named(check_backup(run, params, tmp_path)).items()}
+    outcomes = {each.name: each.outcome for each in back_up(run, RunParams(mode="rehearse", backup="skip"), Path)}
     assert outcomes == {"statistics": Outcome.PASSED, "restore": Outcome.SKIPPED}
 
 
-def test_a_restore_check_without_a_backup_cannot_be_made(run: Run, readings: Readings, tmp_path: Path) -> None:
-    readings(10)
-    with pytest.raises(PreconditionFailed, match="no backup is recorded"):
-        check_backup(run, RunParams(mode="rehearse"), tmp_path)
+def test_a_server_without_an_archive_proves_no_backup_of_others(run: Run, readings: Readings) -> None:
+    readings(100)
+    params = RunParams(mode="rehearse", backup="external", external_backup_at="2026-11-23T00:00:00Z")
+    outcomes = {each.name: each.outcome for each in back_up(run, params, Path)}
+    skipped = dict.fromkeys(("restore", "backup_archiving"), Outcome.SKIPPED)
+    assert outcomes == {"statistics": Outcome.PASSED} | skipped
 
 
 @pytest.fixture
@@ -313,7 +379,7 @@ def test_the_password_is_in_no_argument_and_no_log(
     seen = tmp_path / "seen"
     tool("pg_dump", f'echo "$@" > {seen}; echo "$PGPASSWORD" > {seen}.password; echo "no: $PGAPPNAME" >&2; exit 3')
     with caplog.at_level("DEBUG"), pytest.raises(PlaybookError) as raised:
-        take_backup(run, tmp_path / "backup", 2)
+        take_backup(run, folder(tmp_path / "backup"), 2)
     assert Path(f"{seen}.password").read_text().strip() == SECRET
     assert "--jobs=2" in seen.read_text()
     assert "pg_dump" in caplog.text
@@ -328,22 +394,21 @@ def test_a_failed_dump_names_its_folder(
     readings(10)
     tool("pg_dump", 'echo "pg_dump: error: could not write to output file: No space left on device" >&2; exit 1')
     with pytest.raises(PlaybookError) as raised:
-        take_backup(run, tmp_path / "backup", 2)
+        take_backup(run, folder(tmp_path / "backup"), 2)
     assert raised.value.where.startswith(f"{tmp_path}/backup/dump-")
     assert "No space left on device" in raised.value.problem
     assert list((tmp_path / "backup").iterdir()) == []
 
 
-def test_a_dump_of_another_worker_is_told_apart_from_a_changed_one(
+def test_a_dump_that_is_gone_is_told_apart_from_a_changed_one(
     run: Run, readings: Readings, connection: psycopg.Connection, tmp_path: Path
 ) -> None:
     readings(100)
-    backup = take_backup(run, tmp_path, 1)
-    elsewhere = replace(backup, folder=f"{backup.folder}-of-another-worker")
+    gone = replace(take_backup(run, tmp_path, 1), folder=f"{tmp_path}/gone")
     with pytest.raises(PreconditionFailed, match="the dump is not on the worker") as raised:
-        check_restore(run, elsewhere)
-    assert raised.value.where == elsewhere.folder
-    assert "that all workers share" in raised.value.remedy
+        check_restore(run, gone)
+    assert raised.value.where == gone.folder
+    assert "that nothing cleans up" in raised.value.remedy
     assert databases(connection, scratch_name(run)) == 0
 
 
@@ -367,7 +432,7 @@ def test_a_dump_does_not_outlive_the_task_that_started_it(
 
     monkeypatch.setattr(backups, "_statistics", fail)
     with pytest.raises(KeyboardInterrupt):
-        take_backup(run, tmp_path / "backup", 1)
+        take_backup(run, folder(tmp_path / "backup"), 1)
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
 

@@ -278,7 +278,8 @@ def test_the_kept_plan_ends_with_the_steps(
     monkeypatch.setenv(artifacts.ARTIFACTS_VARIABLE, str(tmp_path))
     run = open_run(connect, SPEC, "first")
     checks = preflight_checks(run, PARAMS)
-    as_sql, as_json = planning.keep(planning.planned(run, PARAMS, checks), checks, "manual__1")
+    kept = planning.export(planning.planned(run, PARAMS, checks), checks, "manual__1", Path)
+    as_sql, as_json = map(Path, kept)
     steps = key_steps.lines(checks)
     assert as_sql.read_text().endswith("\n" + "\n".join(steps) + "\n")
     assert json.loads(as_json.read_text())["key_steps"] == steps

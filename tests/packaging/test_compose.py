@@ -153,7 +153,6 @@ def test_a_task_with_files_goes_to_the_worker_that_keeps_them(installed: Install
         "plan",
         "preflight.check_preconditions",
         "snapshot.back_up",
-        "snapshot.check_restore",
         "decision.decide",
     }
     taken = {each for name in ("worker", "worker-files") for each in services()[name]["command"][-1].split(",")}

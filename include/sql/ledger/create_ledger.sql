@@ -1,4 +1,4 @@
--- purpose: Create the ledger: runs, loads, statistics, measurements, checks, events, home, and the view health
+-- purpose: Create the ledger: runs, loads, statistics, measurements, checks, events, reports, home, and the view health
 -- params: none
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on the ledger's own new tables
@@ -92,6 +92,16 @@ CREATE TABLE IF NOT EXISTS partition_playbook.events (
     duration_ms double precision,
     detail      jsonb NOT NULL DEFAULT '{{}}',
     happened_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The report and the plan of a run, byte by byte as they were written.
+CREATE TABLE IF NOT EXISTS partition_playbook.reports (
+    run_id     text NOT NULL REFERENCES partition_playbook.runs,
+    name       text NOT NULL,
+    content    bytea NOT NULL,
+    sha256     text NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, name)
 );
 
 -- One row: the database to which the ledger belongs.

@@ -18,7 +18,7 @@ SELECT current_user::text AS role,
        coalesce(has_schema_privilege(l.oid, 'USAGE') AND has_schema_privilege(l.oid, 'CREATE'), false) AS uses_ledger,
        coalesce((SELECT bool_and(has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'INSERT') AND has_table_privilege(t.oid, 'UPDATE'))
                    FROM pg_class t WHERE t.relnamespace = l.oid AND t.relkind = 'r'
-                    AND t.relname IN ('runs', 'loads', 'statistics', 'measurements', 'checks', 'events')), true) AS writes_ledger,
+                    AND t.relname IN ('runs', 'loads', 'statistics', 'measurements', 'checks', 'events', 'reports')), true) AS writes_ledger,
        pg_has_role('pg_read_all_stats', 'USAGE') AS reads_statistics
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -69,7 +69,7 @@ FILES_QUEUE_VARIABLE = "PARTITION_PLAYBOOK_FILES_QUEUE"
 
 
 def files_queue() -> str:
-    """Return the queue of the tasks that read or write the files of a run: they need one disk between them."""
+    """Return the queue of the tasks that write the files of a run: one worker of this queue keeps them all."""
     return os.environ.get(FILES_QUEUE_VARIABLE) or BaseOperator.queue
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +17,6 @@ from starlette.routing import Route
 
 from partition_playbook import __version__, artifacts
 from partition_playbook.airflow.runs import MAINTENANCE_DAG, MIGRATION_DAG
-from partition_playbook.artifacts import artifacts_path
 from partition_playbook.console import answers, audit, read, scrape
 from partition_playbook.console.problems import FORESEEN, explain, status
 from partition_playbook.errors import PreconditionFailed
@@ -41,6 +40,12 @@ HEADERS = {
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox allow-top-navigation-by-user-activation"
+}
+
+HTML = "text/html; charset=utf-8"
+PLANS = {
+    "sql": (artifacts.PLAN_SQL, "text/plain; charset=utf-8"),
+    "json": (artifacts.PLAN_JSON, "application/json"),
 }
 
 app = FastAPI(
@@ -131,36 +136,55 @@ def find(run_id: RunId, dag_id: Filter = None) -> list[answers.Found]:
 
 
 @app.get("/report")
-def report(run_id: RunId) -> FileResponse:
-    """Return the report file of a run; PreconditionFailed if no ledger has the run, or the file is absent."""
-    known = next((each.run_id for each in find(run_id) if each.run_id == run_id), None)
-    path = artifacts_path(known) / artifacts.REPORT_PAGE if known else None
-    if not path or not path.is_file():
+def report(run_id: RunId) -> Response:
+    """Return the report of a run from its ledger; PreconditionFailed if no ledger has the run or the report.
+
+    Earlier versions kept it as a file only: that is served if this machine has it.
+    """
+    known = _known(run_id)
+    found = _file(known, run_id, artifacts.REPORT_PAGE, HTML, REPORT_HEADERS) if known else None
+    if not found:
         raise PreconditionFailed(
             "there is no report of this run",
             where=run_id,
-            remedy="Wait for the task decision.decide. If it has ended, mount the workers' folder of artifacts "
-            f"(${artifacts.ARTIFACTS_VARIABLE}) on the API server",
+            remedy="Wait for the task decision.decide. If it has ended, clear it to write the report again",
         )
-    return FileResponse(path, headers=REPORT_HEADERS)
+    return found
+
+
+def _known(run_id: str) -> answers.Found | None:
+    return next((each for each in find(run_id) if each.run_id == run_id), None)
+
+
+def _file(
+    known: answers.Found | None, run_id: str, name: str, media_type: str, headers: Mapping[str, str]
+) -> Response | None:
+    """Return a file of a run, byte by byte as its ledger has it; else the export, if this machine has it."""
+    kept = read.file(_spec(known.spec), known.run_id, name) if known else None
+    if kept:
+        return Response(kept.content, headers={**headers, "ETag": f'"{kept.sha256}"'}, media_type=media_type)
+    path = artifacts.exported(run_id, name)
+    return FileResponse(path, headers=headers, media_type=media_type) if path else None
 
 
 @app.get("/plan")
-def plan(run_id: RunId, kind: Literal["sql", "json"] = "sql") -> FileResponse:
-    """Return the plan of a run; PreconditionFailed if the file is absent.
+def plan(run_id: RunId, kind: Literal["sql", "json"] = "sql") -> Response:
+    """Return the plan of a run from its ledger; PreconditionFailed if there is none.
 
-    No ledger knows a run in mode plan. The name of its folder has a hash of the run id, so it leads nowhere else.
+    No ledger knows a run in mode plan, which has only files. The name of its folder has a hash of the run id, so it
+    leads nowhere else.
     """
-    path = artifacts_path(run_id) / (artifacts.PLAN_SQL if kind == "sql" else artifacts.PLAN_JSON)
-    if not path.is_file():
+    name, media_type = PLANS[kind]
+    found = _file(_known(run_id), run_id, name, media_type, {})
+    if not found:
         raise PreconditionFailed(
             "there is no plan of this run",
             where=run_id,
             remedy="Wait for the task plan or preflight.check_preconditions. If it has ended, read in its log why no "
-            f"plan was kept, or mount the workers' folder of artifacts (${artifacts.ARTIFACTS_VARIABLE}) on the API "
-            "server",
+            "plan was kept. A run in mode plan writes files only: mount the workers' folder of artifacts "
+            f"(${artifacts.ARTIFACTS_VARIABLE}) on the API server",
         )
-    return FileResponse(path, media_type="text/plain; charset=utf-8" if kind == "sql" else "application/json")
+    return found
 
 
 @app.get("/api/tables/{table}/partitions")

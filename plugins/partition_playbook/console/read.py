@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -24,9 +24,12 @@ from partition_playbook.engine import way_back
 from partition_playbook.errors import InvalidSpec, PreconditionFailed, TryAgain
 from partition_playbook.ledger import (
     MAINTENANCE,
+    KeptFile,
     Phase,
     read_check_times,
     read_checks,
+    read_file,
+    read_file_names,
     read_measurements,
     read_run,
     read_versions,
@@ -194,7 +197,7 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         waiting = _waiting_changes(session, spec.name)
         lock_waits = session.rows("console/list_lock_waits", {"schema": spec.name.schema, "names": _names(spec.name)})
         versions = read_versions(session, run_id)
-        found = read_checks(session, run_id)
+        found, kept = read_checks(session, run_id), read_file_names(session, run_id)
         checked_at = read_check_times(session, run_id)
         triggered = session.rows(
             "console/find_trigger", {"run_id": run_id, "message": TRIGGERED, "first": FIRST_EVENTS}
@@ -205,13 +208,12 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
     now, key = pendulum.now("UTC"), dag_run_key(run)
     activity = read_activity(key)
     stopped = bool(run["ended_at"]) or shown["state"] in STOPPED
-    folder = artifacts.artifacts_path(run_id)
 
     return answers.Progress(
         run=answers.Run(**shown, triggered_by=triggered[0]["by"] if triggered else None),
         dag_run=run_path(key),
-        has_plan=(folder / artifacts.PLAN_SQL).is_file(),
-        has_report=(folder / artifacts.REPORT_PAGE).is_file(),
+        has_plan=_has_file(kept, run_id, artifacts.PLAN_SQL),
+        has_report=_has_file(kept, run_id, artifacts.REPORT_PAGE),
         steps=_steps(steps(activity, found, checked_at, now, over=stopped), now) if run["mode"] != MAINTENANCE else [],
         questions=[answers.Question(**vars(each)) for each in activity.questions],
         working=_working(activity),
@@ -229,6 +231,24 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         lock_waits=[answers.LockWait(**row) for row in lock_waits],
         way_back=_way_back(run, measured),
     )
+
+
+def _has_file(kept: Sequence[str], run_id: str, name: str) -> bool:
+    return name in kept or artifacts.exported(run_id, name) is not None
+
+
+def file(spec: TableSpec, run_id: str, name: str) -> KeptFile | None:
+    """Return a file that the ledger keeps of a run; None without it. PreconditionFailed if its bytes changed."""
+    with snapshot(spec.connection) as session:
+        found = read_file(session, run_id, name)
+    if found and not found.is_intact:
+        raise PreconditionFailed(
+            f"{name} in the ledger is not the file that was written: its SHA-256 is not {found.sha256}",
+            where=run_id,
+            remedy="Find out who changed the table reports of the ledger. To write the file again, clear the task "
+            "decision.decide for a report, preflight.check_preconditions for a plan",
+        )
+    return found
 
 
 def _names(table: TableName) -> list[str]:

@@ -1,11 +1,10 @@
-"""Write the report of a run as an HTML page, as Markdown and as JSON, all from the same values."""
+"""The report of a run as an HTML page, as Markdown and as JSON, all from the same values."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -59,23 +58,22 @@ NEXT_STEPS = {
 }
 
 
-def write(run: Run, params: RunParams, folder: Path, address: str = "", plan: str = "") -> list[Path]:
-    """Write the report into the folder and return its files: HTML, Markdown, JSON.
+def keep(run: Run, params: RunParams, address: str = "", plan: str = "") -> dict[str, bytes]:
+    """Write the report into the ledger, in a transaction of its own, and return its files: HTML, Markdown, JSON.
 
-    ``address`` is the URL of the run in Airflow's UI, ``plan`` that of its plan.sql, if the folder has one.
+    ``address`` is the URL of the run in Airflow's UI, ``plan`` that of its plan.sql, if the ledger has one.
     """
-    kept = (folder / artifacts.PLAN_SQL).is_file()
-    content = compose(RunRecord.read(run), params, address, plan if kept else "")
-    written = {
+    is_planned = artifacts.PLAN_SQL in run.ledger.file_names()
+    content = compose(RunRecord.read(run), params, address, plan if is_planned else "")
+    texts = {
         artifacts.REPORT_PAGE: page.render(content),
         "report.md": render(content),
         "report.json": json.dumps(content, indent=2, default=str),
     }
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in written.items():
-        (folder / name).write_text(text)
-    return [folder / name for name in written]
+    files = {name: text.encode() for name, text in texts.items()}
+    run.ledger.keep_files(files)
+    return files
 
 
 def compose(record: RunRecord, params: RunParams, address: str = "", plan: str = "") -> dict[str, Any]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
-from airflow.sdk import TriggerRule, get_current_context, task, task_group
+from airflow.sdk import ObjectStoragePath, TriggerRule, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
-from partition_playbook import gates
+from partition_playbook import artifacts, gates
 from partition_playbook.airflow.approvals import Ask
 from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.links import ReportLink, plan_address
 from partition_playbook.airflow.notifications import Announce, AnnounceFailure, verdict_message
 from partition_playbook.airflow.tasks import SHORT, files_queue, playbook_task
-from partition_playbook.artifacts import artifacts_folder, writing
 from partition_playbook.checks import Verdict
 from partition_playbook.engine import way_back
 from partition_playbook.errors import PlaybookError
@@ -61,16 +61,15 @@ def sign_off() -> Ask:
 
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, queue=files_queue())
 def decide(run: Run, params: RunParams) -> None:
-    """Record the criteria and the verdict, and write the report into the artifacts of the run."""
+    """Record the criteria and the verdict, and write the report into the ledger; export it."""
     verdict = run.ledger.record_checks(criteria(run, params))
     run.ledger.close("go" if verdict.go else "no-go")
     _measure_way_back(run)
     address = get_current_context()["ti"].log_url.partition("/tasks/")[0]
-    plan = plan_address(run.ledger.run_id)
-    folder = artifacts_folder(run.ledger.run_id)
-    with writing(folder):
-        paths = report.write(run, params, folder, address, plan)
-    for path in paths:
+    files = report.keep(run, params, address, plan_address(run.ledger.run_id))
+    for name, content in files.items():
+        log.info("%s is in the ledger: SHA-256 %s", name, hashlib.sha256(content).hexdigest())
+    for path in artifacts.export(run.ledger.run_id, files, ObjectStoragePath):
         log.info("report: %s", path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.sdk import TriggerRule, get_current_context, task, task_group
+from airflow.sdk import ObjectStoragePath, TriggerRule, get_current_context, task, task_group
 
 from partition_playbook import engine, gates
 from partition_playbook.airflow import progress
@@ -145,7 +145,7 @@ def print_plan() -> None:
     found = planning.planned(run, params, checks)
     for line in [*planning.lines(found, checks), *after_cutover.lines(checks), *key_steps.lines(checks)]:
         log.info("%s", line)
-    for path in planning.keep(found, checks, context["run_id"]):
+    for path in planning.export(found, checks, context["run_id"], ObjectStoragePath):
         log.info("plan: %s", path)
 
     if refused := planning.refusal(checks, spec.table):

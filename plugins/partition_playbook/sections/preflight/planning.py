@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import psycopg
 
 from partition_playbook import artifacts
+from partition_playbook.artifacts import OpenStore
 from partition_playbook.checks import Check, check, skipped
 from partition_playbook.engine import plan, plan_text
 from partition_playbook.engine.planned import Plan
@@ -82,34 +82,36 @@ def lines(found: Plan | str, checks: Sequence[Check]) -> list[str]:
     return [found] if isinstance(found, str) else plan_text.lines(found, checks)
 
 
-def keep(found: Plan | str, checks: Sequence[Check], run_id: str) -> list[Path]:
-    """Write plan.sql and plan.json into the artifacts of a run and return their paths; none without a plan.
+def files(found: Plan | str, checks: Sequence[Check]) -> dict[str, bytes]:
+    """Return plan.sql and plan.json; none without a plan.
 
-    The steps to keys with the partition column, where the table needs any, are at the end of plan.sql. A folder that
-    cannot be written is logged: a plan is no reason to stop a run.
+    The steps to keys with the partition column, where the table needs any, are at the end of plan.sql.
     """
     if isinstance(found, str):
-        return []
+        return {}
     steps = key_steps.lines(checks)
     values = plan_text.as_values(found, checks) | {"key_steps": steps}
     texts = {
         artifacts.PLAN_SQL: "\n".join([plan_text.as_sql(found, checks), *steps, *([""] if steps else [])]),
         artifacts.PLAN_JSON: json.dumps(values, indent=2) + "\n",
     }
-    try:
-        folder = artifacts.artifacts_folder(run_id)
-        for name, text in texts.items():
-            (folder / name).write_text(text)
-    except (OSError, PlaybookError) as error:
-        log.warning("plan.sql and plan.json are not kept: %s", error)
-        return []
-    return [folder / name for name in texts]
+    return {name: text.encode() for name, text in texts.items()}
 
 
-def keep_present(run: Run, params: RunParams, checks: Sequence[Check]) -> None:
-    """Keep the plan of a run that goes on without it; any fault is logged."""
+def export(found: Plan | str, checks: Sequence[Check], run_id: str, store: OpenStore) -> list[str]:
+    """Write plan.sql and plan.json into the artifacts of a run and return their paths; none without a plan."""
+    made = files(found, checks)
+    return artifacts.export(run_id, made, store) if made else []
+
+
+def keep_present(run: Run, params: RunParams, checks: Sequence[Check], store: OpenStore) -> None:
+    """Keep the plan in the ledger and export it, for a run that goes on without it; any fault is logged."""
     try:
-        for path in keep(planned(run, params, checks), checks, run.ledger.run_id):
+        made = files(planned(run, params, checks), checks)
+        if not made:
+            return
+        run.ledger.keep_files(made)
+        for path in artifacts.export(run.ledger.run_id, made, store):
             log.info("plan: %s", path)
     except (PlaybookError, psycopg.Error) as error:
         log.warning("plan.sql and plan.json are not kept: %s", error)

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
-from airflow.sdk import BaseOperator, get_current_context, task, task_group
+from airflow.sdk import BaseOperator, ObjectStoragePath, get_current_context, task, task_group
 
 from partition_playbook.airflow.http import fetch
 from partition_playbook.airflow.links import PlanLink
@@ -22,6 +22,7 @@ from partition_playbook.run import Run
 from partition_playbook.sections.preflight import drill, planning
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.preflight.monitoring import monitoring_checks
+from partition_playbook.sections.snapshot.checks import storage_checks
 from partition_playbook.spec import Mode, RunParams, load_spec
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,8 @@ def check_preconditions(run: Run, params: RunParams) -> None:
     """Make every check of the checklist and record it; keep plan.sql and plan.json."""
     siblings = sibling_checks(get_current_context())
     monitored = [*monitoring_checks(run.spec.monitoring, fetch), drill.drill_check(run, params)]
-    verdict = run.ledger.record_checks([*preflight_checks(run, params), *siblings, *monitored])
+    stored = storage_checks(run, params, ObjectStoragePath)
+    verdict = run.ledger.record_checks([*preflight_checks(run, params), *stored, *siblings, *monitored])
     for check in verdict.checks:
         log.info("%s", check)
-    planning.keep_present(run, params, verdict.checks)
+    planning.keep_present(run, params, verdict.checks, ObjectStoragePath)

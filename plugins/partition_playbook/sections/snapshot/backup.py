@@ -11,9 +11,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from partition_playbook import catalog, figures
-from partition_playbook.artifacts import writing
 from partition_playbook.database import Limits, Session
-from partition_playbook.errors import PlaybookError, PreconditionFailed
+from partition_playbook.errors import PlaybookError
 from partition_playbook.ledger import Statistics
 from partition_playbook.names import LEDGER_SCHEMA
 from partition_playbook.run import Run
@@ -26,28 +25,31 @@ STAGE = "snapshot"
 SUMS = "SHA256SUMS"
 # pg_dump needs the exported snapshot for longer than idle_in_transaction_session_timeout would allow.
 PATIENT = Limits(idle_in_transaction=0)
+DUMPS = "dump-*"
 DUMP = ("--format=directory", "--compress=1", "--no-password", "--lock-wait-timeout=60s")
 
 
 @dataclass(frozen=True)
 class Backup:
-    """One dump: its folder, size in bytes, duration in seconds, and the SHA-256 over the list of its files' hashes."""
+    """One dump: its folder, size in bytes, duration in seconds, and the SHA-256 over the list of its files' hashes.
+
+    ``tool`` is pg_dump with its version.
+    """
 
     folder: str
     sha256: str
     files: int
     bytes: int
     seconds: float
+    tool: str
 
 
 def take_backup(run: Run, folder: Path, jobs: int) -> Backup:
     """Dump the database without the ledger, and record the statistics of the table in the snapshot of the dump.
 
-    The dump goes to a new folder below ``folder``; dumps of earlier tries are removed first. ToolMissing if pg_dump is
-    absent or older than the server, PlaybookError if it fails.
+    The dump goes to a new folder below ``folder``. ToolMissing if pg_dump is absent or older than the server,
+    PlaybookError if it fails.
     """
-    with writing(folder):
-        _clear(folder)
     dump = folder / f"dump-{uuid4().hex[:8]}"
     started = time.perf_counter()
 
@@ -58,16 +60,12 @@ def take_backup(run: Run, folder: Path, jobs: int) -> Backup:
         shutil.rmtree(dump, ignore_errors=True)
         log.info("removed the half dump %s; %s are free there", dump, figures.size(shutil.disk_usage(folder).free))
         raise
-    with writing(folder):
-        sums = _sums(dump)
-        (folder / SUMS).write_text(sums)
-    files = [path for path in dump.rglob("*") if path.is_file()]
+    sums, files = file_sums(dump), files_of(dump)
     size = sum(path.stat().st_size for path in files)
     seconds = time.perf_counter() - started
-    backup = Backup(str(dump), hashlib.sha256(sums.encode()).hexdigest(), len(files), size, seconds)
+    backup = Backup(str(dump), hashlib.sha256(sums.encode()).hexdigest(), len(files), size, seconds, tool)
 
     _record(run, found)
-    run.ledger.record_measurement(STAGE, "backup", backup.seconds, "s", tool=tool, **asdict(backup))
     extent = f"{figures.count(backup.files, 'file')}, {figures.size(backup.bytes)}"
     log.info("backup in %s: %s, SHA-256 %s", dump, extent, backup.sha256)
     return backup
@@ -98,32 +96,26 @@ def take_statistics(run: Run) -> list[Statistics]:
     return found
 
 
-def recorded(run: Run) -> Backup:
-    """Return the backup of this run; PreconditionFailed if there is none."""
-    found = run.ledger.measurements(STAGE).get("backup")
-    if not found:
-        raise PreconditionFailed(
-            "no backup is recorded", where=run.ledger.run_id, remedy="Clear snapshot.back_up to take one"
-        )
-    detail = found["detail"]
-    return Backup(detail["folder"], detail["sha256"], detail["files"], detail["bytes"], detail["seconds"])
+def record(run: Run, backup: Backup, place: str, host: str) -> None:
+    """Record the dump with its place in the artifacts and the worker that wrote it."""
+    detail = asdict(backup) | {"folder": place, "host": host}
+    run.ledger.record_measurement(STAGE, "backup", backup.seconds, "s", **detail)
 
 
 def sha256(backup: Backup) -> str:
     """Return the hash of the current files of the dump."""
-    return hashlib.sha256(_sums(Path(backup.folder)).encode()).hexdigest()
+    return hashlib.sha256(file_sums(Path(backup.folder)).encode()).hexdigest()
 
 
-def _clear(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for earlier in folder.glob("dump-*"):
-        shutil.rmtree(earlier)
+def files_of(dump: Path) -> list[Path]:
+    """Return the files of a dump in the order of their names."""
+    return sorted(each for each in dump.rglob("*") if each.is_file())
 
 
-def _sums(dump: Path) -> str:
+def file_sums(dump: Path) -> str:
     """List the hash of every file in the format of sha256sum, for `sha256sum --check SHA256SUMS`."""
     lines = []
-    for path in sorted(each for each in dump.rglob("*") if each.is_file()):
+    for path in files_of(dump):
         with path.open("rb") as content:
             lines.append(f"{hashlib.file_digest(content, 'sha256').hexdigest()}  {path.relative_to(dump.parent)}\n")
     return "".join(lines)

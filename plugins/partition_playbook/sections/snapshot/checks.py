@@ -2,28 +2,77 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+import psycopg
 
 from partition_playbook import figures
-from partition_playbook.checks import Check, check, skipped
+from partition_playbook.artifacts import OpenStore
+from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.errors import PlaybookError
 from partition_playbook.run import Run
-from partition_playbook.sections.snapshot import backup, restore
+from partition_playbook.sections.snapshot import backup, restore, storage
 from partition_playbook.sections.snapshot.backup import STAGE
 from partition_playbook.spec import Backup as BackupKind
 from partition_playbook.spec import RunParams
 
 
-def check_backup(run: Run, params: RunParams, folder: Path) -> list[Check]:
-    """Check the statistics, and restore the backup if this run made it; ``folder`` holds it on this host."""
-    taken = _statistics_taken(run)
-    if params.backup is not BackupKind.DUMP:
-        reason = "the backup is external: its restore was not tested"
-        return [taken, skipped("restore", reason if params.backup is BackupKind.EXTERNAL else "there is no backup")]
+def back_up(run: Run, params: RunParams, store: OpenStore) -> list[Check]:
+    """Record the statistics, and with backup dump: dump to scratch, restore and compare there, move to the artifacts.
 
-    recorded = backup.recorded(run)
-    here = replace(recorded, folder=str(folder / Path(recorded.folder).name))
-    return [taken, *restore.check_restore(run, here, params.load_workers)]
+    Scratch is removed in every case, so a retry dumps anew, on any worker.
+    """
+    if params.backup is not BackupKind.DUMP:
+        backup.take_statistics(run)
+        reason = "the backup is external: its restore was not tested"
+        external = reason if params.backup is BackupKind.EXTERNAL else "there is no backup"
+        proved = [_archiving(run)] if params.backup is BackupKind.EXTERNAL else []
+        return [_statistics_taken(run), skipped("restore", external), *proved]
+
+    with storage.scratch_folder(run.ledger.run_id) as folder:
+        taken = backup.take_backup(run, folder, params.load_workers)
+        restored = restore.check_restore(run, taken, params.load_workers)
+        stored = storage.keep(taken, run.ledger.run_id, store)
+    backup.record(run, taken, str(stored.evidence["place"]), str(stored.evidence["host"]))
+    return [_statistics_taken(run), *restored, stored]
+
+
+def _archiving(run: Run) -> Check:
+    """Check in pg_stat_archiver that WAL was archived since the run began and the last try succeeded.
+
+    A failure that was followed by a success left no gap: the server tries the same file again.
+    """
+    began = run.ledger.run()["started_at"]
+    expected = f"WAL was archived since the run began at {began:%Y-%m-%d %H:%M:%S %Z}, and the last try succeeded"
+    with run.database.session() as session:
+        found = session.row("snapshot/find_archiving", {"since": began})
+    if found["mode"] == "off":
+        return skipped("backup_archiving", "archive_mode is off: the server knows of no archive", expected=expected)
+
+    actual = f"{found['archived']} at {found['archived_at']}" if found["archived_since"] else "none was archived since"
+    if found["fails"]:
+        actual = f"{found['failed']} failed at {found['failed_at']}; {actual}"
+    return check(
+        "backup_archiving",
+        found["archived_since"] and not found["fails"],
+        expected=expected,
+        actual=actual,
+        severity=Severity.ERROR if found["fails"] else Severity.WARNING,
+        remedy="After a failure correct archive_command; the server's log has its error. Else execute SELECT "
+        "pg_switch_wal() as a superuser. Then clear snapshot.back_up",
+    )
+
+
+def storage_checks(run: Run, params: RunParams, store: OpenStore) -> list[Check]:
+    """Check before anything runs that the dump will have room in scratch and a place in the artifacts."""
+    if params.backup is not BackupKind.DUMP:
+        return []
+    try:
+        with run.database.session() as session:
+            needed = int(session.value("snapshot/find_dump_size") or 0)
+    except (PlaybookError, psycopg.Error) as error:
+        room = skipped("scratch_space", f"the size of the tables could not be found out: {type(error).__name__}")
+    else:
+        room = storage.scratch_space(needed)
+    return [room, storage.artifacts_store(store)]
 
 
 def _statistics_taken(run: Run) -> Check:

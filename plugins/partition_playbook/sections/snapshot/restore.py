@@ -14,7 +14,6 @@ import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog, figures
-from partition_playbook.artifacts import ARTIFACTS_VARIABLE
 from partition_playbook.checks import Check, Severity, check
 from partition_playbook.database import Database, Row, Session
 from partition_playbook.errors import PlaybookError, PreconditionFailed
@@ -64,13 +63,13 @@ def check_restore(run: Run, backup: Backup, jobs: int = 2) -> list[Check]:
 
 
 def _require_dump(backup: Backup) -> None:
-    """Raise PreconditionFailed if the dump is not on this machine: workers may not share their artifacts."""
+    """Raise PreconditionFailed if the dump is gone: the hash of nothing would say that somebody changed it."""
     if not Path(backup.folder).is_dir():
         raise PreconditionFailed(
             f"the dump is not on the worker {socket.gethostname()}",
             where=backup.folder,
-            remedy=f"If another worker made it, let {ARTIFACTS_VARIABLE} name a folder that all workers share. Then "
-            "clear snapshot.back_up with the tasks after it",
+            remedy="Something removed it while the task ran: let PARTITION_PLAYBOOK_SCRATCH name a folder that nothing "
+            "cleans up. Then clear snapshot.back_up",
         )
 
 
