@@ -40,7 +40,7 @@ def insert(run: Run, params: RunParams, session: Session, piece: Slice, first: i
         "data_preparation/insert_slice",
         {"first": first, "last": last},
         table=run.table.identifier,
-        moment=_moment(params, piece),
+        moment=run.spec.codec.from_moment(_moment(params, piece)),
         type=sql.SQL(source.column(run.spec.partition_by).type),
         picks=sql.SQL("").join(picks),
         columns=columns([each.column for each in filled]),
