@@ -341,8 +341,8 @@ class Synthetic(_Value):
 
     values: dict[str, str] = Field(
         default={},
-        description="Column name to SQL expression, evaluated for each row; `{moment}` is the row's partition value. "
-        "NOT NULL columns without a default or a foreign key need one.",
+        description="Column name to SQL expression, evaluated for each row; `{moment}` is the row's partition value, "
+        "with an `encoding` its moment. NOT NULL columns without a default or a foreign key need one.",
     )
     parents: int = Field(
         default=50,

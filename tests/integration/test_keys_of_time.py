@@ -150,7 +150,7 @@ def is_measured_alike(run: Run) -> None:
 def test_a_rehearsal_generates_rows_and_proves_the_retention(
     connection: psycopg.Connection[Any], connect: Connect, encoding: Encoding
 ) -> None:
-    values = {"at": "now()", "note": "'generated'"}
+    values = {"at": "{moment}", "note": "'generated'"}
     spec = spec_of(encoding, retention="24 months", synthetic={"months": 4, "values": values})
     run = open_run(connect, spec, "generated")
     params = RunParams(mode=Mode.REHEARSE, backup=Backup.SKIP, synthetic_rows=800)
@@ -159,6 +159,9 @@ def test_a_rehearsal_generates_rows_and_proves_the_retention(
     blocking = [str(each) for each in rows.distribution_checks(run, params) if each.blocks]
     unreadable = sql.SQL("SELECT count(*) FROM events WHERE {}").format(spec.codec.unreadable(sql.Identifier("key")))
     assert connection.execute(unreadable).fetchone() == (0,)
+
+    apart = sql.SQL("SELECT count(*) FROM events WHERE abs(extract(epoch FROM at - {})) > 1")
+    assert connection.execute(apart.format(spec.codec.as_moment(sql.Identifier("key")))).fetchone() == (0,)
 
     migrate(run)
     checks = retention_checks(run, Mode.REHEARSE, None)
@@ -173,7 +176,7 @@ def test_a_full_default_partition_is_split_by_moments(
 ) -> None:
     spec = spec_of(encoding)
     run = open_run(connect, spec, "moved")
-    insert(connection, spec.codec, "now()", 5)
+    insert(connection, spec.codec, "now() - n * interval '1 second'", 5)
     migrate(run)
     finalize_anyway(run)
     months = [this_month().add(months=count, days=9) for count in (3, 4)]
@@ -195,7 +198,7 @@ def test_a_full_default_partition_is_split_by_moments(
 
 def test_the_console_shows_moments(connection: psycopg.Connection[Any], connect: Connect, encoding: Encoding) -> None:
     spec = spec_of(encoding)
-    insert(connection, spec.codec, "now()", 5)
+    insert(connection, spec.codec, "now() - n * interval '1 second'", 5)
     run = open_run(connect, spec, "moved")
     migrate(run)
     with run.database.session() as session:
@@ -249,3 +252,15 @@ def test_a_type_that_cannot_hold_the_keys_is_refused(
     checks = {each.name: each for each in preflight_checks(run, RunParams(mode=Mode.REHEARSE, backup=Backup.SKIP))}
     assert checks["partition_type"].blocks
     assert told in checks["partition_type"].actual
+
+
+def test_far_out_keys_are_told_as_moments(connection: psycopg.Connection[Any], connect: Connect) -> None:
+    spec = spec_of(Encoding.EPOCH_SECONDS)
+    connection.execute("CREATE TABLE events (key integer PRIMARY KEY); INSERT INTO events VALUES (100)")
+    connection.execute(
+        "INSERT INTO events SELECT extract(epoch FROM now())::int - n * 3600 FROM generate_series(1, 500) n"
+    )
+    run = open_run(connect, spec, "far")
+    checks = {each.name: each for each in preflight_checks(run, RunParams(mode=Mode.REHEARSE, backup=Backup.SKIP))}
+    assert checks["partitions_planned"].outcome is Outcome.FAILED
+    assert "for 1 row from 1970-01-01 01:01:40+01 to 1970-01-01 01:01:40+01" in checks["partitions_planned"].actual

@@ -238,8 +238,10 @@ def _older_than_all(run: Run, session: Session, found: TableState, rules: Retent
     try:
         first = run.spec.interval.floor(min([rules.cutoff(found.clock), *begins]))
         bounds = bounds_at(run.spec.interval, run.spec.interval.shift(first, -1))
+        run.spec.codec.literals(bounds, "date")
     except (ValueError, OverflowError) as error:
-        raise NotMade("no range is older than year 1") from error
+        bottom = "year 1" if run.spec.encoding is None else "the first key"
+        raise NotMade(f"no range is older than {bottom}") from error
     if held := rules.holds(bounds.lower, bounds.upper):
         raise NotMade(f"a hold covers {bounds}: {'; '.join(each.reason for each in held)}")
     return bounds

@@ -127,7 +127,8 @@ def _find(context: PreflightContext, bounds: Sequence[Bounds]) -> EmptyPartition
         far = FarRows(**_far_rows(context, bounds[side[0] - 1], bounds[side[-1] - 1]))
 
     since = sum(each.upper <= _rows_begin(context) for each in bounds[filled[-1] :])
-    return EmptyPartitions(between, since, far, str(context.rows_range["newest"]))
+    newest, codec = context.rows_range["newest"], context.run.spec.codec
+    return EmptyPartitions(between, since, far, str(newest if codec.encoding is None else codec.moment(newest)))
 
 
 def _rows_begin(context: PreflightContext) -> pendulum.DateTime:
@@ -158,7 +159,7 @@ def _far_rows(context: PreflightContext, first: Bounds, last: Bounds) -> Row:
         {"most": MOST + 1},
         source=context.table.table_name.identifier,
         partition_by=by,
-        ordered=codec.ordered(by),
+        moment=codec.as_moment(by),
         lower=codec.literals(first, kind)[0],
         upper=codec.literals(last, kind)[1],
     )
