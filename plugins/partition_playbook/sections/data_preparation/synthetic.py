@@ -66,9 +66,9 @@ def _filled(run: Run, session: Session, source: Table, picks: list[sql.Composabl
     """Yield the columns to write; adds the choice of a parent row for each foreign key to ``picks``."""
     values = run.spec.synthetic.values
     # One moment a row: the key may need it more than once.
-    key = run.spec.codec.from_moment(sql.SQL("m.moment"))
+    value = run.spec.codec.from_moment(sql.SQL("m.moment"))
     kind = sql.SQL(source.column(run.spec.partition_by).type)
-    yield Filled(run.spec.partition_by, sql.SQL("CAST({} AS {})").format(key, kind) if run.spec.encoding else key)
+    yield Filled(run.spec.partition_by, sql.SQL("CAST({} AS {})").format(value, kind) if run.spec.encoding else value)
     for name, expression in values.items():
         yield Filled(name, _expression(run, name, expression))
     written = {run.spec.partition_by, *values}
