@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime
 from typing import Any
 
 import pendulum
 import psycopg
 
+from partition_playbook.codecs import Codec
 from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.intervals import in_zone
 from partition_playbook.names import CAPTURE_PREFIX, TableName
 
 
@@ -388,9 +387,9 @@ class Partition:
         """Tell whether this is the default partition."""
         return self.bound == "DEFAULT"
 
-    def ends(self, timezone: str) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
-        """Return both bounds in ``timezone``, like ``bound_ends``."""
-        return bound_ends(self.bound, timezone)
+    def ends(self, codec: Codec) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
+        """Return the moments of both bounds, like ``bound_ends``."""
+        return bound_ends(self.bound, codec)
 
     @property
     def edges(self) -> tuple[str, str] | None:
@@ -398,14 +397,14 @@ class Partition:
         return _edges(self.bound)
 
 
-def bound_ends(bound: str, timezone: str) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
-    """Return both bounds in ``timezone``, None for MINVALUE and MAXVALUE.
+def bound_ends(bound: str, codec: Codec) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
+    """Return the moments of both bounds in the zone of the codec, None for MINVALUE and MAXVALUE.
 
     Return None unless the bound is a range over one column, with ends within the years 1 to 9999.
     """
     edges = _edges(bound)
     try:
-        return (_bound(edges[0], timezone), _bound(edges[1], timezone)) if edges else None
+        return (codec.bound(edges[0]), codec.bound(edges[1])) if edges else None
     except (ValueError, OverflowError):  # Python has no infinity, no BC and no year 10000
         return None
 
@@ -413,14 +412,6 @@ def bound_ends(bound: str, timezone: str) -> tuple[pendulum.DateTime | None, pen
 def _edges(bound: str) -> tuple[str, str] | None:
     match = _BOUND.match(bound)
     return (match["lower"], match["upper"]) if match and "," not in bound else None
-
-
-def _bound(text: str, timezone: str) -> pendulum.DateTime | None:
-    if text in ("MINVALUE", "MAXVALUE"):
-        return None
-    content = text.strip("'")
-    parsed: datetime | date = date.fromisoformat(content) if len(content) == 10 else datetime.fromisoformat(content)
-    return in_zone(parsed, timezone)
 
 
 def partitions(session: Session, parent: TableName) -> list[Partition]:

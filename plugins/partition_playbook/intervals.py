@@ -32,7 +32,7 @@ class Interval(Choice):
         day, zone = self._first_day(_day(moment)), moment.tzinfo
         # A clock that goes back over midnight shows the day before once more, while the new interval goes on.
         after = _first_moment(self._shift_day(day, 1), zone)
-        return after if _elapsed(after) <= _elapsed(moment) else _first_moment(day, zone)
+        return after if elapsed(after) <= elapsed(moment) else _first_moment(day, zone)
 
     def shift(self, start: DateTime, count: int) -> DateTime:
         """Return the start ``count`` intervals after ``start``; a negative count goes back."""
@@ -116,7 +116,7 @@ def in_zone(value: datetime | date, timezone: str) -> DateTime:
         return pendulum.instance(value).in_timezone(zone)
     wall = value if isinstance(value, datetime) else datetime.combine(value, time())
     moment = resolve(wall, zone)
-    if moment.date() > wall.date() and _elapsed(resolve(datetime.combine(wall, time()), zone)) < _elapsed(moment):
+    if moment.date() > wall.date() and elapsed(resolve(datetime.combine(wall, time()), zone)) < elapsed(moment):
         # The clock skipped the rest of the day: the value belongs to that day, not to the one after it.
         return pendulum.instance((moment.astimezone(UTC) - timedelta.resolution).astimezone(zone))
     return moment
@@ -145,7 +145,7 @@ def resolve(wall: datetime, zone: tzinfo) -> DateTime:
 def between(interval: Interval, first: DateTime, last: DateTime) -> Iterator[Bounds]:
     """Yield adjoining bounds from the interval around ``first`` to the interval around ``last``."""
     start = interval.floor(first)
-    while _elapsed(start) <= _elapsed(last):
+    while elapsed(start) <= elapsed(last):
         bounds = bounds_at(interval, start)
         yield bounds
         start = bounds.upper
@@ -175,7 +175,7 @@ def _day(moment: DateTime) -> date:
     return date(moment.year, moment.month, moment.day)
 
 
-def _elapsed(moment: DateTime) -> timedelta:
+def elapsed(moment: datetime) -> timedelta:
     """Return the time since year 1; Python compares two moments of one zone by their wall clocks only."""
     wall = timedelta(moment.toordinal(), 3600 * moment.hour + 60 * moment.minute + moment.second, moment.microsecond)
     return wall - (moment.utcoffset() or timedelta())

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -26,6 +26,7 @@ from pydantic import (
 
 from partition_playbook import figures, resources
 from partition_playbook.choices import Choice
+from partition_playbook.codecs import DEFAULT_SHIFT, END, UNIX_EPOCH, Codec, Encoding
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.intervals import Interval
 from partition_playbook.names import MAX_BYTES, TableName, is_quoted
@@ -148,11 +149,18 @@ def _without_secret(address: str) -> str:
 Address = Annotated[str, AfterValidator(_without_secret)]
 
 
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 class Query(_Value):
     """A read of the application, timed before and after the migration, with its range of time.
 
     In `sql`, `since` and `until`, `{table}` and `{partition_by}` stand for the table and its partition column.
-    `{interval_start}` and `{interval_end}` stand for the bounds of one whole past interval. Write other braces twice.
+    `{interval_start}` and `{interval_end}` stand for the bounds of one whole past interval. In `sql`, `{since}` and
+    `{until}` stand for the ends of the range. Write other braces twice.
+
+    With an `encoding`, `since` and `until` are moments. All of these then stand for keys in `sql`.
     """
 
     name: str = Field(description="A unique name. The checks `pruned_<name>` and `speedup_<name>` carry it.")
@@ -333,8 +341,8 @@ class Synthetic(_Value):
 
     values: dict[str, str] = Field(
         default={},
-        description="Column name to SQL expression, evaluated for each row; `{moment}` is the row's partition value. "
-        "NOT NULL columns without a default or a foreign key need one.",
+        description="Column name to SQL expression, evaluated for each row; `{moment}` is the row's partition value, "
+        "with an `encoding` its moment. NOT NULL columns without a default or a foreign key need one.",
     )
     parents: int = Field(
         default=50,
@@ -632,14 +640,12 @@ def _back(now: pendulum.DateTime, period: str) -> pendulum.DateTime:
 DEFAULT_QUERIES = (
     Query(
         name="last_7_days",
-        sql="SELECT * FROM {table} WHERE {partition_by} >= now() - interval '7 days' "
-        "ORDER BY {partition_by} DESC LIMIT 100",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= {since} ORDER BY {partition_by} DESC LIMIT 100",
         since="now() - interval '7 days'",
     ),
     Query(
         name="last_30_days",
-        sql="SELECT * FROM {table} WHERE {partition_by} >= now() - interval '30 days' "
-        "ORDER BY {partition_by} DESC LIMIT 1000",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= {since} ORDER BY {partition_by} DESC LIMIT 1000",
         since="now() - interval '30 days'",
     ),
     Query(
@@ -664,8 +670,21 @@ class TableSpec(_Value):
         'with a dot needs double quotes, such as `\'"my.schema"."my.table"\'`.'
     )
     partition_by: Annotated[str, AfterValidator(_fits)] = Field(
-        description="Name of the partition column: NOT NULL, of type `timestamptz`, `timestamp` or `date`. A primary "
-        "key without it gains it."
+        description="Name of the partition column: NOT NULL, of type `timestamptz`, `timestamp` or `date`, or of "
+        "another type with an `encoding`. A primary key without it gains it."
+    )
+    encoding: Encoding | None = Field(
+        default=None,
+        description="The time in a partition column that is no timestamp. `null`: it is a timestamp or a date.",
+    )
+    epoch: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
+        default=None,
+        description="With `encoding: snowflake`: the moment of the key 0, such as `2010-11-04T01:42:54.657Z`, or as "
+        "milliseconds since 1970.",
+    )
+    shift: Annotated[int, Field(ge=0, le=30)] | None = Field(
+        default=None,
+        description=f"With `encoding: snowflake`: the number of bits below the time. `null`: {DEFAULT_SHIFT}.",
     )
     interval: Interval = Field(
         default=Interval.MONTH,
@@ -751,10 +770,29 @@ class TableSpec(_Value):
     def _retention_may_be_text(cls, value: Any) -> Any:
         return {"keep": value} if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _epoch_belongs_to_a_snowflake(self) -> Self:
+        is_snowflake = self.encoding is Encoding.SNOWFLAKE
+        if is_snowflake and self.epoch is None:
+            raise ValueError("encoding snowflake needs epoch, the moment of the key 0")
+        if self.epoch is not None and not UNIX_EPOCH <= self.epoch < END:
+            raise ValueError(f"epoch {self.epoch} is not between 1970 and 9999; write a moment, or milliseconds")
+        if not is_snowflake and (self.epoch is not None or self.shift is not None):
+            raise ValueError("epoch and shift are for encoding snowflake only; remove them")
+        return self
+
     @property
     def name(self) -> TableName:
         """Return the parsed name of the table."""
         return TableName.parse(self.table)
+
+    @property
+    def codec(self) -> Codec:
+        """Return the way between moments and values of the partition column."""
+        if self.encoding is not Encoding.SNOWFLAKE:
+            return Codec(self.timezone, self.encoding)
+        shift = DEFAULT_SHIFT if self.shift is None else self.shift
+        return Codec(self.timezone, self.encoding, self.epoch or UNIX_EPOCH, shift)
 
 
 # The trigger form shows the params of a section together.

@@ -30,6 +30,11 @@ from partition_playbook.spec import RunParams, TableSpec
 from tests.fixtures.tables import open_run
 
 Connect = Callable[[], psycopg.Connection]
+UUID7 = (
+    "CREATE FUNCTION uuid7_at(timestamptz) RETURNS uuid LANGUAGE sql AS $$ SELECT overlay(overlay("
+    "gen_random_uuid()::text placing '7' from 15) placing overlay(lpad(to_hex(floor(extract(epoch FROM $1) * 1000)"
+    "::bigint), 12, '0') placing '-' from 9 for 0) from 1)::uuid $$; "
+)
 LOGS = "CREATE TABLE logs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL, code bigint); "
 ROWS = "INSERT INTO logs (at, code) SELECT {}, n FROM generate_series(1, {}) AS n; "
 PARAMS = {"accept_weaker_uniqueness": True, "backup": "external", "external_backup_at": "2026-11-23T00:00:00Z"}
@@ -83,6 +88,19 @@ TABLES: dict[str, tuple[str, dict[str, Any], str]] = {
             }
         },
         "DELETE FROM logs WHERE id % 10 = 0",
+    ),
+    "seconds since 1970 in an integer": (
+        "CREATE TABLE logs (id bigint GENERATED ALWAYS AS IDENTITY, at integer, code bigint, PRIMARY KEY (id, at)); "
+        + ROWS.format("extract(epoch FROM now() - n * interval '2 hours')::int", 3000)
+        + "CREATE INDEX ON logs (at)",
+        {"encoding": "epoch_seconds", "timezone": "America/Santiago", "retention": "36 months"},
+        "UPDATE logs SET at = at - 3000000 WHERE id < 50; INSERT INTO logs (at) VALUES (2000000000), (-1)",
+    ),
+    "a key of uuid version 7": (
+        UUID7 + "CREATE TABLE logs (id uuid PRIMARY KEY, code bigint); INSERT INTO logs "
+        "SELECT uuid7_at(now() - n * interval '2 hours'), n FROM generate_series(1, 3000) AS n",
+        {"partition_by": "id", "encoding": "uuidv7", "timezone": "Asia/Kathmandu", "retention": "36 months"},
+        "DELETE FROM logs WHERE code < 50; INSERT INTO logs VALUES (gen_random_uuid()), (uuid7_at('2040-01-01'))",
     ),
 }
 NOT_DISTINCT = pytest.mark.since(15)

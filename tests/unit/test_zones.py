@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pendulum import DateTime
 
 from partition_playbook.catalog import bound_ends
+from partition_playbook.codecs import Codec
 from partition_playbook.intervals import Bounds, Interval, between, bounds_at, in_zone
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
@@ -112,7 +113,7 @@ def come_back(interval: Interval, bounds: Bounds, name: str) -> None:
     for kind in ("timestamp with time zone", WITHOUT_ZONE, "date"):
         lower, upper = bounds.literals(kind)
         assert [in_zone(each, name) for each in (lower, upper)] == [bounds.lower, bounds.upper]
-        assert bound_ends(f"FOR VALUES FROM ('{lower}') TO ('{upper}')", name) == (bounds.lower, bounds.upper)
+        assert bound_ends(f"FOR VALUES FROM ('{lower}') TO ('{upper}')", Codec(name)) == (bounds.lower, bounds.upper)
 
 
 def holds(bounds: Bounds, moment: datetime) -> None:
@@ -239,4 +240,4 @@ def test_a_day_that_never_was_belongs_to_the_next_one() -> None:
     "end", ["-infinity", "infinity", "0044-03-15 00:00:00 BC", "10000-01-01", "0001-01-01 00:00:00+00"]
 )
 def test_bounds_outside_the_calendar_cannot_be_read(end: str) -> None:
-    assert bound_ends(f"FOR VALUES FROM ('{end}') TO ('2026-01-01 00:00:00')", "America/Santiago") is None
+    assert bound_ends(f"FOR VALUES FROM ('{end}') TO ('2026-01-01 00:00:00')", Codec("America/Santiago")) is None

@@ -5,8 +5,8 @@
 -- transaction: one
 -- rerun: safe because it only reads
 SELECT count(*) AS rows,
-       min({partition_by})::text AS oldest,
-       max({partition_by})::text AS newest,
+       min({ordered})::text AS oldest,
+       max({ordered})::text AS newest,
        pg_table_size(to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))) AS table_bytes,
        pg_total_relation_size(to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))) AS total_bytes
   FROM {table}

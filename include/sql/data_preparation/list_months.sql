@@ -4,4 +4,4 @@
 -- lock: ACCESS SHARE on the table
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT date_trunc('month', {partition_by}) AS month, count(*) AS rows FROM {table} GROUP BY 1 ORDER BY 1
+SELECT date_trunc('month', {moment}) AS month, count(*) AS rows FROM {table} GROUP BY 1 ORDER BY 1

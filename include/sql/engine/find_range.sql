@@ -4,9 +4,7 @@
 -- lock: ACCESS SHARE on the source
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT min({partition_by}) AS oldest,
-       max({partition_by}) AS newest,
+SELECT (SELECT {partition_by} FROM {source} WHERE {finite} ORDER BY {partition_by} LIMIT 1) AS oldest,
+       (SELECT {partition_by} FROM {source} WHERE {finite} ORDER BY {partition_by} DESC LIMIT 1) AS newest,
        (SELECT greatest(c.reltuples, 0)::bigint FROM pg_class c
          WHERE c.oid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))) AS estimated_rows
-  FROM {source}
- WHERE {partition_by} > '-infinity' AND {partition_by} < 'infinity'

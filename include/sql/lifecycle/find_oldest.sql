@@ -4,4 +4,4 @@
 -- lock: ACCESS SHARE on the partition
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT min(t.{partition_by}) FROM {partition} AS t WHERE isfinite(t.{partition_by})
+SELECT (SELECT {partition_by} FROM {partition} WHERE {finite} ORDER BY {partition_by} LIMIT 1)

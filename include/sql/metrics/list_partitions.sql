@@ -11,7 +11,7 @@ WITH tables AS MATERIALIZED (
      UNION
     SELECT x.indrelid FROM pg_locks l JOIN pg_index x ON x.indexrelid = l.relation WHERE l.mode = 'AccessExclusiveLock'
 ), ranked AS (
-    -- The text of a bound begins with the year, so its order is that of time.
+    -- The text of a bound begins with the year, or is a key of as many digits, so its order is that of time.
     SELECT t.table_schema, t.table_name, c.oid, c.relname, c.relpages, c.reltuples,
            row_number() OVER (PARTITION BY c.relkind, i.inhparent ORDER BY pg_get_expr(c.relpartbound, 0) DESC) AS place
       FROM tables t

@@ -10,6 +10,9 @@ WITH specs AS MATERIALIZED (
            CASE WHEN r.mode = 'maintenance' THEN regexp_replace(r.run_id, '^.*/', '') ELSE coalesce(r.params->>'table', '') END AS spec_name,
            coalesce(r.spec->>'interval', 'month') AS width,
            coalesce(r.spec->>'timezone', 'UTC') AS timezone,
+           r.spec->>'encoding' AS encoding,
+           extract(epoch FROM (r.spec->>'epoch')::timestamptz) AS key_zero,
+           coalesce((r.spec->>'shift')::int, 22) AS shift,
            coalesce(r.spec #>> '{{retention,keep}}', r.spec->>'retention') AS keep,
            coalesce(r.spec #>> '{{retention,grace}}', '7 days') AS grace
       FROM partition_playbook.runs r
@@ -57,10 +60,14 @@ WITH specs AS MATERIALIZED (
       LEFT JOIN locked ON locked.relation = c.oid
      GROUP BY below.root
 ), children AS MATERIALIZED (
-    SELECT p.oid AS root, p.width, p.timezone, c.oid, c.relkind, a.atttypid,
+    SELECT p.oid AS root, p.width, p.timezone, p.key_zero, p.shift, c.oid, c.relkind, a.atttypid,
+           -- A spec that does not fit its table must not stop the scrape.
+           CASE WHEN a.atttypid = ANY (CASE p.encoding WHEN 'uuidv7' THEN '{{uuid}}'
+                                                       WHEN 'ulid' THEN '{{text,varchar,bpchar}}'
+                                                       ELSE '{{int4,int8,numeric}}' END::regtype[]) THEN p.encoding END AS encoding,
            c.oid = k.partdefid AS is_default, i.inhdetachpending AS pending,
            -- Without a table, pg_get_expr takes no lock.
-           regexp_match(pg_get_expr(c.relpartbound, 0), '^FOR VALUES FROM \((?:''([^'']*)''|MINVALUE)\) TO \((?:''([^'']*)''|MAXVALUE)\)$') AS ends
+           regexp_match(pg_get_expr(c.relpartbound, 0), '^FOR VALUES FROM \((?:''?([^''M][^'']*)''?|MINVALUE)\) TO \((?:''?([^''M][^'']*)''?|MAXVALUE)\)$') AS ends
       FROM periods p
       JOIN pg_partitioned_table k ON k.partrelid = p.oid
       JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum = k.partattrs[0]
@@ -70,13 +77,29 @@ WITH specs AS MATERIALIZED (
     -- The wall clock of both ends in the zone of the spec.
     SELECT c.*,
            CASE WHEN c.ends[1] IS NULL THEN '-infinity'::timestamp
+                WHEN c.encoding IS NOT NULL THEN k.moments[1] AT TIME ZONE c.timezone
                 WHEN c.atttypid = 'timestamptz'::regtype THEN c.ends[1]::timestamptz AT TIME ZONE c.timezone
                 ELSE c.ends[1]::timestamp END AS lower,
            CASE WHEN c.ends[2] IS NULL THEN 'infinity'::timestamp
+                WHEN c.encoding IS NOT NULL THEN k.moments[2] AT TIME ZONE c.timezone
                 WHEN c.atttypid = 'timestamptz'::regtype THEN c.ends[2]::timestamptz AT TIME ZONE c.timezone
                 ELSE c.ends[2]::timestamp END AS upper
       FROM children c
-     WHERE c.ends IS NOT NULL AND NOT c.pending AND c.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
+      LEFT JOIN LATERAL (
+          -- As in codecs.py; the years end at 9999.
+          SELECT array_agg(to_timestamp(least(greatest(
+                     CASE c.encoding
+                          WHEN 'epoch_seconds' THEN e.value::numeric
+                          WHEN 'epoch_milliseconds' THEN e.value::numeric / 1e3
+                          WHEN 'epoch_microseconds' THEN e.value::numeric / 1e6
+                          WHEN 'uuidv7' THEN ('x' || replace(left(e.value, 13), '-', ''))::bit(48)::bigint / 1e3
+                          WHEN 'ulid' THEN (SELECT sum((strpos('0123456789ABCDEFGHJKMNPQRSTVWXYZ', substr(e.value, n, 1)) - 1) * 32::numeric ^ (10 - n))
+                                              FROM generate_series(1, 10) AS n) / 1e3
+                          WHEN 'snowflake' THEN c.key_zero + floor(e.value::numeric / 2::numeric ^ c.shift) / 1e3 END,
+                     -62135596800), 253402300799)::float8) ORDER BY e.place) AS moments
+            FROM unnest(c.ends) WITH ORDINALITY AS e (value, place)) AS k ON c.encoding IS NOT NULL
+     WHERE c.ends IS NOT NULL AND NOT c.pending
+       AND (c.encoding IS NOT NULL OR c.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype))
 ), numbered AS (
     -- The number of the interval at the lower end, and of the first one at or after the upper end.
     SELECT w.*, first.number AS first, last.number + 1 AS after,

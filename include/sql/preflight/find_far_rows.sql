@@ -5,4 +5,4 @@
 -- transaction: one
 -- rerun: safe because it only reads
 SELECT count(*) AS rows, min(moment)::text AS oldest, max(moment)::text AS newest
-  FROM (SELECT {partition_by} AS moment FROM {source} WHERE {partition_by} >= {lower} AND {partition_by} < {upper} LIMIT %(most)s) AS far
+  FROM (SELECT {moment} AS moment FROM {source} WHERE {partition_by} >= {lower} AND {partition_by} < {upper} LIMIT %(most)s) AS far

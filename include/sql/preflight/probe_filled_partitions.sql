@@ -6,5 +6,5 @@
 -- rerun: safe because it only reads
 SELECT edge.number
   FROM unnest({edges}) WITH ORDINALITY AS edge (lower, number)
- WHERE EXISTS (SELECT FROM {source} AS s WHERE s.{partition_by} >= edge.lower AND s.{partition_by} < coalesce(({edges})[edge.number + 1], 'infinity'))
+ WHERE EXISTS (SELECT FROM {source} AS s WHERE s.{partition_by} >= edge.lower AND s.{partition_by} < coalesce(({edges})[edge.number + 1], {beyond}))
  ORDER BY 1

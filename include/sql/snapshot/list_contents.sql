@@ -6,8 +6,8 @@
 -- rerun: safe because it only reads
 SELECT width_bucket(t.{partition_by}, {bounds}) AS bucket,
        count(*) AS rows,
-       min(t.{partition_by})::text AS oldest,
-       max(t.{partition_by})::text AS newest,
+       min({ordered})::text AS oldest,
+       max({ordered})::text AS newest,
        coalesce(sum(hashfloat8extended(hash_record_extended(ROW({row}), 0)::float8, 0)), 0) AS checksum
   FROM {table} AS t
  GROUP BY 1

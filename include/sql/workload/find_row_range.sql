@@ -4,5 +4,5 @@
 -- lock: ACCESS SHARE on both partitions
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT (SELECT min(o.{partition_by}) FROM {oldest} AS o WHERE isfinite(o.{partition_by})) AS oldest,
-       (SELECT max(n.{partition_by}) FROM {newest} AS n WHERE n.{partition_by} <= now() AND isfinite(n.{partition_by})) AS newest
+SELECT (SELECT {partition_by} FROM {oldest} WHERE {finite} ORDER BY {partition_by} LIMIT 1) AS oldest,
+       (SELECT {partition_by} FROM {newest} WHERE {up_to_now} AND {finite} ORDER BY {partition_by} DESC LIMIT 1) AS newest

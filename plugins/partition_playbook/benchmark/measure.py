@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import pendulum
@@ -35,7 +36,7 @@ def benchmark(run: Run, stage: str) -> None:
     ``stage`` is the stage of the measurements in the ledger. InvalidSpec for a query with unknown braces.
     """
     for query in run.spec.queries:
-        text = compose(run, query.sql)
+        text = compose_query(run, query)
         record(run, stage, query, measure(run, text), text.as_string())
 
 
@@ -87,23 +88,72 @@ def record(run: Run, stage: str, query: Query, found: Sequence[Plan], text: str)
     )
 
 
-def compose(run: Run, template: str, table: TableName | None = None, interval: Bounds | None = None) -> sql.Composed:
+def compose_query(
+    run: Run, query: Query, table: TableName | None = None, interval: Bounds | None = None
+) -> sql.Composed:
+    """Fill the braces of a query's SQL, those of both ends of its range too; see ``compose``."""
+    ends = {"since": query.since, "until": query.until}
+    used = {name: end for name, end in ends.items() if end is not None and f"{{{name}}}" in query.sql}
+    ends_of_range = {name: _end(run, end, interval) for name, end in used.items()}
+    return compose(run, query.sql, table, interval, ends=ends_of_range)
+
+
+def _end(run: Run, expression: str, interval: Bounds | None) -> sql.Composable:
+    """Return one end of a range: its expression, or the first key of its moment in a column with an encoding."""
+    codec = run.spec.codec
+    if codec.encoding is None:
+        return compose(run, expression, interval=interval)
+    moment = evaluate(run, expression, interval)
+    return sql.Literal(None if moment is None else codec.first_key(in_zone(moment, codec.timezone)))
+
+
+def evaluate(run: Run, expression: str, interval: Bounds | None = None) -> date | None:
+    """Return the value of one end of a range; InvalidSpec if it is not a timestamp, a date or NULL."""
+    moment = compose(run, expression, interval=interval, keys=False)
+    with run.database.session(LIMITS, search_path=run.table.search_path) as session:
+        value = ask(session, "benchmark/evaluate_moment", moment=moment)
+    if value is None or isinstance(value, date):
+        return value
+    raise no_moment(run, expression, repr(value))
+
+
+def no_moment(run: Run, expression: str, found: str) -> InvalidSpec:
+    """Return the error of an end of a range that is no moment."""
+    problem = f"`{expression}` is {found}, not a timestamp or a date"
+    return InvalidSpec(problem, where=run.spec.table, remedy="Correct `since` and `until` of the spec's queries")
+
+
+def compose(
+    run: Run,
+    template: str,
+    table: TableName | None = None,
+    interval: Bounds | None = None,
+    *,
+    keys: bool = True,
+    ends: Mapping[str, sql.Composable] | None = None,
+) -> sql.Composed:
     """Fill the braces of a query: the table, by default the live one, its partition column, and an interval.
 
-    The interval is by default the run's own. InvalidSpec for unknown braces.
+    The interval is by default the run's own. With ``keys`` its ends are values of the partition column, otherwise
+    moments. InvalidSpec for unknown braces.
     """
     with run.database.session() as session:
         kind = catalog.require(session, run.table).column(run.spec.partition_by).type
-    lower, upper = (interval or asked_interval(run)).literals(kind)
+    asked, codec = interval or asked_interval(run), run.spec.codec
+    lower, upper = codec.literals(asked, kind) if keys else asked.literals(kind)
     try:
         return sql.SQL(template).format(
             table=(table or run.table).identifier,
             partition_by=sql.Identifier(run.spec.partition_by),
             interval_start=sql.Literal(lower),
             interval_end=sql.Literal(upper),
+            **(ends or {}),
         )
     except (KeyError, IndexError, ValueError) as error:
-        remedy = "Use only table, partition_by, interval_start and interval_end in braces; write { as {{ and } as }}"
+        remedy = (
+            "Use only table, partition_by, interval_start and interval_end in braces, and since and until in `sql` of "
+            "a query with these keys; write { as {{ and } as }}"
+        )
         raise InvalidSpec(f"queries: {error} in {template!r}", where=run.spec.table, remedy=remedy) from error
 
 
@@ -132,7 +182,7 @@ def choose_interval(spec: TableSpec, found: Row, bounds: Sequence[Bounds]) -> Bo
     if found["oldest"] is None:
         return past[-1]
 
-    oldest, newest = (in_zone(found[end], spec.timezone) for end in ("oldest", "newest"))
+    oldest, newest = (spec.codec.moment(found[end]) for end in ("oldest", "newest"))
     touched = [each for each in past if each.overlaps(oldest, newest)] or past
     whole = [each for each in touched if oldest <= each.lower and each.upper <= newest] or touched
     return whole[len(whole) // 2]

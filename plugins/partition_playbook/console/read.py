@@ -157,7 +157,7 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
 
 
 def _partition(spec: TableSpec, row: Row) -> answers.Partition:
-    lower, upper = bound_ends(row["bound"] or "", spec.timezone) or (None, None)
+    lower, upper = bound_ends(row["bound"] or "", spec.codec) or (None, None)
     return answers.Partition(lower=lower, upper=upper, **row)
 
 

@@ -91,7 +91,7 @@ def create_default(run: Run, session: Session, now: Sides) -> None:
 
 def attach_one(run: Run, session: Session, now: Sides, partition: TableName, bounds: Bounds) -> None:
     """Attach a loaded partition and drop the CHECK constraint on its bounds."""
-    lower, upper = bounds.literals(now.monolith.column(run.spec.partition_by).type)
+    lower, upper = run.spec.codec.literals(bounds, now.monolith.column(run.spec.partition_by).type)
     session.run(
         "engine/attach_partition",
         shadow=now.partitioned.table_name.identifier,

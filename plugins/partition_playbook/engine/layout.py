@@ -19,6 +19,8 @@ from partition_playbook.intervals import Bounds, between, bounds_at, in_zone
 from partition_playbook.spec import TableSpec
 
 MAX_PARTITIONS = 1000
+# The keys of the spec that the partitions depend on.
+PLANNED = {"table", "partition_by", "encoding", "epoch", "shift", "interval", "timezone"}
 
 
 def planned_bounds(session: Session, spec: TableSpec) -> list[Bounds]:
@@ -32,8 +34,8 @@ def planned_bounds(session: Session, spec: TableSpec) -> list[Bounds]:
 def bounds_for(found: Row, spec: TableSpec) -> list[Bounds]:
     """Compute the planned bounds for an oldest and a newest value; PreconditionFailed above MAX_PARTITIONS."""
     now = pendulum.now(spec.timezone)
-    oldest = in_zone(found["oldest"], spec.timezone) if found["oldest"] is not None else now
-    newest = in_zone(found["newest"], spec.timezone) if found["newest"] is not None else now
+    oldest = spec.codec.moment(found["oldest"]) if found["oldest"] is not None else now
+    newest = spec.codec.moment(found["newest"]) if found["newest"] is not None else now
 
     ahead = spec.interval.shift(spec.interval.floor(now), spec.premake)
     span = (max(newest, ahead) - min(oldest, now)).total_days() / spec.interval.days
@@ -49,12 +51,14 @@ def bounds_for(found: Row, spec: TableSpec) -> list[Bounds]:
 
 def find_range(session: Session, spec: TableSpec) -> Row:
     """Read the oldest and newest finite partition value, and the estimated number of rows."""
+    by = sql.Identifier(spec.partition_by)
     try:
         return session.row(
             "engine/find_range",
             {"schema": spec.name.schema, "name": spec.name.name},
             source=spec.name.identifier,
-            partition_by=sql.Identifier(spec.partition_by),
+            partition_by=by,
+            finite=spec.codec.finite(by),
         )
     except psycopg.DataError as error:
         raise PreconditionFailed(
@@ -69,9 +73,7 @@ def plan_hash(source: Table, spec: TableSpec) -> str:
     surface = asdict(source)
     surface.pop("unknown_options")  # the server's own marks change with its minor version
     surface["triggers"] = [each for each in surface["triggers"] if not each["name"].startswith("partition_playbook_")]
-    content = json.dumps(
-        [surface, spec.model_dump(mode="json", include={"table", "partition_by", "interval", "timezone"})]
-    )
+    content = json.dumps([surface, spec.model_dump(mode="json", include=PLANNED, exclude_none=True)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 
 import psycopg
 from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.catalog import Table
+from partition_playbook.codecs import Key
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import attributes, capture, load_groups, throttle
 from partition_playbook.engine.layout import bounds_of
@@ -206,7 +206,7 @@ def _gather(run: Run, session: Session, parent: TableName, bounds: Mapping[Table
     column_type = now.live.column(run.spec.partition_by).type
     load_groups.create_parent(run, session, parent)
     for partition, interval in bounds.items():
-        load_groups.attach(session, parent, partition, interval, column_type)
+        load_groups.attach(session, parent, partition, run.spec.codec.literals(interval, column_type))
 
 
 def _fill(run: Run, session: Session, parent: TableName, bounds: Mapping[TableName, Bounds], workers: int) -> None:
@@ -220,10 +220,10 @@ def _fill(run: Run, session: Session, parent: TableName, bounds: Mapping[TableNa
     settings = {"indexscan": "on" if ordered else "off", "parallel": "2" if alone else "0"}
     session.rows("engine/tune_load", settings | {"sort": SORT_MEMORY, "index": INDEX_MEMORY[alone]})
 
-    column_type = source.column(run.spec.partition_by).type
+    codec, column_type = run.spec.codec, source.column(run.spec.partition_by).type
     copied = 0
     for first, last in load_groups.merged(list(bounds.values())):
-        ends = first.literals(column_type)[0], last.literals(column_type)[1]
+        ends = codec.literals(first, column_type)[0], codec.literals(last, column_type)[1]
         copied += copy_rows(run, session, source, parent, ends)
     rows = _count(session, parent, list(bounds), copied)
 
@@ -284,7 +284,7 @@ def _changed(table: TableName, problem: str) -> PreconditionFailed:
     )
 
 
-def copy_rows(run: Run, session: Session, source: Table, parent: TableName, ends: tuple[date, date]) -> int:
+def copy_rows(run: Run, session: Session, source: Table, parent: TableName, ends: tuple[Key, Key]) -> int:
     """Copy the rows between two bounds from the source through the parent of a load, sorted; return their number."""
     return session.run(
         "engine/load_partitions",

@@ -237,11 +237,12 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     partitions = [run.table.partition(each.suffix) for each in bounds]
     parent = run.table.load_parent(0)
     for each, partition in zip(bounds, partitions, strict=True):
+        ends = run.spec.codec.literals(each, kind)
         load.empty(session, partition)
         session.run("engine/hold_capture", log=run.table.change_log.identifier)
         load_groups.create_parent(run, session, parent)
-        load_groups.attach(session, parent, partition, each, kind)
-        load.copy_rows(run, session, before.live, parent, each.literals(kind))
+        load_groups.attach(session, parent, partition, ends)
+        load.copy_rows(run, session, before.live, parent, ends)
         load.release(session, parent, [partition])
         load.create_indexes(session, before.live.partitioned_by(before.partition_by), partition)
 

@@ -16,6 +16,7 @@ from partition_playbook.intervals import Bounds
 from partition_playbook.ledger import Phase
 from partition_playbook.names import SHADOW_SUFFIX, TableName, clip
 from partition_playbook.run import Run
+from partition_playbook.spec import TableSpec
 
 
 def build(run: Run, gate: Gate | None = None) -> list[Row]:
@@ -94,23 +95,22 @@ def create_partitions(run: Run, session: Session, like: Table, bounds: list[Boun
     partitions = [run.table.partition(each.suffix) for each in bounds]
     attributes.set_default_tablespace(session, like)
     for partition, each in zip(partitions, bounds, strict=True):
-        _create(session, run.table.shadow, partition, like, _within(like, run.spec.partition_by, each))
+        _create(session, run.table.shadow, partition, like, _within(run.spec, like, each))
         _copy_settings(session, partition, like)
     for partition in attributes.with_grants(session, partitions):
         attributes.revoke_extras(session, partition)
     attributes.reset_default_tablespace(session)
 
 
-def create_partition(
-    session: Session, parent: TableName, partition: TableName, like: Table, by: str, bounds: Bounds
-) -> None:
-    """Create a plain table to attach to ``parent`` later, like another one but without indexes."""
-    create_detached(session, parent, partition, like, _within(like, by, bounds))
+def create_partition(run: Run, session: Session, partition: TableName, like: Table, bounds: Bounds) -> None:
+    """Create a plain table to attach to the run's table later, like another one but without indexes."""
+    create_detached(session, run.table, partition, like, _within(run.spec, like, bounds))
 
 
-def _within(like: Table, by: str, bounds: Bounds) -> sql.Composed:
-    lower, upper = bounds.literals(like.column(by).type)
-    return sql.SQL("{0} IS NOT NULL AND {0} >= {1} AND {0} < {2}").format(sql.Identifier(by), lower, upper)
+def _within(spec: TableSpec, like: Table, bounds: Bounds) -> sql.Composed:
+    lower, upper = spec.codec.literals(bounds, like.column(spec.partition_by).type)
+    by = sql.Identifier(spec.partition_by)
+    return sql.SQL("{0} IS NOT NULL AND {0} >= {1} AND {0} < {2}").format(by, lower, upper)
 
 
 def create_detached(

@@ -118,7 +118,7 @@ def read_ranges(run: Run, partitions: list[Partition], live: Table, standby: Tab
     ranged = []
     written: dict[DateTime, str] = {}
     for each in partitions:
-        ends = None if each.is_default else each.ends(run.spec.timezone)
+        ends = None if each.is_default else each.ends(run.spec.codec)
         if ends and ends[0] and ends[1] and each.edges:
             ranged.append((ends[0], ends[1], each.table.name))
             written |= {ends[0]: each.edges[0], ends[1]: each.edges[1]}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from functools import partial
 
 from psycopg import sql
 
 from partition_playbook import catalog, figures
 from partition_playbook.catalog import Table
+from partition_playbook.codecs import Key
 from partition_playbook.database import Limits, Session
 from partition_playbook.engine import attributes, capture, shadow
 from partition_playbook.errors import PreconditionFailed, RowsWait
@@ -74,9 +74,9 @@ def _create(run: Run, session: Session, action: Create, move_limit: int, lock_ti
         stopped = [run.table, default] if move_limit else [default]
         locks.block_application(session, stopped, lock_timeout, writers_of=None if move_limit else run.table)
 
-    shadow.create_partition(session, run.table, action.partition, like, run.spec.partition_by, action.bounds)
+    shadow.create_partition(run, session, action.partition, like, action.bounds)
     equip(run, session, like, action.partition)
-    lower, upper = action.bounds.literals(parent.column(run.spec.partition_by).type)
+    lower, upper = run.spec.codec.literals(action.bounds, parent.column(run.spec.partition_by).type)
     moved = _move(run, session, action, default, (lower, upper), move_limit) if default else 0
 
     # Only now: the default partition is locked, and has no row of the range.
@@ -131,7 +131,7 @@ def require_free(session: Session, name: TableName) -> None:
 
 
 def _move(
-    run: Run, session: Session, action: Create, default: TableName, ends: tuple[date, date], move_limit: int
+    run: Run, session: Session, action: Create, default: TableName, ends: tuple[Key, Key], move_limit: int
 ) -> int:
     """Move the rows of the range out of the default partition, locked against writes; return their number."""
     parts: dict[str, sql.Composable] = {

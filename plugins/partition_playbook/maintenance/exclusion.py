@@ -203,7 +203,7 @@ def _inside(run: Run, ranges: Sequence[Bounds], kind: str) -> sql.Composed:
 
 def _joined(run: Run, ranges: Sequence[Bounds], kind: str, condition: str, word: str) -> sql.Composed:
     by = sql.Identifier(run.spec.partition_by)
-    ends = (each.literals(kind) for each in ranges)
+    ends = (run.spec.codec.literals(each, kind) for each in ranges)
     return sql.SQL(word).join(
         [sql.SQL(condition).format(by, sql.Literal(lower), sql.Literal(upper)) for lower, upper in ends]
     )

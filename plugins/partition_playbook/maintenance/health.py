@@ -144,7 +144,8 @@ def _waiting(run: Run, session: Session, found: TableState) -> Row | None:
     default = next((each for each in found.partitions if each.is_default), None)
     if default is None:
         return None
-    parts = {"default": default.table.identifier, "partition_by": sql.Identifier(run.spec.partition_by)}
+    ordered = run.spec.codec.ordered(sql.Identifier(run.spec.partition_by))
+    parts = {"default": default.table.identifier, "ordered": ordered}
     return session.row("maintenance/find_default_rows", {"limit": COUNTED_ROWS}, **parts)
 
 

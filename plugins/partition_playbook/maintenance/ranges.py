@@ -11,6 +11,7 @@ from itertools import takewhile
 from pendulum import DateTime
 
 from partition_playbook.catalog import Partition, bound_ends
+from partition_playbook.codecs import Codec
 from partition_playbook.intervals import Bounds, Interval
 from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
@@ -53,16 +54,16 @@ def ranges(spec: TableSpec, partitions: Sequence[Partition]) -> list[Ranged]:
 
 
 def _ranged(spec: TableSpec, partition: Partition) -> Ranged:
-    return Ranged(partition, *_read(spec.interval, spec.timezone, partition.kind, partition.bound))
+    return Ranged(partition, *_read(spec.interval, spec.codec, partition.kind, partition.bound))
 
 
 # A run parses the same bounds many times, partly under the table's lock.
 @lru_cache(maxsize=10_000)
-def _read(interval: Interval, timezone: str, kind: str, bound: str) -> tuple[DateTime | None, DateTime | None, str]:
-    ends = bound_ends(bound, timezone)
+def _read(interval: Interval, codec: Codec, kind: str, bound: str) -> tuple[DateTime | None, DateTime | None, str]:
+    ends = bound_ends(bound, codec)
     if ends is None:
         return None, None, UNREADABLE
-    return *ends, _foreign(interval, timezone, kind, *ends)
+    return *ends, _foreign(interval, codec.timezone, kind, *ends)
 
 
 def _foreign(interval: Interval, timezone: str, kind: str, lower: DateTime | None, upper: DateTime | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 import pendulum
 from pendulum import DateTime
@@ -63,7 +63,7 @@ def references(run: Run, session: Session) -> dict[TableName, list[str]]:
 
 
 def _detached(run: Run, row: Row) -> Detached:
-    lower, upper = catalog.bound_ends(row["bound"], run.spec.timezone) or (None, None)
+    lower, upper = catalog.bound_ends(row["bound"], run.spec.codec) or (None, None)
     ends = (lower, upper) if lower and upper else None
     since = in_zone(row["since"], run.spec.timezone)
     return Detached(TableName(row["schema"], row["name"]), since, ends, row["kept"], row["archive"] is not None)
@@ -82,14 +82,17 @@ def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: 
     newest_first = [partition for _, partition in sorted(begun, key=lambda each: each[0], reverse=True)]
     defaults = [each for each in partitions if each.is_default and each.table in filled]
 
-    def newest(partition: Partition) -> datetime | date | None:
-        parts = {"partition": partition.table.identifier, "partition_by": sql.Identifier(run.spec.partition_by)}
-        found: datetime | date | None = session.value("maintenance/find_newest", {"clock": clock}, **parts)
-        return found
+    codec, by = run.spec.codec, sql.Identifier("t", run.spec.partition_by)
+    reached = {"partition_by": by, "finite": codec.finite(by), "up_to_clock": codec.up_to(by, clock)}
+
+    def newest(partition: Partition) -> DateTime | None:
+        parts = {"partition": partition.table.identifier, **reached}
+        found = session.value("maintenance/find_newest", **parts)
+        return None if found is None else codec.moment(found)
 
     # A partition with pages may hold only dead rows or future ones; then the next one is read.
     firsts = [next(filter(None, map(newest, each)), None) for each in (newest_first, defaults)]
-    return max((in_zone(each, run.spec.timezone) for each in firsts if each), default=None)
+    return max(filter(None, firsts), default=None)
 
 
 def _deferral(run: Run, state: Row) -> str:
@@ -105,7 +108,7 @@ def _deferral(run: Run, state: Row) -> str:
 
 
 def require_ours(run: Run, parent: Table) -> None:
-    """Raise PreconditionFailed unless the table is range-partitioned by the column of the spec, a time column."""
+    """Raise PreconditionFailed unless the table is range-partitioned by the column of the spec, which carries time."""
     by = run.spec.partition_by
     keys = (f"RANGE ({by})", 'RANGE ("{}")'.format(by.replace('"', '""')))
     if parent.partition_key not in keys:
@@ -114,12 +117,15 @@ def require_ours(run: Run, parent: Table) -> None:
             where=str(run.table),
             remedy="Correct `partition_by` in the spec; maintenance supports only RANGE over one column",
         )
-    kind = parent.column(by).type
-    if not kind.startswith(("timestamp", "date")):
+    kind, encoding = parent.column(by).type, run.spec.encoding
+    if not kind.startswith(encoding.types if encoding else ("timestamp", "date")):
         raise PreconditionFailed(
             f"the partition column {by} has the type {kind}",
             where=str(run.table),
-            remedy="Remove its table spec: maintenance supports only timestamptz, timestamp and date",
+            remedy=f"Correct `encoding` in the spec: {encoding} is for {', '.join(encoding.types)}"
+            if encoding
+            else "Set `encoding` in the spec, or remove the spec: without it maintenance supports only timestamptz, "
+            "timestamp and date",
         )
 
 

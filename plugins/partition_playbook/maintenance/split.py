@@ -11,13 +11,13 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
 
 import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition, Table
+from partition_playbook.codecs import Key
 from partition_playbook.database import SEPARATOR, Limits, Session
 from partition_playbook.engine import (
     attributes,
@@ -154,8 +154,8 @@ def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Cre
     like = sibling(run, session, parent)
     kind = parent.column(run.spec.partition_by).type
     for each in creates:
-        shadow.create_partition(session, run.table, each.partition, like, run.spec.partition_by, each.bounds)
-        lower, upper = each.bounds.literals(kind)
+        shadow.create_partition(run, session, each.partition, like, each.bounds)
+        lower, upper = run.spec.codec.literals(each.bounds, kind)
         _stage(session, parent, staging, each.partition, sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper))
         equip(run, session, like, each.partition)
 
@@ -183,7 +183,8 @@ def _outside(run: Run, session: Session, creates: Sequence[Create], kind: str) -
     by = sql.Identifier(run.spec.partition_by)
     present = [each.edges for each in catalog.partitions(session, run.table) if each.edges]
     edges = [(attributes.catalog_text(lower), attributes.catalog_text(upper)) for lower, upper in present]
-    edges += [(_literal(lower), _literal(upper)) for lower, upper in (each.bounds.literals(kind) for each in creates)]
+    coming = (run.spec.codec.literals(each.bounds, kind) for each in creates)
+    edges += [(_literal(lower), _literal(upper)) for lower, upper in coming]
 
     conditions = []
     for lower, upper in edges:
@@ -194,7 +195,7 @@ def _outside(run: Run, session: Session, creates: Sequence[Create], kind: str) -
     return sql.SQL(" AND ").join(conditions)
 
 
-def _literal(end: date) -> sql.SQL:
+def _literal(end: Key) -> sql.SQL:
     return attributes.catalog_text(sql.Literal(end).as_string())
 
 
@@ -288,7 +289,7 @@ def _script(
         statement("maintenance/drop_partition").compose(partition=inner.table.identifier),
     ]
     for create in creates:
-        name, (lower, upper) = create.partition.identifier, create.bounds.literals(kind)
+        name, (lower, upper) = create.partition.identifier, run.spec.codec.literals(create.bounds, kind)
         parts += [
             statement("maintenance/detach_partition").compose(parent=staging.identifier, partition=name),
             statement("maintenance/attach_partition").compose(parent=table, partition=name, lower=lower, upper=upper),

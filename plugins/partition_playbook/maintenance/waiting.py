@@ -9,14 +9,17 @@ from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition, Table
+from partition_playbook.codecs import Codec
 from partition_playbook.database import Row, Session
 from partition_playbook.engine import dependents
-from partition_playbook.intervals import Bounds, Interval, bounds_at, in_zone
+from partition_playbook.intervals import Bounds, Interval, bounds_at
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 
 # Rows move while the table is locked: about 100 ms for this many.
 MOVE_LIMIT = 10_000
+# Some of the other moments are in no interval of this calendar.
+LIKELY = sql.SQL("{0} >= '0002-01-01' AND {0} < '9999-01-01'")
 
 
 @dataclass(frozen=True)
@@ -34,25 +37,26 @@ NOTHING = Waiting()
 def find(run: Run, session: Session, default: Partition) -> Waiting:
     """Count the rows in the default partition by interval."""
     by = sql.Identifier(run.spec.partition_by)
-    parts = {"default": default.table.identifier, "partition_by": by}
-    zone, interval = run.spec.timezone, run.spec.interval
+    codec, interval = run.spec.codec, run.spec.interval
+    parts = {"default": default.table.identifier, "partition_by": codec.ordered(by), "moment": codec.as_moment(by)}
+    parts["readable"] = LIKELY.format(by) if run.spec.encoding is None else codec.finite(by)
     found = session.rows("maintenance/list_waiting", {"interval": interval.value}, **parts)
     if not found:
         return NOTHING
 
     parent, table = catalog.require(session, run.table), catalog.require(session, default.table)
     return Waiting(
-        _by_interval(interval, zone, found),
+        _by_interval(interval, codec, found),
         tuple(unmovable(parent, table)),
         tuple(unsplittable(session, parent, table)),
     )
 
 
-def _by_interval(interval: Interval, zone: str, found: Sequence[Row]) -> dict[Bounds, int]:
+def _by_interval(interval: Interval, codec: Codec, found: Sequence[Row]) -> dict[Bounds, int]:
     rows: dict[Bounds, int] = {}
     for row in found:
         # A clock that goes back over midnight shows one day in two intervals: such rows count for both.
-        for bounds in {bounds_at(interval, in_zone(row[end], zone)) for end in ("oldest", "newest")}:
+        for bounds in {bounds_at(interval, codec.moment(row[end])) for end in ("oldest", "newest")}:
             rows[bounds] = rows.get(bounds, 0) + row["rows"]
     return rows
 

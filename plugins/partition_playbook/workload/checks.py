@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import pendulum
+from psycopg import sql
+
 from partition_playbook import figures
-from partition_playbook.benchmark.measure import compose
+from partition_playbook.benchmark.measure import compose, compose_query
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.run import Run
@@ -88,7 +91,7 @@ def workload_checks(run: Run) -> list[Check]:
             return [skipped(name, reason) for name in ("workload_seen", *NAMES, trigger_trial.NAME)]
 
         statistics = statement_statistics.read(session, run.table)
-        planner = StatementPlanner(session, now, run.spec.timezone)
+        planner = StatementPlanner(session, now, run.spec.codec)
         workload = Workload(list(planner.plan_all(statistics.statements)))
         seen = _seen_check(run, statistics, workload)
         if not workload.planned:
@@ -105,7 +108,7 @@ def workload_checks(run: Run) -> list[Check]:
 def _judge(run: Run, statistics: Statistics, workload: Workload, now: Sides, share: int) -> list[Check]:
     return [
         _runs_check(statistics, workload, now),
-        _prunes_check(workload, now),
+        _prunes_check(run, workload, now),
         _explained_check(workload),
         _deduplicates_check(run, statistics, workload, now),
         _moves_check(workload, now),
@@ -120,12 +123,10 @@ def _nothing_to_try() -> list[Check]:
 
 def _of_spec(run: Run) -> list[ObservedStatement]:
     """Return the queries and probes of the spec."""
-    named = [(f"query {each.name}", each.sql) for each in run.spec.queries]
-    named += [(f"probe {each.name}", each.sql) for each in run.spec.application.probes]
+    named = [(f"query {each.name}", compose_query(run, each)) for each in run.spec.queries]
+    named += [(f"probe {each.name}", compose(run, each.sql)) for each in run.spec.application.probes]
     return [
-        ObservedStatement(
-            compose(run, text).as_string(None).strip().removesuffix(";"), run.table.search_path, label=label
-        )
+        ObservedStatement(text.as_string(None).strip().removesuffix(";"), run.table.search_path, label=label)
         for label, text in named
     ]
 
@@ -192,7 +193,7 @@ def _runs_check(statistics: Statistics, workload: Workload, now: Sides) -> Check
     )
 
 
-def _prunes_check(workload: Workload, now: Sides) -> Check:
+def _prunes_check(run: Run, workload: Workload, now: Sides) -> Check:
     """Tell each statement by the partitions that it reads with typical values, the widest first."""
     told = [replace(each, reason=str(each.reads)) for each in workload.planned if each.most_read]
     told.sort(key=lambda each: (-each.most_read, -each.statement.total_ms))
@@ -208,10 +209,25 @@ def _prunes_check(workload: Workload, now: Sides) -> Check:
         severity=Severity.WARNING,
         remedy=f"Add a comparison with {now.partition_by} to the statements with a large share: without it they read "
         "every partition. An upper bound alone needs a lower one beside it. A LIMIT, or a value from a subquery or "
-        "join, may still read fewer at execution"
+        f"join, may still read fewer at execution{_rewrite(run)}"
         if wide
         else NOT_TRIED_REMEDY,
         evidence=_evidence(workload, wide) | {"reads": [_raw(workload, each) for each in told[:KEPT]]},
+    )
+
+
+def _rewrite(run: Run) -> str:
+    """Return the comparison that stands for a range of moments, for a partition column with an encoding."""
+    spec, codec = run.spec, run.spec.codec
+    if codec.encoding is None:
+        return ""
+    week = pendulum.now(spec.timezone).subtract(days=7).start_of("day")
+    first = codec.first_key(week)
+    by, key = sql.Identifier(spec.partition_by), sql.Literal(first if isinstance(first, int) else str(first))
+    comparison = sql.SQL("{} >= {}").format(by, key).as_string(None)
+    return (
+        f". A range of another column prunes nothing here. Write {comparison} beside it for rows since {week}: the "
+        f"smallest key of encoding {codec.encoding} for that moment"
     )
 
 

@@ -74,7 +74,7 @@ class _Values:
         types = self.prepared.types
         values = [any_argument(oid) if self.custom else NULL for oid in types]
         for at, moment in zip(self.positions, choice, strict=True):
-            values[at] = as_argument(types[at], moment, self.rows.now)
+            values[at] = as_argument(types[at], moment, self.rows)
         return self.prepared.explain(values, custom=self.custom)
 
 
@@ -90,12 +90,13 @@ class PruningTrial:
 
         A DELETE with an upper bound alone is retention, so the oldest rows alone are typical for it.
         """
-        positions = time_parameters(prepared.types)[:MOST_PARAMETERS]
-        if not positions or self._rows is None:
+        rows = self._rows
+        positions = time_parameters(prepared.types, rows.codec)[:MOST_PARAMETERS] if rows else []
+        if not positions or rows is None:
             pruned_by_null = bool(prepared.types) and generic.subplans_removed > 0
             return self._reads([Reading(self._count(generic))], untyped=pruned_by_null and not self._scanned(generic))
 
-        values = _Values(prepared, positions, self._rows, custom=False)
+        values = _Values(prepared, positions, rows, custom=False)
         counts = self._sweep(values)
         if self._reads([Reading(min(counts.values()))]).wide:
             # `$1 IS NULL OR at >= $1` prunes in a custom plan only. The server prefers it, because it costs less.

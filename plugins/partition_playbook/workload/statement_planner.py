@@ -18,6 +18,7 @@ import psycopg
 
 from partition_playbook import catalog, figures
 from partition_playbook.benchmark.plans import Plan
+from partition_playbook.codecs import Codec
 from partition_playbook.database import Limits, Session
 from partition_playbook.engine.sides import Sides
 from partition_playbook.names import SHADOW_SUFFIX, clip
@@ -65,7 +66,7 @@ class PlannedStatement:
 class StatementPlanner:
     """Plans statements on the shadow in one session; one that fails there is planned on the live table too."""
 
-    def __init__(self, session: Session, now: Sides, timezone: str) -> None:
+    def __init__(self, session: Session, now: Sides, codec: Codec) -> None:
         self._session = session
         self._live, self._shadow = now.live, now.require_standby()
         self._partition_by = now.partition_by
@@ -73,7 +74,7 @@ class StatementPlanner:
         shadow = self._shadow.table_name
         self._trial = PruningTrial(
             frozenset((each.table.schema, each.table.name) for each in catalog.partitions(session, shadow)),
-            read_row_range(session, shadow, now.partition_by, timezone),
+            read_row_range(session, shadow, now.partition_by, codec),
         )
         self._resolved: dict[str, bool] = {}
 

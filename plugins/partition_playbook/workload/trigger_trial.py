@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 
 import pendulum
 import psycopg
@@ -20,6 +19,7 @@ from psycopg import sql
 from partition_playbook import catalog
 from partition_playbook.catalog import Column, Table
 from partition_playbook.checks import Check, Severity, check
+from partition_playbook.codecs import Key
 from partition_playbook.database import Limits, Row, Session
 from partition_playbook.engine import attributes
 from partition_playbook.intervals import Interval, bounds_at
@@ -32,7 +32,7 @@ from partition_playbook.workload.row_triggers import RowTrigger, row_triggers
 NAME = "before_triggers"
 LIMITS = Limits(lock_timeout=2_000, statement_timeout=10_000)
 SAMPLE = TableName("pg_temp", "partition_playbook_sample")
-Moments = tuple[datetime | date, datetime | date]  # the bounds of a partition as literals
+Moments = tuple[Key, Key]  # the bounds of a partition as literals
 # The functions of the server that refuse a row for its partition; a message depends on the language, these do not.
 ROUTING_FUNCTIONS = frozenset({"ExecBRInsertTriggers", "ExecFindPartition"})
 
@@ -146,7 +146,7 @@ def _moments(run: Run, table: Table) -> list[Moments]:
     current = bounds_at(interval, now)
     # The moments before and behind the bounds lie in the neighbours, whatever their width.
     around = (bounds_at(interval, current.lower.subtract(hours=12)), current, bounds_at(interval, current.upper))
-    return [each.literals(table.column(run.spec.partition_by).type) for each in around]
+    return [run.spec.codec.literals(each, table.column(run.spec.partition_by).type) for each in around]
 
 
 def _sample(session: Session, table: Table) -> int:
@@ -187,10 +187,19 @@ def _updates(run: Run, table: Table, elsewhere: sql.Composable) -> Iterator[Writ
 
     dates = table.column(by).type == "date"
     if not (dates and run.spec.interval is Interval.DAY):  # a partition of one date has no later one
-        step = sql.SQL("1" if dates else "interval '1 microsecond'")
-        later = sql.SQL("{} + {}").format(sql.Identifier("live", by), step)
-        yield Write(f"UPDATE with a later {by}", False, {by: later}, everywhere=False)
+        yield Write(
+            f"UPDATE with a later {by}",
+            False,
+            {by: _later(run, sql.Identifier("live", by), dates=dates)},
+            everywhere=False,
+        )
     yield Write(f"UPDATE with {by} of another partition", False, {by: elsewhere}, stays=False)
+
+
+def _later(run: Run, value: sql.Composable, *, dates: bool) -> sql.Composable:
+    if run.spec.encoding is not None:
+        return run.spec.codec.nth_key(value, sql.SQL("1"))
+    return sql.SQL("{} + {}").format(value, sql.SQL("1" if dates else "interval '1 microsecond'"))
 
 
 def _settable(column: Column) -> bool:
@@ -238,9 +247,7 @@ def _create_clone(
         session.run("workload/create_clone_partition", partition=partition, clone=clone.identifier, bounds=bounds)
 
 
-def _insert_base(
-    run: Run, session: Session, table: Table, clone: TableName, moment: datetime | date, number: int
-) -> None:
+def _insert_base(run: Run, session: Session, table: Table, clone: TableName, moment: Key, number: int) -> None:
     """Insert the row to update before the triggers exist, in the oldest partition: they often set the present."""
     by = run.spec.partition_by
     row: dict[str, sql.Composable] = {name: sql.Identifier("r", name) for name in table.writable}

@@ -13,8 +13,8 @@ from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition
+from partition_playbook.codecs import Codec, Encoding
 from partition_playbook.database import Row, Session
-from partition_playbook.intervals import in_zone
 from partition_playbook.names import TableName
 from partition_playbook.workload.prepared import NULL
 
@@ -24,6 +24,23 @@ PERIODS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedel
 _MOMENTS, _INTERVAL, _ARRAYS = frozenset({1082, 1114, 1184}), 1186, frozenset({1182, 1115, 1185})
 _NUMBERS, _TEXTS = frozenset({20, 21, 23, 700, 701, 1700}), frozenset({19, 25, 1042, 1043})
 _BOOLEAN, _UUID = 16, 2950
+_LARGE, _LARGE_ARRAYS = frozenset({20, 1700}), frozenset({1016, 1231})
+_KEYS = {
+    Encoding.EPOCH_SECONDS: _LARGE | {23},
+    Encoding.EPOCH_MILLISECONDS: _LARGE,
+    Encoding.EPOCH_MICROSECONDS: _LARGE,
+    Encoding.UUIDV7: frozenset({_UUID}),
+    Encoding.ULID: frozenset({25, 1042, 1043}),
+    Encoding.SNOWFLAKE: _LARGE,
+}
+_KEY_ARRAYS = {
+    Encoding.EPOCH_SECONDS: _LARGE_ARRAYS | {1007},
+    Encoding.EPOCH_MILLISECONDS: _LARGE_ARRAYS,
+    Encoding.EPOCH_MICROSECONDS: _LARGE_ARRAYS,
+    Encoding.UUIDV7: frozenset({2951}),
+    Encoding.ULID: frozenset({1009, 1014, 1015}),
+    Encoding.SNOWFLAKE: _LARGE_ARRAYS,
+}
 
 
 @dataclass(frozen=True)
@@ -34,64 +51,77 @@ class RowRange:
     newest: DateTime
     now: DateTime
     filled: frozenset[tuple[str, str]]
+    codec: Codec
 
 
-def read_row_range(session: Session, table: TableName, partition_by: str, timezone: str) -> RowRange | None:
+def read_row_range(session: Session, table: TableName, partition_by: str, codec: Codec) -> RowRange | None:
     """Read the range of the rows in a partitioned table; None without a partition with rows."""
     rows = session.rows("maintenance/list_filled", {"schema": table.schema, "name": table.name})
     filled = frozenset((row["schema"], row["name"]) for row in rows)
-    now = pendulum.now(timezone)
+    now = pendulum.now(codec.timezone)
 
-    held = sorted(_held(session, table, timezone, filled), key=lambda each: each[0])
+    held = sorted(_held(session, table, codec, filled), key=lambda each: each[0])
     if not held:
         return None
     begun = [each for each in held if each[0] <= now] or held[:1]
 
     (lower, _, oldest), (_, upper, newest) = begun[0], begun[-1]
-    found = _ends(session, oldest, newest, partition_by)
+    found = _ends(session, oldest, newest, partition_by, codec)
     first, last = (found[end] for end in ("oldest", "newest"))
     return RowRange(
-        oldest=in_zone(first, timezone) if first is not None else lower,
-        newest=in_zone(last, timezone) if last is not None else min(upper, now),
+        oldest=codec.moment(first) if first is not None else lower,
+        newest=codec.moment(last) if last is not None else min(upper, now),
         now=now,
         filled=filled,
+        codec=codec,
     )
 
 
 def _held(
-    session: Session, table: TableName, timezone: str, filled: frozenset[tuple[str, str]]
+    session: Session, table: TableName, codec: Codec, filled: frozenset[tuple[str, str]]
 ) -> Iterator[tuple[DateTime, DateTime, Partition]]:
     """Yield the partitions with rows and two ends, each with its ends."""
     for each in catalog.partitions(session, table):
-        lower, upper = each.ends(timezone) or (None, None)
+        lower, upper = each.ends(codec) or (None, None)
         if lower and upper and (each.table.schema, each.table.name) in filled:
             yield lower, upper, each
 
 
-def _ends(session: Session, oldest: Partition, newest: Partition, partition_by: str) -> Row:
+def _ends(session: Session, oldest: Partition, newest: Partition, partition_by: str, codec: Codec) -> Row:
     """Read the rows at both ends; none if that takes too long without an index, so the bounds must do."""
-    parts = {"oldest": oldest.table.identifier, "newest": newest.table.identifier}
+    by = sql.Identifier(partition_by)
+    up_to_now = codec.up_to(by, pendulum.now("UTC"))
+    parts = {"oldest": oldest.table.identifier, "newest": newest.table.identifier, "partition_by": by}
     try:
         with session.connection.transaction():
-            return session.row("workload/find_row_range", **parts, partition_by=sql.Identifier(partition_by))
+            return session.row("workload/find_row_range", **parts, finite=codec.finite(by), up_to_now=up_to_now)
     except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
         return {"oldest": None, "newest": None}
 
 
-def time_parameters(types: Sequence[int]) -> list[int]:
-    """Return the positions of the parameters that can be compared with a partition column."""
-    return [at for at, oid in enumerate(types) if oid in _MOMENTS or oid in _ARRAYS or oid == _INTERVAL]
+def time_parameters(types: Sequence[int], codec: Codec) -> list[int]:
+    """Return the positions of the parameters that can be compared with a partition column.
+
+    A number or a text is taken for a key: the trial shows whether it is compared with the partition column.
+    """
+    if codec.encoding is None:
+        comparable = _MOMENTS | _ARRAYS | {_INTERVAL}
+    else:
+        comparable = _KEYS[codec.encoding] | _KEY_ARRAYS[codec.encoding]
+    return [at for at, oid in enumerate(types) if oid in comparable]
 
 
-def as_argument(oid: int, moment: DateTime, now: DateTime) -> sql.Composable:
+def as_argument(oid: int, moment: DateTime, rows: RowRange) -> sql.Composable:
     """Return a moment in the type of a parameter; an interval is taken for the time before now.
 
     A moment without a type takes that of the parameter, whatever the search path.
     """
     if oid == _INTERVAL:
-        return sql.Literal(timedelta(seconds=(now - moment).total_seconds()))
-    text = moment.isoformat()
-    return sql.Literal(f'{{"{text}"}}' if oid in _ARRAYS else text)
+        return sql.Literal(timedelta(seconds=(rows.now - moment).total_seconds()))
+    encoding = rows.codec.encoding
+    text = moment.isoformat() if encoding is None else str(rows.codec.first_key(moment))
+    is_array = oid in _ARRAYS or (encoding is not None and oid in _KEY_ARRAYS[encoding])
+    return sql.Literal(f'{{"{text}"}}' if is_array else text)
 
 
 def any_argument(oid: int) -> sql.Composable:

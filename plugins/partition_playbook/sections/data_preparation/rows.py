@@ -179,9 +179,9 @@ def distribution_checks(run: Run, params: RunParams) -> list[Check]:
 
 
 def _evenness(run: Run, params: RunParams) -> Check:
-    by = sql.Identifier(run.spec.partition_by)
+    moment = run.spec.codec.as_moment(sql.Identifier(run.spec.partition_by))
     with run.database.session() as session:
-        rows = session.rows("data_preparation/list_months", table=run.table.identifier, partition_by=by)
+        rows = session.rows("data_preparation/list_months", table=run.table.identifier, moment=moment)
     counts = {f"{row['month']:%Y-%m}": row["rows"] for row in rows}
 
     start, end = _span(run)
@@ -222,7 +222,7 @@ def record_baseline(run: Run) -> dict[str, float]:
     with run.database.session() as session:
         session.run("data_preparation/vacuum_table", **parts)
         by = sql.Identifier(run.spec.partition_by)
-        found = session.row("data_preparation/find_baseline", values, partition_by=by, **parts)
+        found = session.row("data_preparation/find_baseline", values, ordered=run.spec.codec.ordered(by), **parts)
         indexes = session.rows("data_preparation/list_index_sizes", values)
 
     run.ledger.record_measurement(

@@ -36,12 +36,13 @@ def insert(run: Run, params: RunParams, session: Session, piece: Slice, first: i
     source = catalog.require(session, run.table)
     picks: list[sql.Composable] = []
     filled = list(_filled(run, session, source, picks))
+    kind = source.column(run.spec.partition_by).type
     session.run(
         "data_preparation/insert_slice",
         {"first": first, "last": last},
         table=run.table.identifier,
         moment=_moment(params, piece),
-        type=sql.SQL(source.column(run.spec.partition_by).type),
+        type=sql.SQL("timestamptz" if run.spec.encoding else kind),
         picks=sql.SQL("").join(picks),
         columns=columns([each.column for each in filled]),
         values=sql.SQL(", ").join(each.expression for each in filled),
@@ -64,7 +65,10 @@ def _moment(params: RunParams, piece: Slice) -> sql.Composed:
 def _filled(run: Run, session: Session, source: Table, picks: list[sql.Composable]) -> Iterator[Filled]:
     """Yield the columns to write; adds the choice of a parent row for each foreign key to ``picks``."""
     values = run.spec.synthetic.values
-    yield Filled(run.spec.partition_by, sql.SQL("m.moment"))
+    # One moment a row: the key may need it more than once.
+    value = run.spec.codec.from_moment(sql.SQL("m.moment"))
+    kind = sql.SQL(source.column(run.spec.partition_by).type)
+    yield Filled(run.spec.partition_by, sql.SQL("CAST({} AS {})").format(value, kind) if run.spec.encoding else value)
     for name, expression in values.items():
         yield Filled(name, _expression(run, name, expression))
     written = {run.spec.partition_by, *values}

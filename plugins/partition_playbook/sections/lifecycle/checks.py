@@ -48,7 +48,7 @@ def _future_partitions(run: Run, maintained: Ledger, ahead: int) -> Check:
     began = in_zone(maintained.run()["started_at"], run.spec.timezone)
     with run.database.session() as session:
         found = catalog.partitions(session, run.table)
-    ends = [(each.table.name, each.ends(run.spec.timezone)) for each in found if not each.is_default]
+    ends = [(each.table.name, each.ends(run.spec.codec)) for each in found if not each.is_default]
     future = [name for name, range_ in ends if range_ and range_[0] and range_[0] > began]
 
     return check(

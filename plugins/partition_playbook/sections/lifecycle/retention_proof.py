@@ -27,7 +27,7 @@ from partition_playbook.engine.advisory_locks import Exclusive, exclusive_sessio
 from partition_playbook.engine.sides import Direction, sides
 from partition_playbook.engine.verify import Content
 from partition_playbook.errors import PreconditionFailed, TryAgain
-from partition_playbook.intervals import Bounds, bounds_at, in_zone
+from partition_playbook.intervals import Bounds, bounds_at
 from partition_playbook.lock_retry import with_lock_retry
 from partition_playbook.maintenance import exclusion, locks
 from partition_playbook.maintenance.actions import Action, Archive, Detach
@@ -228,17 +228,20 @@ def _older_than_all(run: Run, session: Session, found: TableState, rules: Retent
         raise NotMade(f"no range is older than {', '.join(endless)}")
 
     by = sql.Identifier(run.spec.partition_by)
+    parts = {"partition_by": by, "finite": run.spec.codec.finite(by)}
     defaults = [each.table.identifier for each in found.partitions if each.is_default]
     with _refusals():
-        oldest = [session.value("lifecycle/find_oldest", partition=each, partition_by=by) for each in defaults]
+        oldest = [session.value("lifecycle/find_oldest", partition=each, **parts) for each in defaults]
 
     begins = [each.lower for each in ranged if each.lower]
-    begins += [in_zone(each, run.spec.timezone) for each in oldest if each]
+    begins += [run.spec.codec.moment(each) for each in oldest if each is not None]
     try:
         first = run.spec.interval.floor(min([rules.cutoff(found.clock), *begins]))
         bounds = bounds_at(run.spec.interval, run.spec.interval.shift(first, -1))
+        run.spec.codec.literals(bounds, "date")
     except (ValueError, OverflowError) as error:
-        raise NotMade("no range is older than year 1") from error
+        bottom = "year 1" if run.spec.encoding is None else "the first key"
+        raise NotMade(f"no range is older than {bottom}") from error
     if held := rules.holds(bounds.lower, bounds.upper):
         raise NotMade(f"a hold covers {bounds}: {'; '.join(each.reason for each in held)}")
     return bounds
@@ -277,24 +280,20 @@ def _make(run: Run, session: Session, name: TableName, bounds: Bounds) -> int:
     """
     parent = catalog.require(session, run.table)
     column = parent.column(run.spec.partition_by)
-    shadow.create_partition(session, run.table, name, sibling(run, session, parent), column.name, bounds)
+    shadow.create_partition(run, session, name, sibling(run, session, parent), bounds)
     session.run("lifecycle/set_unlogged", partition=name.identifier)
 
     others = [sql.SQL(", {}").format(sql.Identifier(each)) for each in parent.writable if each != column.name]
     # A date has one moment a day; a day on which the clock changes may be short.
-    is_date, days = column.type == "date", max(1, (bounds.upper - bounds.lower).days)
-    values = {
-        "rows": min(MOST_ROWS, days) if is_date else MOST_ROWS,
-        "step": timedelta(days=1) if is_date else timedelta(seconds=1),
-    }
+    days = max(1, (bounds.upper - bounds.lower).days)
     rows = session.run(
         "lifecycle/copy_rows",
-        values,
+        {"rows": min(MOST_ROWS, days) if column.type == "date" else MOST_ROWS},
         table=run.table.identifier,
         partition=name.identifier,
         partition_by=sql.Identifier(column.name),
         others=sql.Composed(others),
-        lower=sql.Literal(bounds.literals(column.type)[0]),
+        value=_nth_value(run, bounds, column.type),
         kind=sql.SQL(column.type),
     )
     if not rows:
@@ -302,8 +301,19 @@ def _make(run: Run, session: Session, name: TableName, bounds: Bounds) -> int:
     return rows
 
 
+def _nth_value(run: Run, bounds: Bounds, kind: str) -> sql.Composable:
+    """Return the expression for the partition value of each row: the first of the range, the next one, and so on."""
+    codec, number = run.spec.codec, sql.SQL("(row_number() OVER () - 1)")
+    lower = sql.Literal(codec.literals(bounds, kind)[0])
+    if codec.encoding is not None:
+        return codec.nth_key(lower, number)
+    step = timedelta(days=1) if kind == "date" else timedelta(seconds=1)
+    return sql.SQL("{} + {}::float8 * {}").format(lower, number, sql.Literal(step))
+
+
 def _attach(run: Run, session: Session, name: TableName, bounds: Bounds, default: TableName | None) -> None:
-    lower, upper = bounds.literals(catalog.require(session, run.table).column(run.spec.partition_by).type)
+    kind = catalog.require(session, run.table).column(run.spec.partition_by).type
+    lower, upper = run.spec.codec.literals(bounds, kind)
     if default:
         exclusion.prefer_index(session, default)
         values = {"lower": lower, "upper": upper, "limit": 1}

@@ -127,7 +127,8 @@ def _find(context: PreflightContext, bounds: Sequence[Bounds]) -> EmptyPartition
         far = FarRows(**_far_rows(context, bounds[side[0] - 1], bounds[side[-1] - 1]))
 
     since = sum(each.upper <= _rows_begin(context) for each in bounds[filled[-1] :])
-    return EmptyPartitions(between, since, far, str(context.rows_range["newest"]))
+    newest, codec = context.rows_range["newest"], context.run.spec.codec
+    return EmptyPartitions(between, since, far, str(newest if codec.encoding is None else codec.moment(newest)))
 
 
 def _rows_begin(context: PreflightContext) -> pendulum.DateTime:
@@ -141,20 +142,24 @@ def _filled(context: PreflightContext, bounds: Sequence[Bounds]) -> list[int]:
     by = context.partition_by
     indexed = any(index.columns[:1] == (by,) and index.valid and index.plain for index in context.table.indexes)
     name = "preflight/probe_filled_partitions" if indexed else "preflight/list_filled_partitions"
-    kind = context.table.column(by).type
-    lowers = sql.SQL(", ").join(sql.Literal(each.literals(kind)[0]) for each in bounds)
+    codec, kind = context.run.spec.codec, context.table.column(by).type
+    lowers = sql.SQL(", ").join(sql.Literal(codec.literals(each, kind)[0]) for each in bounds)
     edges = sql.SQL("ARRAY[{}]::{}[]").format(lowers, sql.SQL(kind))
     parts = {"source": context.table.table_name.identifier, "partition_by": sql.Identifier(by), "edges": edges}
+    # PostgreSQL compares a date or a timestamp with infinity; a key has none.
+    parts["beyond"] = sql.Literal("infinity" if codec.encoding is None else codec.literals(bounds[-1], kind)[1])
     return [row["number"] for row in context.session.rows(name, **parts)]
 
 
 def _far_rows(context: PreflightContext, first: Bounds, last: Bounds) -> Row:
-    kind = context.table.column(context.partition_by).type
+    codec, kind = context.run.spec.codec, context.table.column(context.partition_by).type
+    by = sql.Identifier(context.partition_by)
     return context.session.row(
         "preflight/find_far_rows",
         {"most": MOST + 1},
         source=context.table.table_name.identifier,
-        partition_by=sql.Identifier(context.partition_by),
-        lower=first.literals(kind)[0],
-        upper=last.literals(kind)[1],
+        partition_by=by,
+        moment=codec.as_moment(by),
+        lower=codec.literals(first, kind)[0],
+        upper=codec.literals(last, kind)[1],
     )

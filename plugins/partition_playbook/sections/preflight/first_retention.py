@@ -10,7 +10,6 @@ from partition_playbook import figures
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.intervals import in_zone
 from partition_playbook.maintenance.checks import Share, newest_check, share_check
 from partition_playbook.sections.preflight.context import PreflightContext
 
@@ -40,7 +39,7 @@ def first_retention(context: PreflightContext) -> Check:
     ]
     going = [each for each in attached if each[1] <= cutoff and not rules.holds(*each[:2])]
 
-    rest = newest_check(cutoff, in_zone(newest, spec.timezone), len(going), Severity.WARNING)
+    rest = newest_check(cutoff, spec.codec.moment(newest), len(going), Severity.WARNING)
     due = Share.of(going, attached, cutoff, now)
     share = share_check(rules, due, Severity.WARNING)
     stopping = [each for each in (rest, share) if each.outcome is Outcome.FAILED]

@@ -13,8 +13,7 @@ from pendulum import DateTime
 from partition_playbook import figures
 from partition_playbook.benchmark import plans
 from partition_playbook.benchmark.comparison import MATERIAL_PAGES, NOTICED_MS
-from partition_playbook.benchmark.measure import LIMITS, ask, choose_interval, compose
-from partition_playbook.benchmark.ranges import evaluate
+from partition_playbook.benchmark.measure import LIMITS, ask, choose_interval, compose_query, evaluate
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.errors import InvalidSpec, PreconditionFailed, SourceChanged
 from partition_playbook.intervals import Bounds, bounds_at, in_zone
@@ -72,7 +71,7 @@ def _plan_problem(context: PreflightContext, query: Query) -> str:
     read: set[tuple[str | None, str | None]] = set()
 
     def plan() -> None:
-        composed = compose(context.run, query.sql, interval=_current(context))
+        composed = compose_query(context.run, query, interval=_current(context))
         with context.run.database.session(LIMITS, search_path=context.run.table.search_path) as session:
             found = plans.parse(ask(session, "benchmark/plan_query", query=composed))
         read.update((node.schema, node.relation) for node in found.nodes())
@@ -135,7 +134,7 @@ def speedup_possible(context: PreflightContext) -> Check:
 def _range_of_rows(context: PreflightContext) -> Range | None:
     """Return the oldest and the newest partition value, synthetic rows included; None without a row."""
     spec, found = context.run.spec, context.rows_range
-    ends = [] if found["oldest"] is None else [in_zone(found[end], spec.timezone) for end in ("oldest", "newest")]
+    ends = [] if found["oldest"] is None else [spec.codec.moment(found[end]) for end in ("oldest", "newest")]
     if context.params.synthetic_rows:
         now = pendulum.now(spec.timezone)
         ends += [now.subtract(months=spec.synthetic.months), now]

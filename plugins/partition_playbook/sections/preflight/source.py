@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+import pendulum
 import psycopg
 from psycopg import sql
 
 from partition_playbook import figures
+from partition_playbook.catalog import Column
 from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.codecs import ALPHABET, LARGEST, Encoding
 from partition_playbook.engine import load
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.sections.preflight import key_steps
@@ -36,6 +39,15 @@ SAMPLE = 200
 # The time to make one foreign key to one partition again; 0.9 ms measured on an idle server.
 INBOUND_KEY_MS = 1.0
 TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
+KEY_TYPES = {kind for encoding in Encoding for kind in encoding.types}
+KEY_REMEDY = {
+    "integer": "Make the column a bigint first, set a narrower `interval`, or a smaller `premake` in the spec",
+    "bigint": "Correct `epoch` and `shift` in the spec, or set a smaller `premake`",
+    "text": 'Run ALTER TABLE … ALTER COLUMN … TYPE text COLLATE "C" first: partitions are ranges in the order of the '
+    "collation",
+}
+# Unreadable keys to show.
+SAMPLES = 5
 
 
 def columns_exist(context: PreflightContext) -> Check:
@@ -62,17 +74,43 @@ def partition_type(context: PreflightContext) -> Check:
     plain = (
         column.type if "(" not in column.type else column.type[: column.type.index("(")] + column.type.partition(")")[2]
     )
+    encoding = context.run.spec.encoding
+    types = TYPES if encoding is None else encoding.types
+    suits = plain in types and not column.generated
+    problem = _key_problem(context, column, plain) if suits and encoding else ""
+    remedy = "Set partition_by in the spec to a stored column of one of these types, or ALTER COLUMN … TYPE first"
+    if encoding is None and plain in KEY_TYPES:
+        remedy = f"If {context.partition_by} carries time, set `encoding` in the spec. Otherwise s{remedy[1:]}"
+
     return check(
         "partition_type",
-        plain in TYPES and not column.generated,
-        expected=f"{context.partition_by} is one of {', '.join(TYPES)} and not generated",
-        actual=f"{column.type}{', generated' if column.generated else ''}",
-        remedy="Set partition_by in the spec to a stored column of one of these types, or ALTER COLUMN … TYPE first",
+        suits and not problem,
+        expected=f"{context.partition_by} is one of {', '.join(types)}"
+        f"{f', as encoding {encoding} needs,' if encoding else ''} and not generated",
+        actual=problem or f"{column.type}{', generated' if column.generated else ''}",
+        remedy=KEY_REMEDY.get(plain, KEY_REMEDY["text"]) if problem else remedy,
     )
+
+
+def _key_problem(context: PreflightContext, column: Column, plain: str) -> str:
+    """Return why a column cannot hold the bounds of the encoding; empty if it can."""
+    spec = context.run.spec
+    last = spec.interval.shift(spec.interval.floor(pendulum.now(spec.timezone)), spec.premake + 1)
+    key = spec.codec.first_key(last)
+    if isinstance(key, int) and key > LARGEST.get(plain, key):
+        return f"{column.type}, which cannot hold {key}, the key of {last}, where the partitions ahead end"
+
+    if spec.encoding is Encoding.ULID:
+        collation = sql.SQL(column.collation or '"default"')
+        if not context.session.value("preflight/find_order", {"alphabet": ALPHABET}, collation=collation):
+            return f"{column.type} with collation {column.collation or 'of the database'}, which does not sort bytes"
+    return ""
 
 
 def partition_values(context: PreflightContext) -> Check:
     """Count the rows with NULL or infinity, and check that the partition column is NOT NULL."""
+    if context.run.spec.encoding:
+        return _keys(context, context.run.spec.encoding)
     by = sql.Identifier(context.partition_by)
     found = context.session.row(
         "preflight/list_partition_values", source=context.table.table_name.identifier, partition_by=by
@@ -92,6 +130,35 @@ def partition_values(context: PreflightContext) -> Check:
         actual=f"{'nullable, ' if nullable else ''}{figures.number(found['nulls'])} NULL, "
         f"{figures.number(found['infinities'])} infinity, {figures.number(found['negative_infinities'])} -infinity",
         remedy=f"{remedy[:1].upper()}{remedy[1:]}. Partitions hold finite values only",
+        evidence=found,
+    )
+
+
+def _keys(context: PreflightContext, encoding: Encoding) -> Check:
+    """Count the rows whose key the encoding cannot read, and check that the partition column is NOT NULL."""
+    codec, by = context.run.spec.codec, sql.Identifier(context.partition_by)
+    found = context.session.row(
+        "preflight/list_unreadable_keys",
+        {"most": SAMPLES},
+        source=context.table.table_name.identifier,
+        partition_by=by,
+        unreadable=codec.unreadable(by),
+    )
+    nullable = not context.table.column(context.partition_by).not_null
+    lower, upper = codec.range
+    actual = "nullable, " if nullable else ""
+    actual += f"{figures.count(found['rows'], 'row')} without such a key"
+    if samples := found["samples"]:
+        actual += f", such as {', '.join('NULL' if each is None else each for each in samples)}"
+
+    return check(
+        "partition_values",
+        not nullable and not found["rows"],
+        expected=f"{context.partition_by} is NOT NULL and has only keys of encoding {encoding}, from {lower} to before "
+        f"{upper}",
+        actual=actual,
+        remedy=f"Correct or delete these rows, or correct `encoding` in the spec: {encoding.meaning} The column must "
+        "be NOT NULL. Rows of another kind would be in partitions of wrong moments",
         evidence=found,
     )
 

@@ -99,7 +99,7 @@ def _plan(detail: Mapping[str, Any]) -> Plan:
 
 
 def _touched(run: Run, partition: Partition, spans: Sequence[Span]) -> bool:
-    ends = partition.ends(run.spec.timezone)
+    ends = partition.ends(run.spec.codec)
     if partition.is_default or ends is None:
         return True
     lower, upper = ends

@@ -53,7 +53,7 @@ def _sizes(session: Session, table: TableName) -> Row:
 
 def _is_current(run: Run, partition: Partition) -> bool:
     now = pendulum.now(run.spec.timezone)
-    lower, upper = partition.ends(run.spec.timezone) or (None, None)
+    lower, upper = partition.ends(run.spec.codec) or (None, None)
     return lower is not None and upper is not None and lower <= now < upper
 
 

@@ -17,7 +17,7 @@ from partition_playbook.benchmark.comparison import (
     Interval,
     compare,
 )
-from partition_playbook.benchmark.measure import compose, measure
+from partition_playbook.benchmark.measure import compose_query, measure
 from partition_playbook.checks import Check, Severity, check
 from partition_playbook.database import Row
 from partition_playbook.run import Run
@@ -165,7 +165,7 @@ class Turns:
 
     def _turn(self, query: Query) -> Turn:
         run = self._run
-        retired, live = (measure(run, compose(run, query.sql, table)) for table in (run.table.retired, run.table))
+        retired, live = (measure(run, compose_query(run, query, table)) for table in (run.table.retired, run.table))
         return Turn(*(Interval.of([plan.total_ms for plan in found]) for found in (retired, live)))
 
 

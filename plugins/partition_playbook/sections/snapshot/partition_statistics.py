@@ -31,7 +31,8 @@ def statistics(
     parts = {
         "table": run.table.identifier,
         "partition_by": sql.Identifier(run.spec.partition_by),
-        "bounds": edges(bounds, table.column(run.spec.partition_by).type),
+        "ordered": run.spec.codec.ordered(sql.Identifier("t", run.spec.partition_by)),
+        "bounds": edges(run, bounds, table.column(run.spec.partition_by).type),
     }
     rows = session.rows("snapshot/list_contents", row=hashed_row(table.columns), **parts)
     contents = {_place(run, bounds, row["bucket"]): row for row in rows}
@@ -45,9 +46,10 @@ def statistics(
     ]
 
 
-def edges(bounds: Sequence[Bounds], kind: str) -> sql.Composed:
+def edges(run: Run, bounds: Sequence[Bounds], kind: str) -> sql.Composed:
     """Return the limits of adjoining bounds as an SQL array of the partition column's type."""
-    ends = [each.literals(kind)[0] for each in bounds] + [bounds[-1].literals(kind)[1]]
+    codec = run.spec.codec
+    ends = [codec.literals(each, kind)[0] for each in bounds] + [codec.literals(bounds[-1], kind)[1]]
     return sql.SQL("ARRAY[{}]::{}[]").format(sql.SQL(", ").join(map(sql.Literal, ends)), sql.SQL(kind))
 
 

@@ -61,7 +61,7 @@ def _bound_problems(run: Run, actual: Sequence[Partition], expected: Sequence[Bo
     if _keeps(run) != any(each.is_default for each in actual):
         yield f"there is {'no' if _keeps(run) else 'a'} default partition"
 
-    ends = {each.table.name: each.ends(run.spec.timezone) for each in actual if not each.is_default}
+    ends = {each.table.name: each.ends(run.spec.codec) for each in actual if not each.is_default}
     ranged = sorted((found[0], found[1], name) for name, found in ends.items() if found and found[0] and found[1])
     yield from (f"the bound of {name} is not one closed range" for name in ends.keys() - {each[2] for each in ranged})
     yield from _gaps(ranged, expected)
@@ -99,7 +99,7 @@ def default_check(run: Run, session: Session) -> Check:
         return skipped("default_empty", "there is no default partition", expected="0 rows")
 
     by = sql.Identifier(run.spec.partition_by)
-    found = session.row("validation/find_default_rows", table=default.identifier, partition_by=by)
+    found = session.row("validation/find_default_rows", table=default.identifier, ordered=run.spec.codec.ordered(by))
     rows = figures.count(found["rows"], "row")
     return check(
         "default_empty",

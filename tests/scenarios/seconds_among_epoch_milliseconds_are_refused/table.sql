@@ -1,0 +1,3 @@
+CREATE TABLE clicks (id bigint PRIMARY KEY, at bigint NOT NULL);
+INSERT INTO clicks SELECT n, (extract(epoch FROM moment) * 1000)::bigint FROM pg_temp.moments(100);
+INSERT INTO clicks VALUES (-2, 1767225600);

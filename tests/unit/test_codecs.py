@@ -1,0 +1,156 @@
+"""Codecs: round trip, order, and bounds without gap or overlap, for every encoding, interval and zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import pendulum
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from partition_playbook.catalog import bound_ends
+from partition_playbook.codecs import ALPHABET, END, OLDEST, UNIX_EPOCH, Codec, Encoding
+from partition_playbook.intervals import Interval, between
+from partition_playbook.spec import TableSpec
+
+TWITTER = datetime.fromtimestamp(1288834974.657, UTC).replace(microsecond=657_000)
+ZONES = ("UTC", "Europe/Berlin", "America/Santiago", "Pacific/Apia", "Asia/Kathmandu")
+
+encodings = st.sampled_from(list(Encoding))
+zones = st.sampled_from(ZONES)
+moments = st.datetimes(OLDEST.replace(tzinfo=None), END.replace(tzinfo=None), timezones=st.just(UTC))
+
+
+def codec(encoding: Encoding, zone: str = "UTC", shift: int = 22) -> Codec:
+    return Codec(zone, encoding, TWITTER, shift) if encoding is Encoding.SNOWFLAKE else Codec(zone, encoding)
+
+
+def column_type(encoding: Encoding) -> str:
+    return encoding.types[-1]
+
+
+def comparable(key: Any) -> Any:
+    """Return a key as PostgreSQL compares it: a uuid by its bytes, a text with collation "C" too."""
+    return key.bytes if isinstance(key, UUID) else key.encode() if isinstance(key, str) else key
+
+
+@given(encodings, zones, moments)
+def test_the_first_key_of_a_moment_has_the_first_tick_from_there_on(
+    encoding: Encoding, zone: str, moment: datetime
+) -> None:
+    found = codec(encoding, zone)
+    read = found.moment(found.first_key(moment))
+    assert moment <= read < moment + encoding.tick
+    assert found.first_key(read) == found.first_key(moment)
+
+
+@given(encodings, moments, moments)
+def test_keys_have_the_order_of_their_moments(encoding: Encoding, first: datetime, second: datetime) -> None:
+    keys = [comparable(codec(encoding).first_key(each)) for each in sorted([first, second])]
+    assert keys == sorted(keys)
+
+
+@given(encodings, moments, st.integers(0, 2**74 - 1), moments)
+def test_a_key_is_not_below_the_first_key_of_a_moment_exactly_if_its_own_is_not_before(
+    encoding: Encoding, moment: datetime, low: int, edge: datetime
+) -> None:
+    found = codec(encoding)
+    key = _with_digits(found, found.first_key(moment), low)
+    assert (comparable(key) >= comparable(found.first_key(edge))) == (found.moment(key) >= edge)
+
+
+def _with_digits(found: Codec, first: Any, low: int) -> Any:
+    """Return a key of the same tick as ``first``, with other digits below the time."""
+    match found.encoding:
+        case Encoding.UUIDV7:
+            return UUID(int=first.int | 7 << 76 | 2 << 62 | low & (2**62 - 1))
+        case Encoding.ULID:
+            return first[:10] + "".join(ALPHABET[low >> 4 * place & 31] for place in range(16))
+        case Encoding.SNOWFLAKE:
+            return first + low % (1 << found.shift)
+    return Decimal(first) + Decimal(low % 1000) / 1000
+
+
+@given(encodings, zones, st.sampled_from(list(Interval)), moments.filter(lambda each: each < END.replace(year=9990)))
+def test_bounds_leave_no_gap_and_do_not_overlap(
+    encoding: Encoding, zone: str, interval: Interval, moment: datetime
+) -> None:
+    found = codec(encoding, zone)
+    start = pendulum.instance(max(moment, found.epoch + timedelta(days=800))).in_timezone(pendulum.timezone(zone))
+    planned = list(between(interval, start, interval.shift(interval.floor(start), 3)))
+    ends = [found.literals(each, column_type(encoding)) for each in planned]
+
+    assert all(comparable(lower) < comparable(upper) for lower, upper in ends)
+    assert all(before[1] == after[0] for before, after in pairwise(ends))
+    for bounds, (lower, upper) in zip(planned, ends, strict=True):
+        assert bound_ends(f"FOR VALUES FROM ('{lower}') TO ('{upper}')", found) == (bounds.lower, bounds.upper)
+
+
+KNOWN: dict[Encoding, tuple[object, str]] = {
+    Encoding.EPOCH_SECONDS: (1767225600, "2026-01-01T00:00:00+00:00"),
+    Encoding.EPOCH_MILLISECONDS: (Decimal("1767225600123.9"), "2026-01-01T00:00:00.123000+00:00"),
+    Encoding.EPOCH_MICROSECONDS: (1767225600123456, "2026-01-01T00:00:00.123456+00:00"),
+    # The examples of RFC 9562, of the ULID specification and of Twitter's announcement.
+    Encoding.UUIDV7: (UUID("017f22e2-79b0-7cc3-98c4-dc0c0c07398f"), "2022-02-22T19:22:22+00:00"),
+    Encoding.ULID: ("01ARYZ6S41TSV4RRFFQ69G5FAV", "2016-07-30T22:36:16.385000+00:00"),
+    Encoding.SNOWFLAKE: (1541815603606036480, "2022-06-28T16:07:40.105000+00:00"),
+}
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_a_known_key_has_its_moment(encoding: Encoding) -> None:
+    key, moment = KNOWN[encoding]
+    assert codec(encoding).moment(key) == pendulum.parse(moment)
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_a_value_of_another_kind_is_refused(encoding: Encoding) -> None:
+    with pytest.raises(ValueError, match=r"no key"):
+        codec(encoding).moment(b"?")
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_bounds_that_no_calendar_has_are_unreadable(encoding: Encoding) -> None:
+    bound = "FOR VALUES FROM ('?') TO ('infinity')"
+    assert bound_ends(bound, codec(encoding)) is None
+    assert bound_ends("FOR VALUES FROM (MINVALUE) TO (MAXVALUE)", codec(encoding)) == (None, None)
+
+
+def test_a_key_before_1970_has_no_48_bits() -> None:
+    for encoding in (Encoding.UUIDV7, Encoding.ULID):
+        with pytest.raises(ValueError, match="48 bits"):
+            codec(encoding).first_key(UNIX_EPOCH - timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"encoding": "snowflake"}, "needs epoch"),
+        ({"encoding": "uuidv7", "epoch": "2015-01-01T00:00:00Z"}, "snowflake only"),
+        ({"shift": 22}, "snowflake only"),
+        ({"encoding": "snowflake", "epoch": "1969-01-01T00:00:00Z"}, "between 1970 and 9999"),
+    ],
+)
+def test_a_spec_tells_which_keys_belong_together(keys: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        TableSpec.model_validate({"table": "events", "partition_by": "id", **keys})
+
+
+def test_the_epoch_of_a_snowflake_is_a_moment_or_milliseconds() -> None:
+    specs = [
+        TableSpec.model_validate({"table": "t", "partition_by": "id", "encoding": "snowflake", "epoch": epoch})
+        for epoch in (1288834974657, "2010-11-04T01:42:54.657Z")
+    ]
+    assert {each.codec for each in specs} == {Codec("UTC", Encoding.SNOWFLAKE, TWITTER, 22)}
+
+
+@pytest.mark.parametrize("value", [pendulum.datetime(2026, 1, 1), pendulum.date(2026, 1, 1)])
+def test_without_an_encoding_a_value_is_its_moment(value: Any) -> None:
+    plain = TableSpec.model_validate({"table": "t", "partition_by": "at"}).codec
+    assert plain.moment(value) == pendulum.datetime(2026, 1, 1)
