@@ -73,6 +73,7 @@ PREPARED = frozenset(
 EXECUTE_GENERIC = (
     "SET plan_cache_mode = force_generic_plan; EXECUTE {plan} ({values}); RESET plan_cache_mode " + STATEMENT_MARK
 )
+SET_TIMEOUT = sql.SQL("SET LOCAL statement_timeout = {}")
 # The names under which each open connection has prepared its reads.
 _plans: weakref.WeakKeyDictionary[psycopg.Connection[Row], dict[str, sql.Identifier]] = weakref.WeakKeyDictionary()
 # The servers of this process that gave each of two sessions a process of its own.
@@ -159,6 +160,16 @@ class Session:
         composed = self._compose(name, params, parts)
         return self.execute(composed, params, purpose=header.purpose, lock=header.lock)
 
+    def run_within(self, name: str, limit: str, earlier: str, /, **parts: Any) -> int:
+        """Run a changing statement that may take ``limit`` in all, then reset the timeout to ``earlier``.
+
+        All in one round trip; the journal has the statement alone.
+        """
+        header: Statement = statement(name)
+        composed = self._compose(name, None, parts)
+        limited = SEPARATOR.join((SET_TIMEOUT.format(limit), composed, SET_TIMEOUT.format(earlier)))
+        return self.execute(composed, purpose=header.purpose, lock=header.lock, script=limited)
+
     def lock(self, table: TableName, name: str = "engine/lock_exclusively") -> None:
         """Lock a table in the application's way; record the wait and the hold in ``locks``."""
         requested = time.perf_counter()
@@ -200,11 +211,20 @@ class Session:
             self.connection.execute(_marked(statement(name).compose()), self._storable(name, params))
 
     def execute(
-        self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD_TABLE_LOCK
+        self,
+        query: sql.Composable,
+        params: Params | None = None,
+        *,
+        purpose: str,
+        lock: str = UNREAD_TABLE_LOCK,
+        script: sql.Composable | None = None,
     ) -> int:
-        """Run a changing statement, add it to the journal, and return the number of affected rows."""
+        """Run a changing statement, add it to the journal, and return the number of affected rows.
+
+        A ``script`` is sent instead of the statement; it contains the statement.
+        """
         started = time.perf_counter()
-        cursor = self.connection.execute(_marked(query), params)
+        cursor = self.connection.execute(_marked(script or query), params)
         text = query.as_string(self.connection)
         done = Executed(purpose, text, lock, max(cursor.rowcount, 0), 1000 * (time.perf_counter() - started))
         self.journal.append(done)
@@ -255,7 +275,13 @@ class DrySession(Session):
         """Write nothing."""
 
     def execute(
-        self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD_TABLE_LOCK
+        self,
+        query: sql.Composable,
+        params: Params | None = None,
+        *,
+        purpose: str,
+        lock: str = UNREAD_TABLE_LOCK,
+        script: sql.Composable | None = None,
     ) -> int:
         """Add the statement to the journal without running it; return 0."""
         self.journal.append(Executed(purpose, query.as_string(self.connection), lock, 0, 0.0))

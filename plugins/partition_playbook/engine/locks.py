@@ -11,7 +11,6 @@ from psycopg import sql
 
 from partition_playbook.database import Session
 from partition_playbook.names import TableName
-from partition_playbook.sql import statement
 
 # The share of deadlock_timeout after which a try gives way.
 GIVE_WAY = 0.8
@@ -66,16 +65,11 @@ class Deadline:
         """Lock several tables by one statement from ``include/sql``."""
         if not tables:
             return
-        header = statement(name)
         try:
             with self.request():
                 # Limit the statement as a whole: lock_timeout counts anew for each of its locks.
-                limited = statement("engine/lock_within").compose(
-                    lock=header.compose(tables=_only(tables)),
-                    timeout=f"{self.rest_ms}ms",
-                    earlier=self._statement_timeout,
-                )
-                self._session.execute(limited, purpose=header.purpose, lock=header.lock)
+                limit = f"{self.rest_ms}ms"
+                self._session.run_within(name, limit, self._statement_timeout, tables=_only(tables))
         except psycopg.errors.QueryCanceled as error:
             raise psycopg.errors.LockNotAvailable("canceling statement at the deadline of its locks") from error
 

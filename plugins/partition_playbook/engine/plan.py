@@ -58,7 +58,13 @@ class PlanSession(DrySession):
     steps: list[Step] = field(default_factory=list)
 
     def execute(
-        self, query: sql.Composable, params: Params | None = None, *, purpose: str, lock: str = UNREAD_TABLE_LOCK
+        self,
+        query: sql.Composable,
+        params: Params | None = None,
+        *,
+        purpose: str,
+        lock: str = UNREAD_TABLE_LOCK,
+        script: sql.Composable | None = None,
     ) -> int:
         """Add the statement to the plan without running it; return 0."""
         copied = psycopg.ClientCursor(self.connection).mogrify(sql.Composed([query]), params)
