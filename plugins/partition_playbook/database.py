@@ -170,6 +170,13 @@ class Session:
         limited = SEPARATOR.join((SET_TIMEOUT.format(limit), composed, SET_TIMEOUT.format(earlier)))
         return self.execute(composed, purpose=header.purpose, lock=header.lock, script=limited)
 
+    def give_way(self) -> None:
+        """Bound each lock wait of the open transaction, so that its own session is the one that ends a deadlock.
+
+        For trial writes: a trigger may write a row that the application waits for. Raises LockNotAvailable later.
+        """
+        self.row("session/give_way")
+
     def lock(self, table: TableName, name: str = "engine/lock_exclusively") -> None:
         """Lock a table in the application's way; record the wait and the hold in ``locks``."""
         requested = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -36,6 +37,7 @@ from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.spec import RunParams, TableSpec, validated
 from tests.fixtures.migration import finalize_anyway
 from tests.fixtures.sabotage import at_phase, behind_the_capture
+from tests.fixtures.scenario_writer import wait_until
 from tests.fixtures.tables import open_run
 
 Connection = psycopg.Connection[Any]
@@ -485,3 +487,24 @@ def test_a_subscription_under_the_lock_is_seen(
     with pytest.raises(PreconditionFailed, match=r"subscription feed fills public\.parcels"):
         cut_over(parcels)
     assert not partitioned(connection)
+
+
+WAITS_FOR_LOSS = f"SELECT EXISTS (SELECT FROM pg_locks WHERE relation = '{LOSS}'::regclass AND NOT granted)"
+
+
+def test_a_mark_of_a_loss_that_is_dropped_while_it_is_read_is_a_lost_capture(
+    parcels: Run, connection: Connection, dsn: str
+) -> None:
+    shadow.build(parcels)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as rollback_session:
+        rollback_session.execute(f"DROP SEQUENCE {LOSS}")
+        reader = pool.submit(_require_complete, parcels)
+        wait_until(lambda: connection.execute(WAITS_FOR_LOSS).fetchone() == (True,), "the reader waits")
+        rollback_session.commit()
+        with pytest.raises(CaptureLost, match="its mark of a loss was dropped"):
+            reader.result()
+
+
+def _require_complete(run: Run) -> None:
+    with run.database.session() as session:
+        capture.require_complete(session, run)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from partition_playbook.checks import Check, Outcome
+from partition_playbook.engine.sides import sides
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.run import Run
+from partition_playbook.sections.validation import foreign_keys
 from partition_playbook.sections.validation.checks import validation_checks
 from tests.fixtures.sabotage import behind_the_capture
+from tests.fixtures.scenario_writer import wait_until
 from tests.fixtures.tables import open_run
 
 BEHIND_THE_CAPTURE = "ALTER TABLE sensor_readings DISABLE TRIGGER USER; {}; " + "; ".join(
@@ -163,6 +167,36 @@ def test_deferred_key_is_tried_at_once(run: Run, connection: psycopg.Connection)
     )
     found = {each.name: each for each in validation_checks(run)}
     assert found["foreign_keys_enforced"].outcome is Outcome.PASSED
+
+
+MEET = """
+CREATE TABLE places (id int PRIMARY KEY);
+CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.places VALUES (1) ON CONFLICT DO NOTHING;
+    PERFORM pg_advisory_xact_lock(7);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER meet BEFORE INSERT ON sensor_readings FOR EACH ROW EXECUTE FUNCTION meet()
+"""
+WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted)"
+
+
+def test_a_trial_row_gives_way_before_a_deadlock_is_detected(
+    run: Run, connection: psycopg.Connection, dsn: str
+) -> None:
+    connection.execute(MEET)
+    with run.database.session() as session:
+        now = sides(session, run)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as application:
+        application.execute("SELECT pg_advisory_xact_lock(7)")
+        trial = pool.submit(foreign_keys.enforcement_check, run, now)
+        wait_until(lambda: connection.execute(WAITS).fetchone() == (True,), "the trial waits")
+        # The trial has written this row, so that each session waits for the other.
+        application.execute("INSERT INTO places VALUES (1) ON CONFLICT DO NOTHING")
+        application.commit()
+        found = trial.result()
+    assert found.outcome is Outcome.PASSED, found.actual
 
 
 def test_empty_table_cannot_be_tried_and_says_so(run: Run, connection: psycopg.Connection) -> None:

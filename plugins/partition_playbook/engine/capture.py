@@ -49,6 +49,7 @@ OFF_REMEDY = (
 )
 WRITES = ("engine/try_insert", "engine/try_update", "engine/try_delete")
 GOES_ON = "Application writes were not blocked but are no longer captured"
+DROPPED = f"change capture stopped: the change log or its mark of a loss was dropped. {GOES_ON}"
 logger = logging.getLogger(__name__)
 
 
@@ -261,9 +262,13 @@ def count(session: Session, run: Run) -> int:
 def loss(session: Session, run: Run) -> str:
     """Return why capture stopped; empty if it did not."""
     values = {"loss": run.table.capture_loss.quoted, "log": run.table.change_log.quoted}
-    found = session.row("engine/find_loss", values)
+    try:
+        found = session.row("engine/find_loss", values)
+    except psycopg.errors.InternalError_:
+        # A rollback dropped the sequence between its name and its value.
+        return DROPPED
     if found["missing"]:
-        return f"change capture stopped: the change log or its mark of a loss was dropped. {GOES_ON}"
+        return DROPPED
     if found["code"] is None:
         return ""
     return f"change capture stopped: {_cause(_sqlstate(found['code']), found['bytes'] or 0)}. {GOES_ON}"

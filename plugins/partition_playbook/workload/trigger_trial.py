@@ -122,6 +122,7 @@ def _try_all(run: Run, session: Session, table: Table, shadow: Table | None, tri
     moments = _moments(run, table)
     try:
         with session.connection.transaction(force_rollback=True):
+            session.give_way()
             session.rows("workload/act_as_owner", {"owner": table.owner, "schema": table.schema})
             for number in range(_sample(session, table)):
                 writes = list(_writes(run, table, moments))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from partition_playbook.sql import columns
 
 # Short limits: a waiting INSERT would queue the application behind it.
 BRIEF = Limits(lock_timeout=2_000, statement_timeout=60_000)
+TRIES, PAUSE_SECONDS = 5, 0.2
 NUMBERED = ("smallint", "integer", "bigint", "numeric")
 TEXTUAL = ("text", "character varying", "character")
 
@@ -87,7 +90,7 @@ def enforcement_check(run: Run, now: Sides) -> Check:
         return skipped("foreign_keys_enforced", "the live table has no foreign key")
 
     with run.database.session(BRIEF) as session:
-        attempts = [_try_orphan(session, now, key) for key in keys]
+        attempts = [_try_patiently(session, now, key) for key in keys]
     wrong = [each for each in attempts if each.tested and each.refused != each.key.enforced]
     untested = [each for each in attempts if not each.tested]
 
@@ -105,6 +108,18 @@ def enforcement_check(run: Run, now: Sides) -> Check:
     )
 
 
+def _try_patiently(session: Session, now: Sides, key: Constraint) -> Attempt:
+    """Try an orphan row again while the application holds what it needs; the last try tells the lock."""
+    for _ in range(TRIES - 1):
+        with suppress(psycopg.errors.LockNotAvailable):
+            return _try_orphan(session, now, key)
+        time.sleep(PAUSE_SECONDS)
+    try:
+        return _try_orphan(session, now, key)
+    except psycopg.errors.LockNotAvailable as error:
+        return Attempt(key, False, f"could not be tested: {error.diag.message_primary or error}")
+
+
 def _try_orphan(session: Session, now: Sides, key: Constraint) -> Attempt:
     """Insert a copy of a real row with a reference that cannot exist, in a transaction that is always rolled back."""
     values = _orphan(now.live, key, now.partition_by)
@@ -113,12 +128,15 @@ def _try_orphan(session: Session, now: Sides, key: Constraint) -> Attempt:
 
     try:
         with session.connection.transaction(force_rollback=True):
+            session.give_way()
             session.run("validation/check_keys_at_once")
             parts = {"columns": columns(list(values)), "values": sql.SQL(", ").join(values.values())}
             rows = session.rows("validation/insert_orphan", table=now.live.table_name.identifier, **parts)
             reason = _not_orphaned(session, now, key, rows)
     except psycopg.errors.ForeignKeyViolation as error:
         return Attempt(key, True, f"refused by {error.diag.constraint_name}")
+    except psycopg.errors.LockNotAvailable:
+        raise
     except psycopg.Error as error:
         return Attempt(key, False, f"could not be tested: {error.diag.message_primary or error}")
     finally:
