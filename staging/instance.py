@@ -149,6 +149,9 @@ def _environment(home: Path, cluster: Cluster, dags: Path, ports: list[int]) -> 
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": cluster.conninfo("airflow").replace(":", "+psycopg2:", 1),
+        # The API server asks for a connection on its event loop too. While all 15 of the default are taken by its 40
+        # threads, it stands still for 30 s, and its open transactions time out.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "50",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": api,
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{api}",
