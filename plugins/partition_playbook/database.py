@@ -120,6 +120,16 @@ class Session:
     journal: list[Executed] = field(default_factory=list)
     locks: LockTimes = field(default_factory=LockTimes)
     locked_at: float = 0.0
+    level: int = logging.INFO
+
+    @contextmanager
+    def logged_at(self, level: int) -> Iterator[None]:
+        """Log the statements of the block at another level; the journal has them all the same."""
+        before, self.level = self.level, level
+        try:
+            yield
+        finally:
+            self.level = before
 
     def rows(self, name: str, params: Params | None = None, /, **parts: Any) -> list[Row]:
         """Run a read from ``include/sql`` and return its rows."""
@@ -235,7 +245,8 @@ class Session:
         text = query.as_string(self.connection)
         done = Executed(purpose, text, lock, max(cursor.rowcount, 0), 1000 * (time.perf_counter() - started))
         self.journal.append(done)
-        log.info("%s (%s, %s)", purpose, figures.count(done.rows, "row"), figures.milliseconds(done.duration_ms))
+        rows, duration = figures.count(done.rows, "row"), figures.milliseconds(done.duration_ms)
+        log.log(self.level, "%s (%s, %s)", purpose, rows, duration)
         log.debug("%s", text)
         return done.rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -379,3 +380,19 @@ def test_a_throttled_catch_up_keeps_its_floor(
     assert reconcile.catch_up(run, yielding=True) == 0
     assert len(waits) == 3
     assert deletions(run) == [300, 300, 300, 100]
+
+
+def test_a_catch_up_in_small_batches_is_one_line_of_the_log_and_every_statement_an_event(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    touch(connection, 1, 10)
+    monkeypatch.setattr(reconcile, "BATCH", 2)
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    reconcile.catch_up(run)
+    told = [each.getMessage() for each in caplog.records if "reconciled" in each.getMessage()]
+    assert told == ["public.slots: reconciled 10 changes in 5 batches; 0 left"]
+    events = [each["message"] for each in run.ledger.events() if each["kind"] == "statement"]
+    assert events.count(DELETED) == 5

@@ -57,10 +57,11 @@ def catch_up(run: Run, *, until: int = 0, passes: int | None = None, yielding: b
     It ends after ``passes`` batches, and after PATIENCE batches without a new low of the backlog.
     With ``yielding`` it waits for the throttle between two batches, without the advisory lock of the reconciler.
     """
-    step, lowest, unchanged, done = Step(0, 0), None, 0, 0
+    step, lowest, unchanged, done, taken = Step(0, 0), None, 0, 0, 0
     while unchanged < PATIENCE and done != passes:
         step = take_batch(run, until=until, floor=step.floor)
         done += 1
+        taken += step.taken
         if not step.taken or step.waiting <= until:
             break
 
@@ -69,6 +70,10 @@ def catch_up(run: Run, *, until: int = 0, passes: int | None = None, yielding: b
         lowest = step.waiting if is_lower else lowest
         if yielding:
             throttle.wait_until_calm(run)
+
+    if taken:
+        batches_done, changes = figures.count(done, "batch", "batches"), figures.count(taken, "change")
+        log.info("%s: reconciled %s in %s; %s left", run.table, changes, batches_done, figures.number(step.waiting))
     return step.waiting
 
 
@@ -149,11 +154,15 @@ def apply_changes(run: Run, session: Session, now: Sides, size: int | None, *, f
         return batch
 
     session.rows("engine/become_reconciler")
-    batch, deleted, written = _write_or_double(run, session, now, batch, is_whole=size is None)
-    _require_equal(run, session, now, batch)
-    delete_changes(run, session, batch)
+    # A catch-up ends with hundreds of batches of a few changes: the events of the ledger have them, the task log not.
+    level = logging.INFO if batch.count >= FEW_CHANGES else logging.DEBUG
+    with session.logged_at(level):
+        batch, deleted, written = _write_or_double(run, session, now, batch, is_whole=size is None)
+        _require_equal(run, session, now, batch)
+        delete_changes(run, session, batch)
 
-    log.info(
+    log.log(
+        level,
         "reconciled %s: %s deleted, %s written in %s",
         figures.count(batch.count, "change"),
         figures.count(deleted, "row"),
