@@ -37,7 +37,9 @@ FAULTS = {
     "an integer column": Fault(
         "partition_type", "actual smallint", "Set partition_by in the spec to a stored", "battery"
     ),
-    "a uuid column": Fault("partition_type", "actual uuid", "Set partition_by in the spec to a stored", "trace"),
+    "a uuid column": Fault(
+        "partition_type", "actual uuid", "Otherwise set partition_by in the spec to a stored", "trace"
+    ),
     "a misspelt column": Fault("columns_exist", "missing: recorded_att", "the columns are battery, ", "recorded_att"),
     "a wrong password": Fault(
         "connectivity", PASSWORD.problem, PASSWORD.remedy, connection=(("user", "guarded_role"), ("password", "wrong"))

@@ -101,6 +101,8 @@ def leave_dead(run: Run, group: list[str], monkeypatch: pytest.MonkeyPatch) -> N
         patch.setattr(load, "create_indexes", die)
         with pytest.raises(ConnectionError):
             load.load_group(run, group, workers=1)
+    # Its session was closed for the error; the server lets go of the locks a moment later.
+    wait_until(lambda: load.free_slots(run, 1) == 1 and not load.arrivals(run, group), "the end of its session")
 
 
 def test_a_group_is_one_scan_and_each_partition_gets_its_rows_and_indexes(
