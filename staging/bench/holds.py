@@ -35,17 +35,21 @@ class Layout:
 
 
 FEW, MANY = Layout(Interval.MONTH, 365), Layout(Interval.DAY, 996)
+# For a run that only checks that this part works.
+SMALL, CALM_RATE = Layout(Interval.DAY, 40), 5.0
 
 
-def measure(conninfo: str, layout: Layout, swaps: int = SWAPS) -> dict[str, Any]:
+def measure(conninfo: str, layout: Layout, swaps: int = SWAPS, rate: float = RATE) -> dict[str, Any]:
     """Return medians of ``swaps`` swaps in each direction, in milliseconds: the hold, and the slowest write around it.
+
+    Each of the writers makes ``rate`` transactions a second.
 
     The table has no foreign keys: they are prepared before a swap, one partition after the other, for minutes.
     """
     run = _built(conninfo, layout)
     held: dict[Direction, list[float]] = {each: [] for each in Direction}
     slowest: dict[Direction, list[float]] = {each: [] for each in Direction}
-    with Writers(conninfo, count=WRITERS, rate=RATE) as writers:
+    with Writers(conninfo, count=WRITERS, rate=rate) as writers:
         time.sleep(AROUND_SECONDS)
         for _ in range(swaps):
             for direction in Direction:
