@@ -4,8 +4,8 @@ The map, from the bottom up. A module imports only from its own floor and from t
 
 Values, without a database and without Airflow
     ``choices``, ``errors``, ``figures``, ``names``, ``intervals``, ``runway``, ``checks``, ``people``, ``markdown``,
-    ``artifacts``. ``codecs`` reads partition columns that are no timestamps. ``resources`` finds the files beside the
-    code, and ``provider`` tells Airflow of the package.
+    ``object_store``, ``artifacts``. ``codecs`` reads partition columns that are no timestamps. ``resources`` finds the
+    files beside the code, and ``provider`` tells Airflow of the package.
     ``spec`` is built on them, with ``spec_yaml`` and ``spec_problems``.
 One door to PostgreSQL
     ``sql``, ``encoding``, ``login``, ``database``, ``lock_retry`` and ``disk``, then ``catalog``, ``parity``,

@@ -8,44 +8,18 @@ import os
 import pwd
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol, Self
 
 from partition_playbook.errors import PreconditionFailed
+from partition_playbook.object_store import ObjectPath, OpenStore
 
 log = logging.getLogger(__name__)
 
 REPORT_PAGE = "report.html"
 PLAN_SQL, PLAN_JSON = "plan.sql", "plan.json"
 ARTIFACTS_VARIABLE = "PARTITION_PLAYBOOK_ARTIFACTS"
-
-
-class ObjectPath(Protocol):
-    """The part of a path of an object store that artifacts use; Airflow's ObjectStoragePath has it."""
-
-    @property
-    def name(self) -> str:
-        """Return the last part of the path."""
-
-    def __truediv__(self, name: str) -> Self:
-        """Return the path of a child."""
-
-    def open(self, mode: str) -> IO[Any]:
-        """Open the object."""
-
-    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
-        """Create the folder; a store without folders ignores it."""
-
-    def iterdir(self) -> Iterable[Self]:
-        """Return the paths of the children."""
-
-    def unlink(self) -> None:
-        """Remove the object."""
-
-
-OpenStore = Callable[[str], ObjectPath]
 
 
 def root() -> str:

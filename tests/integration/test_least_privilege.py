@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from partition_playbook.artifacts import ARTIFACTS_VARIABLE
 from partition_playbook.benchmark.measure import benchmark
 from partition_playbook.checks import Check, Outcome
 from partition_playbook.database import Database
@@ -39,6 +40,7 @@ from partition_playbook.sections.pruning.checks import pruning_checks
 from partition_playbook.sections.pruning.retention_benefit import measure_benefit
 from partition_playbook.sections.snapshot import backup
 from partition_playbook.sections.snapshot.checks import back_up
+from partition_playbook.sections.snapshot.storage import SCRATCH_VARIABLE
 from partition_playbook.sections.validation.checks import validation_checks
 from partition_playbook.spec import RunParams, TableSpec
 from staging.writers import Writers
@@ -128,8 +130,16 @@ def pruned(run: Run) -> list[Check]:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_documented_role_can_do_all_of_it(
-    administrator: Connection, limited_dsn: str, spec: TableSpec, variant: str, tmp_path: Path
+    administrator: Connection,
+    limited_dsn: str,
+    spec: TableSpec,
+    variant: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Two processes of the tests have runs of the same id: one would take the other's scratch files for its leftovers.
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "artifacts"))
+    monkeypatch.setenv(SCRATCH_VARIABLE, str(tmp_path / "scratch"))
     administrator.execute(VARIANTS[variant])  # type: ignore[call-overload]
     run = open_run(partial(psycopg.connect, limited_dsn), spec, "limited-run")
     with Writers(make_conninfo(limited_dsn, user=WRITER), count=2, rate=20, seed=11) as writers:

@@ -25,10 +25,11 @@ from partition_playbook.intervals import between
 from partition_playbook.maintenance import archive as archiving
 from partition_playbook.maintenance import retire
 from partition_playbook.maintenance.actions import Archive, Detach, Drop
-from partition_playbook.maintenance.archive import OpenStore, archive
+from partition_playbook.maintenance.archive import archive
 from partition_playbook.maintenance.maintain import Maintained, maintain
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.names import TableName
+from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
 from tests.fixtures.moments import this_month

@@ -19,7 +19,7 @@ from partition_playbook.engine import retention_proof, rollback
 from partition_playbook.engine.sides import Direction, sides
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance import exclusion
-from partition_playbook.maintenance.archive import OpenStore
+from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
 from partition_playbook.sections.lifecycle.retention_proof import CONTENT, MOST_ROWS, NAME, remove, retention_checks
 from partition_playbook.spec import Mode, TableSpec

@@ -18,7 +18,8 @@ from partition_playbook.sql import HEADER_KEYS, SQL_ROOT, statement
 PACKAGE = Path(__file__).resolve().parents[2] / "plugins" / "partition_playbook"
 LAYERS = [
     {"__version__"},
-    {"choices", "errors", "figures", "names", "intervals", "runway", "checks", "people", "markdown", "artifacts"},
+    {"choices", "errors", "figures", "names", "intervals", "runway", "checks", "people", "markdown"},
+    {"object_store", "artifacts"},
     {"codecs"},
     {"resources", "provider"},
     {"spec_yaml", "spec_problems"},
@@ -35,7 +36,7 @@ LAYERS = [
     {"shell"},
     {"cli"},
 ]
-AIRFLOW = {name for layer in LAYERS[13:] for name in layer}
+AIRFLOW = {name for layer in LAYERS[14:] for name in layer}
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
 STATEMENTS = sorted(str(path.relative_to(SQL_ROOT).with_suffix("")) for path in SQL_ROOT.rglob("*.sql"))

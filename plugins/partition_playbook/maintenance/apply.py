@@ -27,12 +27,13 @@ from partition_playbook.maintenance.actions import (
     Split,
     describe,
 )
-from partition_playbook.maintenance.archive import OpenStore, archive
+from partition_playbook.maintenance.archive import archive
 from partition_playbook.maintenance.create import create
 from partition_playbook.maintenance.plan import Plan
 from partition_playbook.maintenance.retire import detach, drop, finalize
 from partition_playbook.maintenance.split import abandon, split
 from partition_playbook.maintenance.waiting import MOVE_LIMIT
+from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import IO, Any, Protocol, Self
 from urllib.parse import quote
 
 import psycopg
@@ -29,6 +28,7 @@ from partition_playbook.lock_retry import with_lock_retry
 from partition_playbook.maintenance.actions import Archive
 from partition_playbook.maintenance.read_state import detachments
 from partition_playbook.names import TableName
+from partition_playbook.object_store import ObjectPath, OpenStore
 from partition_playbook.run import Run
 from partition_playbook.sql import columns
 
@@ -41,23 +41,6 @@ NO_ARCHIVE = "the object store has no good archive of it"
 AGAIN = "The table was not dropped. Trigger partition_maintenance again: it writes a new archive"
 
 
-class ObjectPath(Protocol):
-    """The part of a path that archives use; pathlib's Path and Airflow's ObjectStoragePath have it."""
-
-    def __truediv__(self, name: str) -> Self:
-        """Return the path of a child."""
-
-    def open(self, mode: str) -> IO[Any]:
-        """Open the object."""
-
-    def exists(self) -> bool:
-        """Return True if the object exists."""
-
-    def mkdir(self, *, parents: bool, exist_ok: bool) -> None:
-        """Create the folder; a store without folders ignores it."""
-
-
-OpenStore = Callable[[str], ObjectPath]
 Buffer = bytes | bytearray | memoryview
 
 

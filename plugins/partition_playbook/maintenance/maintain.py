@@ -25,7 +25,6 @@ from partition_playbook.maintenance.actions import (
     Split,
 )
 from partition_playbook.maintenance.apply import Done, Ending, apply
-from partition_playbook.maintenance.archive import OpenStore
 from partition_playbook.maintenance.health import Health
 from partition_playbook.maintenance.managers import other_managers_check
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
@@ -33,6 +32,7 @@ from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Plan, plan
 from partition_playbook.maintenance.read_state import clock_check, read_state, require_ours
 from partition_playbook.maintenance.retired_sync import sync_retired
 from partition_playbook.maintenance.state import TableState
+from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
 
 LONGEST_LOCK_MS = 1_000

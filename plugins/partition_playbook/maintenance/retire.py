@@ -12,10 +12,11 @@ from partition_playbook.errors import PreconditionFailed
 from partition_playbook.lock_retry import PATIENCE, with_lock_retry
 from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Detach, Drop, Finalize
-from partition_playbook.maintenance.archive import OpenStore, detached, folder_of, require_same, require_stored
+from partition_playbook.maintenance.archive import detached, folder_of, require_same, require_stored
 from partition_playbook.maintenance.ranges import managed, ranges
 from partition_playbook.maintenance.read_state import detachments, references
 from partition_playbook.names import TableName
+from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
 
 

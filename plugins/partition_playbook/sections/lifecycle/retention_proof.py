@@ -32,7 +32,7 @@ from partition_playbook.lock_retry import with_lock_retry
 from partition_playbook.maintenance import exclusion, locks
 from partition_playbook.maintenance.actions import Action, Archive, Detach
 from partition_playbook.maintenance.apply import FAILS_ALONE, Done, Ending, attempt
-from partition_playbook.maintenance.archive import OpenStore, content, detached, folder_of
+from partition_playbook.maintenance.archive import content, detached, folder_of
 from partition_playbook.maintenance.create import LONGEST_STATEMENT_MS, sibling
 from partition_playbook.maintenance.ranges import ranges
 from partition_playbook.maintenance.read_state import read_state
@@ -40,6 +40,7 @@ from partition_playbook.maintenance.retention import Retirement, retire_only
 from partition_playbook.maintenance.retire import detach_locked
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
+from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
 from partition_playbook.spec import Mode, Retention, Retire
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import psycopg
 
 from partition_playbook import artifacts
-from partition_playbook.artifacts import OpenStore
 from partition_playbook.checks import Check, check, skipped
 from partition_playbook.engine import plan, plan_text
 from partition_playbook.engine.planned import Plan
 from partition_playbook.errors import PlaybookError
 from partition_playbook.lock_retry import TRANSIENT_ERRORS
+from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight import key_steps
 from partition_playbook.sections.preflight.context import PreflightContext, make_checks

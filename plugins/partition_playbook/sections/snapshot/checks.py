@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg
 
 from partition_playbook import figures
-from partition_playbook.artifacts import OpenStore
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.errors import PlaybookError
+from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
 from partition_playbook.sections.snapshot import backup, restore, storage
 from partition_playbook.sections.snapshot.backup import STAGE

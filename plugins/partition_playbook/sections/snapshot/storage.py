@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from partition_playbook import artifacts, figures
-from partition_playbook.artifacts import ObjectPath, OpenStore, run_name, writing
+from partition_playbook.artifacts import run_name, writing
 from partition_playbook.checks import Check, check
 from partition_playbook.errors import PreconditionFailed
+from partition_playbook.object_store import ObjectPath, OpenStore
 from partition_playbook.sections.snapshot.backup import DUMPS, SUMS, Backup, file_sums, files_of
 
 log = logging.getLogger(__name__)

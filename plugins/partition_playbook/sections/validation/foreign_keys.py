@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +14,16 @@ from partition_playbook.catalog import Constraint, Table
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Limits, Row, Session
 from partition_playbook.engine.sides import Sides
+from partition_playbook.errors import LockNotGranted
+from partition_playbook.lock_retry import TRANSIENT_ERRORS, LockRetry, with_lock_retry
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.sql import columns
 
 # Short limits: a waiting INSERT would queue the application behind it.
 BRIEF = Limits(lock_timeout=2_000, statement_timeout=60_000)
-TRIES, PAUSE_SECONDS = 5, 0.2
+# The session gives way by itself, so the lock timeout of a try is not used.
+RETRY = LockRetry(tries=5, pause_seconds=0.2)
 NUMBERED = ("smallint", "integer", "bigint", "numeric")
 TEXTUAL = ("text", "character varying", "character")
 
@@ -90,7 +91,7 @@ def enforcement_check(run: Run, now: Sides) -> Check:
         return skipped("foreign_keys_enforced", "the live table has no foreign key")
 
     with run.database.session(BRIEF) as session:
-        attempts = [_try_patiently(session, now, key) for key in keys]
+        attempts = [_try_patiently(run, session, now, key) for key in keys]
     wrong = [each for each in attempts if each.tested and each.refused != each.key.enforced]
     untested = [each for each in attempts if not each.tested]
 
@@ -108,16 +109,12 @@ def enforcement_check(run: Run, now: Sides) -> Check:
     )
 
 
-def _try_patiently(session: Session, now: Sides, key: Constraint) -> Attempt:
-    """Try an orphan row again while the application holds what it needs; the last try tells the lock."""
-    for _ in range(TRIES - 1):
-        with suppress(psycopg.errors.LockNotAvailable):
-            return _try_orphan(session, now, key)
-        time.sleep(PAUSE_SECONDS)
+def _try_patiently(run: Run, session: Session, now: Sides, key: Constraint) -> Attempt:
+    """Try an orphan row, again while the application holds a lock that it needs."""
     try:
-        return _try_orphan(session, now, key)
-    except psycopg.errors.LockNotAvailable as error:
-        return Attempt(key, False, f"could not be tested: {error.diag.message_primary or error}")
+        return with_lock_retry(run.database, now.live.table_name, lambda _: _try_orphan(session, now, key), RETRY)
+    except LockNotGranted as error:
+        return Attempt(key, False, f"could not be tested: {error}")
 
 
 def _try_orphan(session: Session, now: Sides, key: Constraint) -> Attempt:
@@ -135,7 +132,7 @@ def _try_orphan(session: Session, now: Sides, key: Constraint) -> Attempt:
             reason = _not_orphaned(session, now, key, rows)
     except psycopg.errors.ForeignKeyViolation as error:
         return Attempt(key, True, f"refused by {error.diag.constraint_name}")
-    except psycopg.errors.LockNotAvailable:
+    except TRANSIENT_ERRORS:
         raise
     except psycopg.Error as error:
         return Attempt(key, False, f"could not be tested: {error.diag.message_primary or error}")
