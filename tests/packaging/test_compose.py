@@ -162,7 +162,7 @@ def test_a_task_with_files_goes_to_the_worker_that_keeps_them(installed: Install
 
 def test_no_secret_is_in_the_file_of_several_workers() -> None:
     values = {name: value for each in services().values() for name, value in each.get("environment", {}).items()}
-    secret = re.compile(r"PASSWORD|SECRET|FERNET|SQL_ALCHEMY|BROKER_URL|RESULT_BACKEND|AIRFLOW_CONN")
+    secret = re.compile(r"PASSWORD|SECRET|FERNET|SQL_ALCHEMY_CONN|BROKER_URL|RESULT_BACKEND|AIRFLOW_CONN")
     read = {name: value for name, value in values.items() if secret.search(name)}
     assert read.pop("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE") == "/opt/airflow/passwords.json"
     assert read.pop("POSTGRES_PASSWORD_FILE") == "/run/playbook/postgres_password"
