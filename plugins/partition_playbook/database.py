@@ -183,7 +183,8 @@ class Session:
     def give_way(self) -> None:
         """Bound each lock wait of the open transaction, so that its own session is the one that ends a deadlock.
 
-        For trial writes: a trigger may write a row that the application waits for. Raises LockNotAvailable later.
+        For writes that also lock other rows of the application: by a foreign key, or by a trigger that writes one.
+        Raises LockNotAvailable later.
         """
         self.row("session/give_way")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,19 @@ import pytest
 
 from partition_playbook.checks import Severity
 from partition_playbook.database import Session
-from partition_playbook.engine import attach, batches, capture, cutover, load, pace, reconcile, shadow, throttle, verify
+from partition_playbook.engine import (
+    attach,
+    batches,
+    capture,
+    cutover,
+    foreign_keys,
+    load,
+    pace,
+    reconcile,
+    shadow,
+    throttle,
+    verify,
+)
 from partition_playbook.engine import stale_rows as stale
 from partition_playbook.engine.batches import Batch
 from partition_playbook.engine.sides import Direction, Sides, sides
@@ -20,6 +33,7 @@ from partition_playbook.errors import CatchUpTooSlow
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
 from tests.fixtures.migration import migrate
+from tests.fixtures.scenario_writer import wait_until
 from tests.fixtures.tables import open_run
 
 Connection = psycopg.Connection[Any]
@@ -281,6 +295,34 @@ def test_a_change_that_is_committed_between_two_statements_is_never_deleted_unre
         with pytest.raises(psycopg.errors.SerializationFailure), run.database.block(session):
             reconcile.delete_changes(run, session, picked)
     assert capture.backlog(run) == 3
+
+
+REFERENCED = f"""
+CREATE TABLE codes (id int PRIMARY KEY);
+INSERT INTO codes SELECT generate_series(1, {ROWS});
+ALTER TABLE slots ADD FOREIGN KEY (code) REFERENCES codes
+"""
+WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%slots_new%')"
+
+
+def test_a_batch_gives_way_before_the_application_is_the_victim_of_a_deadlock(
+    connection: Connection, connect: Connect
+) -> None:
+    run = make(connection, connect, REFERENCED)
+    build(run)
+    foreign_keys.prepare(run, Direction.FORWARD)
+    touch(connection, 1, 20)
+    with ThreadPoolExecutor(1) as pool, connect() as application:
+        # The server looks for a deadlock in the middle of the time after which it does so for the batch.
+        application.execute("SET deadlock_timeout = '500ms'")
+        application.execute("SELECT FROM codes WHERE id = 10 FOR UPDATE")
+        batch = pool.submit(reconcile.catch_up, run)
+        wait_until(lambda: connection.execute(WAITS).fetchone() == (True,), "the batch waits for code 10")
+        # The batch has locked some of these rows, so that each session waits for the other.
+        application.execute("SELECT FROM codes WHERE id <> 10 AND id <= 20 FOR UPDATE")
+        application.commit()
+        assert batch.result() == 0
+    assert equal(run)
 
 
 def test_many_waiting_changes_are_told_as_about_so_many(

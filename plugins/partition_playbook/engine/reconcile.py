@@ -125,16 +125,27 @@ def reconcile_batch(run: Run, session: Session, now: Sides, floor: int = 0) -> B
     partitioned, its wider keys may allow rows that the standby's forbid; these go beside, see ``doubled``.
     """
     try:
-        with run.database.block(session, "REPEATABLE READ"):
+        with _batch(run, session):
             return apply_changes(run, session, now, BATCH, floor=floor)
     except psycopg.errors.UniqueViolation as error:
         log.info("%s; reconciling all waiting changes in one batch", str(error).strip())
         return _reconcile_all(run, session, now)
 
 
+@contextmanager
+def _batch(run: Run, session: Session) -> Iterator[None]:
+    """Open the transaction of a batch; LockNotAvailable before it makes the application the victim of a deadlock.
+
+    The foreign keys of the standby lock referenced rows, in another order than the application may lock them.
+    """
+    with run.database.block(session, "REPEATABLE READ"):
+        session.give_way()
+        yield
+
+
 def _reconcile_all(run: Run, session: Session, now: Sides) -> Batch:
     try:
-        with run.database.block(session, "REPEATABLE READ"):
+        with _batch(run, session):
             return apply_changes(run, session, now, None)
     except psycopg.errors.UniqueViolation as error:
         raise Diverged(

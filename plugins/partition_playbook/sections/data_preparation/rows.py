@@ -20,6 +20,7 @@ from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import Bounds, Interval, between, in_zone
+from partition_playbook.lock_retry import with_lock_retry
 from partition_playbook.run import Run
 from partition_playbook.sections.data_preparation import synthetic
 from partition_playbook.sections.data_preparation.synthetic import Slice
@@ -134,16 +135,20 @@ def generate(run: Run, params: RunParams, piece: Slice) -> int:
 
     done, started = 0, time.perf_counter()
     while done < piece["rows"]:
-        with run.database.transaction() as session:
-            done = _generate_batch(run, params, session, piece)
+        done = with_lock_retry(run.database, run.table, lambda _: _generate_batch(run, params, piece))
         seconds = time.perf_counter() - started
         share = f"{figures.number(done)} of {figures.count(piece['rows'], 'row')}"
         log.info("slice %d: %s, %s", piece["index"] + 1, share, figures.seconds(seconds))
     return done
 
 
-def _generate_batch(run: Run, params: RunParams, session: Session, piece: Slice) -> int:
+def _generate_batch(run: Run, params: RunParams, piece: Slice) -> int:
     """Generate and record the next batch of a slice in one transaction; return the number of rows done."""
+    with run.database.transaction() as session:
+        return _insert_batch(run, params, session, piece)
+
+
+def _insert_batch(run: Run, params: RunParams, session: Session, piece: Slice) -> int:
     name = f"slice {piece['index'] + 1}"
     session.rows("data_preparation/lock_slice", {"slice": f"{run.ledger.run_id} {name}"})
     noted = run.ledger.measurements(STAGE).get(name)
@@ -152,6 +157,7 @@ def _generate_batch(run: Run, params: RunParams, session: Session, piece: Slice)
         return done
 
     last: int = min(done + BATCH, piece["rows"])
+    session.give_way()
     session.rows("data_preparation/set_seed", {"seed": _fraction(piece, done)})
     synthetic.insert(run, params, session, piece, done + 1, last)
     run.ledger.record_measurement(STAGE, name, last, "rows", session=session, **piece)
