@@ -344,13 +344,13 @@ def test_many_waiting_changes_are_told_as_about_so_many(
         assert (found.number, str(found)) == (120, "about 120 changes")
 
 
-def outwritten(monkeypatch: pytest.MonkeyPatch, connection: Connection) -> None:
-    """Let the application write more during each batch than the batch takes."""
+def outwritten(monkeypatch: pytest.MonkeyPatch, connection: Connection, rows: int = ROWS) -> None:
+    """Let the application write rows during each batch; all of them are more than the batch takes."""
     one_batch = reconcile.reconcile_batch
 
     def and_more(run: Run, session: Session, now: Sides, floor: int = 0) -> Batch:
         found = one_batch(run, session, now, floor)
-        connection.execute("UPDATE slots SET note = 'more'")
+        connection.execute("UPDATE slots SET note = 'more' WHERE id <= %s", (rows,))
         return found
 
     monkeypatch.setattr(reconcile, "BATCH", 500)
@@ -373,6 +373,19 @@ def test_a_cutover_that_cannot_keep_up_says_so_before_its_lock_with_both_rates(
     ) as raised:
         cutover.swap(run, Direction.FORWARD)
     assert raised.value.backlog > cutover.STEADY_BACKLOG
+    assert equal(run)
+
+
+def test_a_cutover_takes_a_steady_backlog_along(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    touch(connection, 1, 100)
+    outwritten(monkeypatch, connection, rows=300)
+    swapped = cutover.swap(run, Direction.FORWARD)
+    assert swapped
+    assert (swapped.tries, swapped.reconciled) == (1, 300)
     assert equal(run)
 
 

@@ -416,9 +416,9 @@ def catch_up(run: Run, session: Session, now: Sides) -> None:
         earlier, waiting, floor = waiting, after, step.floor
 
         if earlier.number <= waiting.number <= STEADY_BACKLOG:
-            if not floor:
-                return
             waiting, floor = batches.look(session, change_log), 0  # late commits may wait below
+            if waiting.number <= STEADY_BACKLOG:
+                return
 
         unchanged = 0 if waiting.number < lowest else unchanged + 1
         lowest = min(lowest, waiting.number)
