@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL
 
 from partition_playbook import __version__, catalog, parity
 from partition_playbook.database import Database
@@ -19,6 +20,7 @@ from partition_playbook.run import Run
 from partition_playbook.sections.decision import page, report
 from partition_playbook.sections.decision.record import RunRecord
 from partition_playbook.spec import RunParams, TableSpec, validated
+from partition_playbook.sql import statement
 from tests.fixtures.earlier import MAINTENANCE_RUN_ID, RENAMED, RUN_ID, restore_first_build
 from tests.fixtures.tables import open_run
 
@@ -77,12 +79,26 @@ def test_maintenance_carries_on_and_keeps_what_was_recorded(
     health = connection.execute("SELECT status FROM partition_playbook.health").fetchall()
     assert [row[0] for row in health] == ["green"]
 
+    # Its ledger has the new index, which finds few notes among many events.
+    connection.execute(
+        "INSERT INTO partition_playbook.events (run_id, section, kind, message) "
+        "SELECT run_id, 'migration', 'statement', 'filler' FROM partition_playbook.runs, generate_series(1, 20000)"
+    )
+    connection.execute("ANALYZE partition_playbook.events")
+    for name in ("list_detachments", "find_unfinished_split"):
+        query = SQL("EXPLAIN {}").format(statement(f"maintenance/{name}").compose())
+        plan = connection.execute(query, {"parent": str(run.table)}).fetchall()
+        assert "events_noted" in str(plan), plan
+
 
 def test_its_changes_are_reconciled_and_it_is_rolled_back(earlier: Run, connection: Connection) -> None:
     connection.execute("UPDATE sensor_readings SET battery = 3 WHERE id % 5 = 0")
     live = connection.execute("SELECT * FROM sensor_readings ORDER BY id").fetchall()
+    ((partition,),) = connection.execute("SELECT max(tableoid::regclass::text) FROM sensor_readings").fetchall()
     assert rollback.roll_back(earlier).swapped
     assert connection.execute("SELECT * FROM sensor_readings ORDER BY id").fetchall() == live
+    with pytest.raises(psycopg.errors.RaiseException, match="no longer part of"):  # its capture refuses no write
+        connection.execute(SQL("DELETE FROM {}").format(SQL(partition)))
     reconcile.catch_up(earlier)
     assert not verify.content_check(*verify.compare(earlier)).blocks
     rollback.abandon(earlier)

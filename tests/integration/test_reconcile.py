@@ -30,6 +30,7 @@ from partition_playbook.engine import stale_rows as stale
 from partition_playbook.engine.batches import Batch
 from partition_playbook.engine.sides import Direction, Sides, sides
 from partition_playbook.errors import CatchUpTooSlow
+from partition_playbook.intervals import Interval
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
 from tests.fixtures.migration import migrate
@@ -121,6 +122,7 @@ def test_after_the_cutover_a_stale_value_is_no_doubled_one(
     kind: str, connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make(connection, connect, BACK_KEYS[kind])
+    connection.execute("UPDATE slots SET at = at - interval '1 month' WHERE id = 2")  # the row in the way is elsewhere
     migrate(run)
     before = len(deletions(run))
     monkeypatch.setattr(reconcile, "BATCH", 1)
@@ -254,6 +256,47 @@ def entries_read(run: Run, floor: int) -> tuple[int, int]:
     return int(after["entries"] - before["entries"]), taken.last + 1
 
 
+DAYS = 120
+PLANNED = """
+SELECT count(DISTINCT relation) AS number
+  FROM pg_locks JOIN pg_partition_tree(%(table)s) ON relid = relation
+ WHERE pid = pg_backend_pid() AND level > 0
+"""
+
+
+def planned_partitions(run: Run) -> int:
+    """Reconcile a batch; return the number of partitions that the plans of its statements lock."""
+    with reconcile.reconciler(run) as session:
+        now = reconcile.with_ranges(run, session, sides(session, run))
+        with run.database.block(session, "REPEATABLE READ"):
+            assert reconcile.apply_changes(run, session, now, reconcile.BATCH).count
+            values = {"table": now.partitioned.table_name.quoted}
+            return int(session.connection.execute(PLANNED, values).fetchall()[0]["number"])
+
+
+def test_a_batch_is_planned_for_the_partitions_that_it_reaches_in_both_directions(
+    connection: Connection, connect: Connect
+) -> None:
+    connection.execute(SLOTS)
+    connection.execute(f"UPDATE slots SET at = now() - id % {DAYS} * interval '1 day'")
+    run = open_run(connect, SPEC.model_copy(update={"interval": Interval.DAY}), "slots")
+    loads = shadow.build(run)
+    load.load_group(run, [each["partition_name"] for each in loads], workers=1)
+    attach.attach_partitions(run)
+
+    for direction in Direction:
+        touch(connection, 1, 2)
+        touch(connection, 100, 101)
+        connection.execute("UPDATE slots SET at = at - interval '70 days' WHERE id = 1")
+        assert planned_partitions(run) <= 5
+
+        # More slices than one statement has; a gap of 6 days between two of them.
+        connection.execute("UPDATE slots SET note = note || '.' WHERE id % 7 = 0")
+        assert planned_partitions(run) <= DAYS
+        assert equal(run)
+        assert cutover.swap(run, direction)
+
+
 def test_a_change_that_commits_below_the_floor_is_reconciled(
     connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,13 +386,13 @@ def test_many_waiting_changes_are_told_as_about_so_many(
         assert (found.number, str(found)) == (120, "about 120 changes")
 
 
-def outwritten(monkeypatch: pytest.MonkeyPatch, connection: Connection) -> None:
-    """Let the application write more during each batch than the batch takes."""
+def outwritten(monkeypatch: pytest.MonkeyPatch, connection: Connection, rows: int = ROWS) -> None:
+    """Let the application write rows during each batch; all of them are more than the batch takes."""
     one_batch = reconcile.reconcile_batch
 
     def and_more(run: Run, session: Session, now: Sides, floor: int = 0) -> Batch:
         found = one_batch(run, session, now, floor)
-        connection.execute("UPDATE slots SET note = 'more'")
+        connection.execute("UPDATE slots SET note = 'more' WHERE id <= %s", (rows,))
         return found
 
     monkeypatch.setattr(reconcile, "BATCH", 500)
@@ -372,6 +415,19 @@ def test_a_cutover_that_cannot_keep_up_says_so_before_its_lock_with_both_rates(
     ) as raised:
         cutover.swap(run, Direction.FORWARD)
     assert raised.value.backlog > cutover.STEADY_BACKLOG
+    assert equal(run)
+
+
+def test_a_cutover_takes_a_steady_backlog_along(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    touch(connection, 1, 100)
+    outwritten(monkeypatch, connection, rows=300)
+    swapped = cutover.swap(run, Direction.FORWARD)
+    assert swapped
+    assert (swapped.tries, swapped.reconciled) == (1, 300)
     assert equal(run)
 
 

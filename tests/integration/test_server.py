@@ -68,13 +68,24 @@ def small(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_locks_of_all_partitions_are_compared_with_the_lock_table(small: cluster.Cluster) -> None:
     dsn = small.conninfo("postgres")
     per_partition, capacity = 2 + 3 + 1, 64 * 20
-    checks = {days: found(visits(dsn, "day", days))["lock_table"] for days in (30, 100, 250)}
+    every = {days: found(visits(dsn, "day", days)) for days in (30, 100, 250, 2_000)}
+    checks = {days: each["lock_table"] for days, each in every.items()}
     for check in checks.values():
         assert check.evidence["capacity"] == capacity
         assert check.evidence["locks"] == per_partition * check.evidence["partitions"]
     assert checks[30].outcome is Outcome.PASSED
     assert (checks[100].outcome, checks[100].severity) == (Outcome.FAILED, Severity.WARNING)
     assert checks[250].blocks
+    assert "Or set `interval: week` for about" in checks[250].remedy
+
+    # A server with more locks bears them: the planner's time is a warning.
+    assert not every[2_000]["partitions_planned"].blocks
+    assert checks[2_000].blocks
+    assert f"max_locks_per_transaction = {checks[2_000].evidence['setting']};" in checks[2_000].remedy
+    planner = {days: each["planner"] for days, each in every.items()}
+    assert [days for days, each in planner.items() if each.fell_short] == [2_000]
+    assert not planner[2_000].blocks
+    assert "Or set `interval: week` for about" in planner[2_000].remedy
 
 
 def test_the_remedy_for_the_lock_table_works_as_it_is_written(programs: Path) -> None:

@@ -49,6 +49,10 @@ ANALYZE;
 """
 SPEC = TableSpec(table="Parcels", partition_by="Scanned", premake=1)
 INSERT = """INSERT INTO {} (id, "Scanned", note) VALUES (900001, {}, 'by name')"""
+GUARDS = """
+SELECT count(*), to_regproc('partition_playbook."public_Parcels_guard"') IS NOT NULL
+  FROM pg_trigger WHERE tgname = 'partition_playbook_guard'
+"""
 IN_MONTH = "date_trunc('month', now())"
 OUTSIDE = "'1999-01-01 00:00+00'"
 
@@ -244,13 +248,20 @@ def test_after_a_rollback_a_write_that_names_a_partition_is_refused_not_undone(
 ) -> None:
     table = partition(connection)
     rows = connection.execute('SELECT count(*) FROM "Parcels"').fetchone()
-    rollback.roll_back(live)
-    with connect() as etl, pytest.raises(psycopg.errors.RaiseException, match="no longer part of"):
-        WRITES[name](etl, table)
+    with connect() as earlier, connect() as etl:
+        earlier.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        earlier.execute("SELECT count(*) FROM pg_class")
+        rollback.roll_back(live)
+        for session in (etl, earlier):
+            with pytest.raises(psycopg.errors.RaiseException, match="no longer part of"):
+                WRITES[name](session, table)
+            session.rollback()
+    assert connection.execute(GUARDS).fetchone() == (1, True), "none on a partition"
     reconcile.catch_up(live)
     assert connection.execute('SELECT count(*) FROM "Parcels"').fetchone() == rows
 
     cutover.swap(live, Direction.FORWARD, occasion="second_cutover")
+    assert connection.execute(GUARDS).fetchone() == (0, False)
     with connect() as etl:
         WRITES[name](etl, table)
     assert (notes(connection), connection.execute('SELECT count(*) FROM "Parcels"').fetchone()) != ([], rows)

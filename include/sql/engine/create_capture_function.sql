@@ -15,6 +15,11 @@ DECLARE
     problem text;
     code bigint := 0;
 BEGIN
+    -- Both look past the snapshot of an older transaction. A write to the table itself pays for the first only.
+    IF pg_partition_root(TG_RELID) <> TG_RELID AND to_regproc({guard_text}) IS NOT NULL THEN
+        RAISE EXCEPTION '%.% is no longer part of %', TG_TABLE_SCHEMA, TG_TABLE_NAME, {live_text}
+            USING HINT = {direct_hint};
+    END IF;
     BEGIN
         loss := to_regclass({loss_text});
         IF loss IS NULL OR pg_sequence_last_value(loss) IS NOT NULL THEN

@@ -120,6 +120,13 @@ BEGIN
         CREATE INDEX checks_run ON partition_playbook.checks (run_id, section, name, check_id);
         CREATE INDEX events_run ON partition_playbook.events (run_id, event_id);
     END IF;
+    -- Few events among millions, which each creation, detach and drop of a partition looks for. Queries repeat this condition.
+    IF to_regclass('partition_playbook.events_noted') IS NULL
+       AND (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'partition_playbook.events'::regclass) THEN
+        CREATE INDEX events_noted ON partition_playbook.events ((detail->>'parent'), message)
+         WHERE kind = 'note'
+           AND message IN ('retention detaches', 'retention detached', 'retention archived', 'retention proof made', 'split begun');
+    END IF;
 END
 $indexes$;
 

@@ -17,7 +17,7 @@ from psycopg import sql
 from partition_playbook import figures
 from partition_playbook.catalog import Column
 from partition_playbook.database import Session
-from partition_playbook.engine import apply_workers, own_readers
+from partition_playbook.engine import apply_workers, guard, own_readers
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.errors import CaptureLost, Diverged
 from partition_playbook.lock_retry import TRANSIENT_ERRORS, with_lock_retry
@@ -95,6 +95,7 @@ def create_change_log(run: Run, session: Session, before: Sides, body: CaptureBo
         "for_application": sql.Literal(FOR_APPLICATION),
         "work": sql.Literal(body.work),
         "hint": sql.Literal(body.hint),
+        **guard.refusal(run),
     }
 
     named = before.change_log_columns

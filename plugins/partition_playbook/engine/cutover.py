@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from psycopg import sql
 
-from partition_playbook import catalog, figures, parity
+from partition_playbook import figures, parity
 from partition_playbook.database import Session
 from partition_playbook.engine import (
     apply_workers,
@@ -25,7 +25,6 @@ from partition_playbook.engine import (
     pace,
     reconcile,
     sequences,
-    slices,
     swap_script,
     verify,
 )
@@ -34,7 +33,6 @@ from partition_playbook.engine.batches import Waiting
 from partition_playbook.engine.dependents import Dependent
 from partition_playbook.engine.locks import Deadline, lock_several
 from partition_playbook.engine.sides import Direction, Sides, sides
-from partition_playbook.engine.slices import Ranges
 from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
 from partition_playbook.gates import Gate
 from partition_playbook.ledger import Phase
@@ -242,7 +240,7 @@ def _swap_once(
     run: Run, direction: Direction, lock_timeout: int, preconditions: SwapPreconditions, tries: Tries, occasion: str
 ) -> Swapped:
     with reconcile.reconciler(run) as session:
-        before = sides(session, run)
+        before = reconcile.with_ranges(run, session, sides(session, run))
         readers = dependents.find(session, run.table)
         surface_before = dependents.parity_facts(session, run.table, run.spec.partition_by)
         swap_names = swap_script.compose(run, session, before, direction, readers)
@@ -257,7 +255,6 @@ def _swap_once(
             partitions = partition_tables(session, before)
             lock_partitions_around(session, partitions)
             sequence_locks = list(sequences.lock(session, before.live))
-            ranges = _standby_ranges(run, session, before)
 
             # From here on no DDL on both tables is possible: what is compared now need not be compared under the lock.
             versions = _unlocked_versions(run, session, before)
@@ -270,7 +267,7 @@ def _swap_once(
             _require_same_versions(run, session, before, versions)
             # Their definition was compared above; without them the standby holds back no delete of the application.
             foreign_keys.drop_of_live(session, before.live, deadline)
-            reconciled = _drain(run, session, before, ranges)
+            reconciled = _drain(run, session, before)
             session.execute(
                 swap_names, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already"
             )
@@ -419,9 +416,9 @@ def catch_up(run: Run, session: Session, now: Sides) -> None:
         earlier, waiting, floor = waiting, after, step.floor
 
         if earlier.number <= waiting.number <= STEADY_BACKLOG:
-            if not floor:
-                return
             waiting, floor = batches.look(session, change_log), 0  # late commits may wait below
+            if waiting.number <= STEADY_BACKLOG:
+                return
 
         unchanged = 0 if waiting.number < lowest else unchanged + 1
         lowest = min(lowest, waiting.number)
@@ -454,18 +451,7 @@ def _require_unchanged(run: Run, session: Session, expected: str) -> None:
         )
 
 
-def _standby_ranges(run: Run, session: Session, before: Sides) -> Ranges | None:
-    """Return the ranges of a partitioned standby.
-
-    All its unique keys have the partition column. So a row in the way of a changed one is in the same partition.
-    """
-    if before.live.is_partitioned:
-        return None
-    standby = before.require_standby()
-    return slices.read_ranges(run, catalog.partitions(session, standby.table_name), before.live, standby)
-
-
-def _drain(run: Run, session: Session, before: Sides, ranges: Ranges | None = None) -> int:
+def _drain(run: Run, session: Session, before: Sides) -> int:
     capture.require_complete(session, run)
     waiting = batches.look_at_once(session, run.table.change_log)
     if waiting.number > BACKLOG_UNDER_LOCK:
@@ -473,9 +459,6 @@ def _drain(run: Run, session: Session, before: Sides, ranges: Ranges | None = No
     if not waiting.number:
         return 0
 
-    if ranges:
-        # Planning for each of a thousand partitions takes longer than all the rest under the lock.
-        before = replace(before, reached=slices.reached(session, run, ranges))
     reconciled = reconcile.apply_changes(run, session, before, None).count
     left = batches.look_at_once(session, run.table.change_log)
     if left.number:

@@ -6,17 +6,18 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
 
-from partition_playbook import figures
+from partition_playbook import catalog, figures
 from partition_playbook.database import Session
-from partition_playbook.engine import batches, capture, doubled, pace, stale_rows, throttle
+from partition_playbook.engine import batches, capture, doubled, pace, slices, stale_rows, throttle
 from partition_playbook.engine.advisory_locks import Exclusive, exclusive_session
 from partition_playbook.engine.batches import Batch, Waiting
 from partition_playbook.engine.sides import Sides, sides
+from partition_playbook.engine.slices import Ranges
 from partition_playbook.engine.verify import hashed_row
 from partition_playbook.errors import Diverged, PreconditionFailed
 from partition_playbook.lock_retry import with_lock_retry
@@ -38,12 +39,14 @@ class Step:
 
     ``waiting`` is exact up to COUNTED changes, beyond it an estimate. Below ``floor`` a scan finds only changes of late
     commits. They are looked for when nothing is left above it: entries of reconciled changes stay while any transaction
-    is open that began before them, and reading them again for each batch takes ever longer.
+    is open that began before them, and reading them again for each batch takes ever longer. ``ranges`` are those of
+    the partitions, for the next batch.
     """
 
     taken: int
     waiting: int
     floor: int = 0
+    ranges: Ranges | None = None
 
 
 def reconciler(run: Run) -> AbstractContextManager[Session]:
@@ -59,7 +62,7 @@ def catch_up(run: Run, *, until: int = 0, passes: int | None = None, yielding: b
     """
     step, lowest, unchanged, done, taken = Step(0, 0), None, 0, 0, 0
     while unchanged < PATIENCE and done != passes:
-        step = take_batch(run, until=until, floor=step.floor)
+        step = take_batch(run, until=until, floor=step.floor, ranges=step.ranges)
         done += 1
         taken += step.taken
         if not step.taken or step.waiting <= until:
@@ -77,12 +80,12 @@ def catch_up(run: Run, *, until: int = 0, passes: int | None = None, yielding: b
     return step.waiting
 
 
-def take_batch(run: Run, *, until: int = 0, floor: int = 0) -> Step:
-    """Reconcile one batch of the changes from ``floor`` on, with a lock retry."""
-    return with_lock_retry(run.database, run.table, lambda _: _one_batch(run, until, floor))
+def take_batch(run: Run, *, until: int = 0, floor: int = 0, ranges: Ranges | None = None) -> Step:
+    """Reconcile one batch of the changes from ``floor`` on, with a lock retry; ``ranges`` are those of the last one."""
+    return with_lock_retry(run.database, run.table, lambda _: _one_batch(run, until, floor, ranges))
 
 
-def _one_batch(run: Run, until: int, floor: int) -> Step:
+def _one_batch(run: Run, until: int, floor: int, ranges: Ranges | None) -> Step:
     with reconciler(run) as session:
         capture.require_complete(session, run)
         if not batches.look_at_once(session, run.table.change_log, bound=1).number:
@@ -90,9 +93,16 @@ def _one_batch(run: Run, until: int, floor: int) -> Step:
         now = sides(session, run)
         now.require_standby()
         now.require_same_columns()
+        now = replace(now, ranges=ranges) if ranges else with_ranges(run, session, now)
 
         step, _ = take_step(run, session, now, until=until, floor=floor)
         return step
+
+
+def with_ranges(run: Run, session: Session, now: Sides) -> Sides:
+    """Read the ranges of the partitions, so that batches are planned for those that they reach."""
+    partitions = catalog.partitions(session, now.partitioned.table_name)
+    return replace(now, ranges=slices.read_ranges(run, partitions, now.live, now.require_standby()))
 
 
 def take_step(run: Run, session: Session, now: Sides, *, until: int, floor: int) -> tuple[Step, Waiting]:
@@ -108,7 +118,7 @@ def take_step(run: Run, session: Session, now: Sides, *, until: int, floor: int)
         waiting = batches.look(session, run.table.change_log)
     if batch.count:
         pace.sample(run, session, batch, waiting, seconds)
-    return Step(batch.count, waiting.number, floor), waiting
+    return Step(batch.count, waiting.number, floor, now.ranges), waiting
 
 
 def reconcile_batch(run: Run, session: Session, now: Sides, floor: int = 0) -> Batch:
@@ -230,17 +240,25 @@ def write(run: Run, session: Session, now: Sides, batch: Batch, *, joining: bool
         "log": log_table.identifier,
         "standby": now.require_standby().table_name.identifier,
         "columns": columns(now.change_log_columns),
-        "match": now.match("s", "k"),
     }
-    deleted = session.run("engine/delete_standby_rows", batch.picked, **parts)
+    partitioned_standby = not now.live.is_partitioned
+    near = _near(session, run, now, batch)
+    deleted = sum(
+        session.run("engine/delete_standby_rows", batch.picked, **parts, match=each.match("s", "k"))
+        for each in (near if partitioned_standby else [now])
+    )
     if joining:
         batch = stale_rows.join(session, log_table, now, batch)
         deleted += batch.added
+        near = _near(session, run, now, batch)
 
     row = now.require_standby().writable
     parts |= {"row": columns(row), "live_row": columns(row, "s"), "live": now.live.table_name.identifier}
     try:
-        written = session.run("engine/insert_standby_rows", batch.values, **parts)
+        written = sum(
+            session.run("engine/insert_standby_rows", batch.values, **parts, match=each.match("s", "k"))
+            for each in ([now] if partitioned_standby else near)
+        )
     except psycopg.errors.CheckViolation as error:
         raise PreconditionFailed(
             f"no partition for a row: {error.diag.message_detail or error}",
@@ -249,6 +267,17 @@ def write(run: Run, session: Session, now: Sides, batch: Batch, *, joining: bool
             "new run with `default_partition: keep`",
         ) from error
     return batch, deleted, written
+
+
+def _near(session: Session, run: Run, now: Sides, batch: Batch) -> list[Sides]:
+    """Return the sides once for every few slices that a batch reaches, for joins on a key; once if no range is known.
+
+    A statement on all of a thousand partitions is planned for longer than it runs.
+    """
+    if now.ranges is None:
+        return [now]
+    found = slices.reached(session, run.table.change_log, now.ranges, batch)
+    return [replace(now, reached=each) for each in found]
 
 
 def delete_changes(run: Run, session: Session, batch: Batch) -> None:
@@ -271,17 +300,15 @@ def _standby_rows(run: Run, session: Session, now: Sides) -> sql.Composable:
 
 def _require_equal(run: Run, session: Session, now: Sides, batch: Batch) -> None:
     """Raise Diverged if a trigger or rule of the standby changed the written rows."""
-    equal = session.value(
-        "engine/are_equal",
-        batch.values,
-        log=run.table.change_log.identifier,
-        columns=columns(now.change_log_columns),
-        live=now.live.table_name.identifier,
-        standby=_standby_rows(run, session, now),
-        row=hashed_row(now.live.columns),
-        match=now.match("k", "t"),
-    )
-    if not equal:
+    parts = {
+        "log": run.table.change_log.identifier,
+        "columns": columns(now.change_log_columns),
+        "live": now.live.table_name.identifier,
+        "standby": _standby_rows(run, session, now),
+        "row": hashed_row(now.live.columns),
+    }
+    near = _near(session, run, now, batch)
+    if not all(session.value("engine/are_equal", batch.values, **parts, match=each.match("k", "t")) for each in near):
         raise Diverged(
             f"rows written to {now.require_standby().name} differ from the live table",
             where=str(run.table),

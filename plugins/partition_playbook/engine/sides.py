@@ -10,7 +10,7 @@ from psycopg import sql
 from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.database import Session
-from partition_playbook.engine.slices import Reached
+from partition_playbook.engine.slices import Ranges, Reached
 from partition_playbook.errors import PreconditionFailed, SourceChanged
 from partition_playbook.names import RETIRED_SUFFIX, SHADOW_SUFFIX
 from partition_playbook.run import Run
@@ -37,13 +37,15 @@ class Direction(StrEnum):
 class Sides:
     """The live table and the standby; ``key`` is the original's key and identifies rows on both sides.
 
-    ``reached`` are the slices of all changes to apply, if they are known: joins on a key need no other partition.
+    ``ranges`` are those of the partitioned side, if they were read: a batch is then planned for the partitions that it
+    reaches. Whether they are still current decides its cost, not its result. Joins on a key are limited to ``reached``.
     """
 
     live: Table
     standby: Table | None
     key: tuple[str, ...]
     partition_by: str
+    ranges: Ranges | None = None
     reached: Reached | None = None
 
     @property

@@ -10,6 +10,8 @@ from psycopg import sql
 
 from partition_playbook.catalog import Index, Partition, Table
 from partition_playbook.database import Session
+from partition_playbook.engine.batches import Batch
+from partition_playbook.names import TableName
 from partition_playbook.run import Run
 
 OUTSIDE = "outside every bound"
@@ -20,6 +22,10 @@ SCANS = 2
 # From this correlation on, the rows of a range lie in adjoining blocks.
 ORDERED = 0.9
 RANGE_METHODS = ("USING btree ", "USING brin ")
+# The conditions of a statement that are combined by OR: the planner's time grows with more than their square.
+ARMS = 8
+# Planning for two partitions between two slices takes as long as another condition.
+GAP = 3
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Reached:
-    """The slices that have a row with a waiting change."""
+    """A few slices that have a row with a waiting change."""
 
     ranges: Ranges
     slices: tuple[Slice, ...]
@@ -100,17 +106,22 @@ class Reached:
         return sql.SQL("({})").format(sql.SQL(" OR ").join(self.ranges.within(alias, each) for each in self.slices))
 
 
-def reached(session: Session, run: Run, ranges: Ranges) -> Reached | None:
-    """Return the slices of the change log; None if it is empty."""
-    rows = session.rows("engine/list_buckets", bucket=ranges.bucket(ranges.whole), log=run.table.change_log.identifier)
+def reached(session: Session, log: TableName, ranges: Ranges, batch: Batch) -> list[Reached]:
+    """Return the slices of the changes of a batch, at most ARMS together; every change is in exactly one slice."""
+    found = session.rows("engine/list_buckets", batch.values, bucket=ranges.bucket(ranges.whole), log=log.identifier)
+    near = _near([row["bucket"] for row in found])
+    return [Reached(ranges, tuple(near[start : start + ARMS])) for start in range(0, len(near), ARMS)]
+
+
+def _near(buckets: list[int]) -> list[Slice]:
+    """Return the slices of sorted buckets; those with fewer than GAP buckets between them are one."""
     found: list[Slice] = []
-    for row in rows:
-        bucket = row["bucket"]
-        if found and found[-1].last == bucket - 1:
+    for bucket in buckets:
+        if found and bucket - found[-1].last <= GAP:
             found[-1] = Slice(found[-1].first, bucket)
         else:
             found.append(Slice(bucket, bucket))
-    return Reached(ranges, tuple(found)) if found else None
+    return found
 
 
 def read_ranges(run: Run, partitions: list[Partition], live: Table, standby: Table) -> Ranges:

@@ -33,16 +33,16 @@ def compose(
         *_bind_policies(live, run.table),
         *_bind_policies(live, retired),
         *dependents.rebind(readers),
-        *_guard(run, live, direction),
+        *_guard(run, session, live, direction),
     ]
     return SEPARATOR.join(parts)
 
 
-def _guard(run: Run, live: Table, direction: Direction) -> Iterator[sql.Composed]:
+def _guard(run: Run, session: Session, live: Table, direction: Direction) -> Iterator[sql.Composed]:
     if direction is Direction.FORWARD:
         yield guard.drop(run)
     else:
-        yield from guard.create(run, has_keys=bool(live.foreign_keys))
+        yield from guard.create(run, session, has_keys=bool(live.foreign_keys))
 
 
 def _published_by_root(run: Run, live: Table, direction: Direction) -> dict[str, bool]:

@@ -151,10 +151,10 @@ def keep_open(run: Run, seconds: float = PASS_SECONDS) -> WayBack | None:
 
 def _reconcile(run: Run, seconds: float) -> float | None:
     """Reconcile until few changes wait or the time is over; return the changes per second if they are many enough."""
-    started, taken, floor = time.monotonic(), 0, 0
+    started, taken, step = time.monotonic(), 0, reconcile.Step(0, 0)
     while time.monotonic() - started < seconds and not throttle.reasons(run):
-        step = reconcile.take_batch(run, until=reconcile.FEW_CHANGES, floor=floor)
-        taken, floor = taken + step.taken, step.floor
+        step = reconcile.take_batch(run, until=reconcile.FEW_CHANGES, floor=step.floor, ranges=step.ranges)
+        taken += step.taken
         if not step.taken or step.waiting <= reconcile.FEW_CHANGES:
             break
     return taken / max(time.monotonic() - started, 0.001) if taken >= LEAST_MEASURED else None

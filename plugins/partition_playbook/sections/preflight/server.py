@@ -12,13 +12,17 @@ from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Row, Session, read_only_remedy
 from partition_playbook.disk import Filesystems, find_filesystems
 from partition_playbook.engine import capture, load_groups
+from partition_playbook.engine.layout import MAX_PARTITIONS
 from partition_playbook.errors import PreconditionFailed, SharedSession
 from partition_playbook.sections.preflight.context import PreflightContext
+from partition_playbook.sections.preflight.empty_partitions import FIRST_PLANNING_MS, PLANNING_MS, wider_choices
 from partition_playbook.spec import DefaultPartition, Mode
 
 UNKNOWN_BYTES = "SQL_ASCII"
 # The part of the lock table that one statement may take without a warning.
 LOCK_SHARE = 1 / 3
+# From here on planning for all partitions takes longer than a short statement runs.
+PLANNED_WELL = 1_000
 # The part of its limit at which a table is too old: an anti-wraparound autovacuum would begin during the migration.
 FREEZE_SHARE = 0.9
 # A sorted key with its overhead in a temporary file.
@@ -97,10 +101,38 @@ def lock_table(context: PreflightContext) -> Check:
         expected=f"at most a third of the {figures.count(capacity, 'lock')} that the server has room for",
         actual=f"a statement on all {figures.count(partitions, 'partition')} takes {figures.count(needed, 'lock')}",
         severity=Severity.ERROR if needed > capacity else Severity.WARNING,
-        remedy=f"ALTER SYSTEM SET max_locks_per_transaction = {setting}; then restart the server. Or set a wider "
-        "`interval` in the spec. Each statement that does not name the partition column takes these locks",
+        remedy=f"ALTER SYSTEM SET max_locks_per_transaction = {setting}; then restart the server"
+        f"{_or_wider(context)}. Each statement that does not name the partition column takes these locks",
         evidence={"locks": needed, "capacity": capacity, "partitions": partitions, "setting": setting},
     )
+
+
+def planner(context: PreflightContext) -> Check:
+    """Warn of so many partitions that planning for all of them takes longer than most statements."""
+    try:
+        partitions = len(context.bounds)
+    except PreconditionFailed:
+        return skipped("planner", "no partitions are planned: see partitions_planned")
+
+    warm, cold = (figures.milliseconds(each * partitions) for each in (PLANNING_MS, FIRST_PLANNING_MS))
+    return check(
+        "planner",
+        partitions <= PLANNED_WELL,
+        expected=f"at most {figures.count(PLANNED_WELL, 'partition')}; the planner bears "
+        f"{figures.number(MAX_PARTITIONS)}",
+        actual=f"planning a statement on all {figures.count(partitions, 'partition')} takes about {warm}, and {cold} "
+        "for the first one of a session",
+        severity=Severity.WARNING,
+        remedy="Let each frequent statement name the partition column: the check `workload_prunes` lists those that do "
+        f"not{_or_wider(context)}",
+        evidence={"partitions": partitions},
+    )
+
+
+def _or_wider(context: PreflightContext) -> str:
+    """Return the wider intervals as the rest of a remedy."""
+    wider = wider_choices(context)
+    return f". Or set {wider} in the spec" if wider else ""
 
 
 def replication_slots(context: PreflightContext) -> Check:
@@ -275,4 +307,4 @@ CHECKS = (
     anti_wraparound,
     standbys,
 )
-BY_PARTITION_COLUMN = (lock_table, filesystems)
+BY_PARTITION_COLUMN = (lock_table, planner, filesystems)
