@@ -45,6 +45,13 @@ def grouped(loads: Sequence[Row], workers: int = 1) -> list[list[str]]:
     return groups
 
 
+def of(run: Run, partitions: Sequence[TableName]) -> list[list[TableName]]:
+    """Return partitions in the groups of the run's loads; one without a load by itself."""
+    left = {each.name: each for each in partitions}
+    groups = [[left.pop(name) for name in group if name in left] for group in grouped(run.ledger.loads())]
+    return [*filter(None, groups), *([each] for each in left.values())]
+
+
 def largest_share(loads: Sequence[Row]) -> float:
     """Return the largest group's share of the expected rows; 0 without any."""
     expected = {load["partition_name"]: load["expected_rows"] or 0 for load in loads}

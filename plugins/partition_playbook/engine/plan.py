@@ -261,7 +261,7 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
 
     session.part = Part.SETTLE
     for partition in partitions:
-        vacuum.vacuum(session, partition)
+        vacuum.vacuum(session, [partition], analyzed=vacuum.analyzes_parent_alone(session))
     for table in (*partitions, run.table.shadow):
         capture.create_triggers(run, session, table)
     vacuum.analyze(session, run.table.shadow)
@@ -276,12 +276,17 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
 
 
 def _record_keys(session: DrySession, built: Sides, partitions: list[TableName]) -> None:
-    for partition in partitions:
-        for key in built.live.foreign_keys:
-            foreign_keys.add_unchecked(session, partition, key)
-            foreign_keys.validate(session, partition, key)
+    shadow = built.require_standby().table_name
+    to_add_to = foreign_keys.tables_to_add_to(session, shadow, partitions)
     for key in built.live.foreign_keys:
-        foreign_keys.add_whole(session, built.require_standby().table_name, key)
+        for tables in to_add_to:
+            foreign_keys.add_unchecked(session, tables, key)
+        if key.validated:
+            foreign_keys.validate(session, partitions, key)
+        if [shadow] not in to_add_to:
+            foreign_keys.add_whole(session, shadow, key)
+        elif key.validated:
+            foreign_keys.validate(session, [shadow], key)
 
 
 def _record_swap(run: Run, session: DrySession, built: Sides, partitions: list[TableName]) -> None:
