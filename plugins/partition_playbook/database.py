@@ -9,7 +9,7 @@ import re
 import socket
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -73,6 +73,8 @@ PREPARED = frozenset(
 EXECUTE_GENERIC = (
     "SET plan_cache_mode = force_generic_plan; EXECUTE {plan} ({values}); RESET plan_cache_mode " + STATEMENT_MARK
 )
+# A request of many statements is as long as an event of the ledger, which keeps the beginning of a statement.
+STATEMENT_CHARACTERS = 8_000
 SET_TIMEOUT = sql.SQL("SET LOCAL statement_timeout = {}")
 # The names under which each open connection has prepared its reads.
 _plans: weakref.WeakKeyDictionary[psycopg.Connection[Row], dict[str, sql.Identifier]] = weakref.WeakKeyDictionary()
@@ -180,6 +182,18 @@ class Session:
         limited = SEPARATOR.join((SET_TIMEOUT.format(limit), composed, SET_TIMEOUT.format(earlier)))
         return self.execute(composed, purpose=header.purpose, lock=header.lock, script=limited)
 
+    def run_many(self, name: str, several: Iterable[Mapping[str, sql.Composable]], /) -> None:
+        """Run a changing statement once for each set of its parts; see ``execute_many``."""
+        header: Statement = statement(name)
+        queries = [header.compose(**parts) for parts in several]
+        self.execute_many(queries, purpose=header.purpose, lock=header.lock)
+
+    def execute_many(self, queries: Iterable[sql.Composable], *, purpose: str, lock: str = UNREAD_TABLE_LOCK) -> None:
+        """Run changing statements of one purpose, many in one request; the journal has an entry for each request."""
+        for request in _requests([query.as_string(self.connection) for query in queries]):
+            several = f"{purpose} ({figures.count(len(request), 'statement')})" if len(request) > 1 else purpose
+            self.execute(SEPARATOR.join(map(_plain, request)), purpose=several, lock=lock)
+
     def give_way(self) -> None:
         """Bound each lock wait of the open transaction, so that its own session is the one that ends a deadlock.
 
@@ -267,6 +281,25 @@ class Session:
         return storable(params, encoding)
 
 
+def _plain(text: str) -> sql.SQL:
+    """Mark a text that was composed already as SQL."""
+    return sql.SQL(text)
+
+
+def _requests(statements: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the statements in requests of at most STATEMENT_CHARACTERS; a longer one has a request of its own."""
+    request: list[str] = []
+    size = 0
+    for each in statements:
+        size += len(each) + len(SEPARATOR.as_string())
+        if request and size > STATEMENT_CHARACTERS:
+            yield request
+            request, size = [], len(each)
+        request.append(each)
+    if request:
+        yield request
+
+
 @contextmanager
 def _ledger_required(name: str) -> Iterator[None]:
     """Raise LedgerMissing where a statement of the ledger finds no table of it."""
@@ -292,6 +325,11 @@ class DrySession(Session):
 
     def write_ledger(self, name: str, params: Params, /) -> None:
         """Write nothing."""
+
+    def execute_many(self, queries: Iterable[sql.Composable], *, purpose: str, lock: str = UNREAD_TABLE_LOCK) -> None:
+        """Add each statement by itself."""
+        for query in queries:
+            self.execute(query, purpose=purpose, lock=lock)
 
     def execute(
         self,

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from partition_playbook import __version__, metrics
 from partition_playbook.checks import Check, Outcome, Severity, Verdict
-from partition_playbook.database import Database, Executed, Row, Session
+from partition_playbook.database import STATEMENT_CHARACTERS, Database, Executed, Row, Session
 from partition_playbook.errors import LedgerMissing, PreconditionFailed, RunStands, WrongDatabase
 from partition_playbook.intervals import Bounds
 from partition_playbook.names import LEDGER_SCHEMA, TableName
@@ -189,7 +189,7 @@ class Ledger:
         values = {
             "section": self.section,
             "messages": [each.purpose for each in executed],
-            "statements": [each.text[:8000] for each in executed],
+            "statements": [each.text[:STATEMENT_CHARACTERS] for each in executed],
             "rows": [each.rows for each in executed],
             "durations": [each.duration_ms for each in executed],
             "detail": self._stamped({}),

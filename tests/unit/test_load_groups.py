@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partition_playbook.database import Row
+from partition_playbook.engine.load import QUICK_ROWS, together
 from partition_playbook.engine.load_groups import MOST_PARTITIONS, SCANS, grouped, largest_share, merged
 from partition_playbook.intervals import Interval, between
+from partition_playbook.names import TableName
 
 MOST_TASKS = 100
 
@@ -69,3 +71,18 @@ def test_adjoining_bounds_are_merged_and_a_gap_is_left_out() -> None:
     assert list(merged(months)) == [(one, months[-1])]
     left = [*months[:2], *months[3:]]
     assert list(merged(left)) == [(one, months[1]), (months[3], months[-1])]
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        pytest.param([0] * 5, [5], id="empty ones"),
+        pytest.param([QUICK_ROWS, 1, QUICK_ROWS - 1, 0], [1, 3], id="as many rows as are quick"),
+        pytest.param([1, QUICK_ROWS + 1, 0], [1, 1, 1], id="a large one by itself"),
+    ],
+)
+def test_the_indexes_of_small_partitions_are_created_together(rows: list[int], sizes: list[int]) -> None:
+    partitions = {TableName("public", f"p{at}"): count for at, count in enumerate(rows)}
+    groups = together(partitions)
+    assert [len(group) for group in groups] == sizes
+    assert [each for group in groups for each in group] == list(partitions)

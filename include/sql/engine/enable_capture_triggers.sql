@@ -4,7 +4,8 @@
 -- lock: SHARE ROW EXCLUSIVE on the table
 -- transaction: one
 -- rerun: safe because a trigger can be enabled twice
-ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_insert;
-ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_update;
-ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_delete;
-ALTER TABLE {table} ENABLE ALWAYS TRIGGER partition_playbook_truncate
+ALTER TABLE {table}
+    ENABLE ALWAYS TRIGGER partition_playbook_insert,
+    ENABLE ALWAYS TRIGGER partition_playbook_update,
+    ENABLE ALWAYS TRIGGER partition_playbook_delete,
+    ENABLE ALWAYS TRIGGER partition_playbook_truncate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from psycopg import sql
@@ -47,10 +48,8 @@ def _attach(run: Run, session: Session) -> int:
 
     now = sides(session, run)
     attached = {each.table for each in catalog.partitions(session, now.partitioned.table_name)}
-    for load in run.ledger.loads():
-        partition = TableName(run.table.schema, load["partition_name"])
-        if partition not in attached:
-            attach_one(run, session, now, partition, bounds_of(load, run.spec))
+    planned = {TableName(run.table.schema, load["partition_name"]): load for load in run.ledger.loads()}
+    attach(run, session, now, {each: bounds_of(planned[each], run.spec) for each in planned if each not in attached})
     if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
         create_default(run, session, now)
     _add_invalid_indexes(session, now)
@@ -89,13 +88,12 @@ def create_default(run: Run, session: Session, now: Sides) -> None:
     attributes.copy_replica_identity(session, widened, run.table.default)
 
 
-def attach_one(run: Run, session: Session, now: Sides, partition: TableName, bounds: Bounds) -> None:
-    """Attach a loaded partition and drop the CHECK constraint on its bounds."""
-    lower, upper = run.spec.codec.literals(bounds, now.monolith.column(run.spec.partition_by).type)
-    session.run(
-        "engine/attach_partition",
-        shadow=now.partitioned.table_name.identifier,
-        partition=partition.identifier,
-        lower=sql.Literal(lower),
-        upper=sql.Literal(upper),
-    )
+def attach(run: Run, session: Session, now: Sides, bounds: Mapping[TableName, Bounds]) -> None:
+    """Attach loaded partitions and drop the CHECK constraints on their bounds."""
+    column_type = now.monolith.column(run.spec.partition_by).type
+    shadow = now.partitioned.table_name.identifier
+    several = []
+    for partition, interval in bounds.items():
+        lower, upper = map(sql.Literal, run.spec.codec.literals(interval, column_type))
+        several.append({"shadow": shadow, "partition": partition.identifier, "lower": lower, "upper": upper})
+    session.run_many("engine/attach_partition", several)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from psycopg import sql
 
@@ -52,8 +53,16 @@ def storage_options(source: Table) -> sql.Composable:
 
 def set_owner(session: Session, table: TableName, owner: str) -> None:
     """Give a new table the owner of the source."""
-    statement = sql.SQL("ALTER TABLE {} OWNER TO {}").format(table.identifier, sql.Identifier(owner))
-    session.execute(statement, purpose=f"Set the owner of {table.name} to the source's")
+    session.execute(_owned(table, owner), purpose=f"Set the owner of {table.name} to the source's")
+
+
+def set_owners(session: Session, tables: Sequence[TableName], owner: str) -> None:
+    """Give new tables the owner of the source."""
+    session.execute_many([_owned(each, owner) for each in tables], purpose="Set the owner of a table to the source's")
+
+
+def _owned(table: TableName, owner: str) -> sql.Composed:
+    return sql.SQL("ALTER TABLE {} OWNER TO {}").format(table.identifier, sql.Identifier(owner))
 
 
 def copy_column_settings(session: Session, source: Table, table: TableName) -> None:
@@ -225,16 +234,20 @@ def create_index(
 ) -> None:
     """Create an index like ``index`` on another table; without ``name`` PostgreSQL chooses one."""
     set_index_tablespace(session, index)
-    statement = sql.SQL("CREATE {} {} ON {} {} {}").format(
+    statement = _index(table, index, name, only=only)
+    session.execute(statement, purpose=f"Create index {index.name} on {table.name}")
+    if name:
+        _complete_index(session, TableName(table.schema, name), index)
+
+
+def _index(table: TableName, index: Index, name: str | None = None, *, only: bool = False) -> sql.Composed:
+    return sql.SQL("CREATE {} {} ON {} {} {}").format(
         sql.SQL("UNIQUE INDEX" if index.unique else "INDEX"),
         sql.Identifier(name) if name else sql.SQL(""),
         sql.SQL("ONLY" if only else ""),
         table.identifier,
         catalog_text(index.tail),
     )
-    session.execute(statement, purpose=f"Create index {index.name} on {table.name}")
-    if name:
-        _complete_index(session, TableName(table.schema, name), index)
 
 
 def _complete_index(session: Session, name: TableName, index: Index) -> None:
@@ -280,14 +293,36 @@ def add_keys(session: Session, source: Table, table: TableName, suffix: str | No
     for key, index in key_constraints(source):
         set_index_tablespace(session, index)
         name = None if suffix is None else clip(key.name, suffix)
-        named = sql.SQL("") if name is None else sql.SQL("CONSTRAINT {}").format(sql.Identifier(name))
-        definition = catalog_text(_stored(key.definition, index.options))
-        statement = sql.SQL("ALTER TABLE {} ADD {} {}").format(table.identifier, named, definition)
-        session.execute(statement, purpose=f"Add {key.definition} to {table.name}")
+        session.execute(_key(table, key, index, name), purpose=f"Add {key.definition} to {table.name}")
         if name:
             _complete_index(session, TableName(table.schema, name), index)
             constraint = sql.SQL("{} ON {}").format(sql.Identifier(name), table.identifier)
             set_comment(session, "CONSTRAINT", constraint, key.comment)
+
+
+def _key(table: TableName, key: Constraint, index: Index, name: str | None = None) -> sql.Composed:
+    named = sql.SQL("CONSTRAINT {}").format(sql.Identifier(name)) if name else sql.SQL("")
+    definition = catalog_text(_stored(key.definition, index.options))
+    return sql.SQL("ALTER TABLE {} ADD {} {}").format(table.identifier, named, definition)
+
+
+def add_keys_and_indexes(session: Session, source: Table, tables: Sequence[TableName]) -> None:
+    """Add keys and indexes to tables under names that PostgreSQL chooses, in one request for many."""
+    keys = list(key_constraints(source))
+    others = [each for each in source.indexes if not each.constraint and each.valid]
+    statements = [
+        (index, statement)
+        for table in tables
+        for index, statement in (
+            *((index, _key(table, key, index)) for key, index in keys),
+            *((index, _index(table, index)) for index in others),
+        )
+    ]
+    for _, several in groupby(statements, key=lambda each: each[0].tablespace):
+        together = list(several)
+        set_index_tablespace(session, together[0][0])
+        purpose = f"Add a key or an index to {tables[0].name} and the partitions after it"
+        session.execute_many([statement for _, statement in together], purpose=purpose)
 
 
 def _stored(definition: str, options: Sequence[str]) -> str:

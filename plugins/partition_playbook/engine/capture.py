@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -183,11 +183,10 @@ def send(run: Run, session: Session, write: str, *, captured: bool = True) -> No
 
 def extend(run: Run, session: Session, tables: Iterable[TableName]) -> None:
     """Add the capture triggers to tables without them; Diverged if one of them was disabled or replaced."""
-    for table in _uncaptured(run, session, tables):
-        try:
-            create_triggers(run, session, table)
-        except psycopg.errors.DuplicateObject as error:
-            raise Diverged(OFF, where=str(table), remedy=OFF_REMEDY) from error
+    try:
+        create_triggers(run, session, _uncaptured(run, session, tables))
+    except psycopg.errors.DuplicateObject as error:
+        raise Diverged(f"{OFF}: {error.diag.message_primary}", where=str(run.table), remedy=OFF_REMEDY) from error
 
 
 def capture_new_partition(run: Run, session: Session, like: TableName, partition: TableName) -> None:
@@ -200,7 +199,7 @@ def capture_new_partition(run: Run, session: Session, like: TableName, partition
     try:
         with session.connection.transaction():
             session.run("engine/hold_capture", log=run.table.change_log.identifier)
-            create_triggers(run, session, partition)
+            create_triggers(run, session, [partition])
     except psycopg.errors.UndefinedTable:
         logger.info("%s: change capture has ended, so %s gets no capture triggers", run.table, partition)
 
@@ -242,11 +241,12 @@ def catalog_names(run: Run, now: Sides) -> dict[str, str]:
     return names | {kind: name.quoted for kind, name in objects.items()}
 
 
-def create_triggers(run: Run, session: Session, table: TableName) -> None:
-    """Create the capture triggers on a table."""
+def create_triggers(run: Run, session: Session, tables: Sequence[TableName]) -> None:
+    """Create the capture triggers on tables."""
     function = run.table.capture_function.identifier
-    session.run("engine/create_capture_triggers", table=table.identifier, function=function)
-    session.run("engine/enable_capture_triggers", table=table.identifier)
+    several = [{"table": table.identifier, "function": function} for table in tables]
+    session.run_many("engine/create_capture_triggers", several)
+    session.run_many("engine/enable_capture_triggers", [{"table": table.identifier} for table in tables])
 
 
 def backlog(run: Run) -> int:

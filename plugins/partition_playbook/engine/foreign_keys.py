@@ -28,6 +28,10 @@ CATCH_UPS = 5
 UNCHECKED = " NOT VALID"
 UNENFORCED = " NOT ENFORCED"
 WORKERS = 2
+# The first version in which a partitioned table can have a NOT VALID key.
+INHERITED_UNCHECKED = 18
+# Writers of the referenced table wait while so many partitions get a key: about 1 ms each.
+ADDED_TOGETHER = 16
 log = logging.getLogger(__name__)
 
 
@@ -40,36 +44,39 @@ def prepare(run: Run, direction: Direction) -> None:
     with run.database.session() as session:
         now = sides(session, run)
         partitions = [each.table for each in catalog.partitions(session, now.partitioned.table_name)]
+        to_add_to = tables_to_add_to(session, now.partitioned.table_name, partitions)
     keys = now.live.foreign_keys
     if direction is Direction.BACK:
         for key in keys:
-            _add_unchecked(run, now.require_standby().table_name, key)
+            _add_unchecked(run, [now.require_standby().table_name], key)
         return
 
     _record_keys(run, now)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(partial(_constrain_group, run, keys=keys), _groups(run, partitions)))
+    shadow = now.partitioned.table_name
     for key in keys:
-        _add_to_parent(run, now, key)
+        for tables in to_add_to:
+            _add_unchecked(run, tables, key)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(partial(_validate_group, run, keys=keys), load_groups.of(run, partitions)))
+    for key in keys:
+        _complete_parent(run, shadow, key)
 
 
-def _groups(run: Run, partitions: Sequence[TableName]) -> list[list[TableName]]:
-    """Return the partitions in the groups of their loads; one without a load by itself."""
-    left = {each.name: each for each in partitions}
-    groups = [[left.pop(name) for name in group if name in left] for group in load_groups.grouped(run.ledger.loads())]
-    return [*filter(None, groups), *([each] for each in left.values())]
+def tables_to_add_to(session: Session, shadow: TableName, partitions: Sequence[TableName]) -> list[list[TableName]]:
+    """Return the tables to add a foreign key to as NOT VALID, in the groups of a transaction.
+
+    From PostgreSQL 18 on the partitions inherit the key of the shadow. Before it, the shadow adopts theirs later.
+    """
+    if session.server_version() >= INHERITED_UNCHECKED:
+        return [[shadow]]
+    return [list(partitions[at : at + ADDED_TOGETHER]) for at in range(0, len(partitions), ADDED_TOGETHER)]
 
 
-def _constrain_group(run: Run, partitions: Sequence[TableName], keys: Sequence[Constraint]) -> None:
-    """Add keys to the partitions of a group, and validate each key for all of them in one transaction.
+def _validate_group(run: Run, partitions: Sequence[TableName], keys: Sequence[Constraint]) -> None:
+    """Validate each key for the partitions of a group, in one transaction a key.
 
     If rows violate one, the partitions are validated one by one, with the catch-ups that ``constrain`` makes.
     """
-    # One by one: each of these locks keeps writers off the referenced table until its transaction ends.
-    for partition in partitions:
-        for key in keys:
-            _add_unchecked(run, partition, key)
-
     try:
         for key in keys:
             if key.validated:
@@ -87,7 +94,7 @@ def constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> Non
     before each partition would take longer than the writes of a busy table wait for.
     """
     for key in keys:
-        _add_unchecked(run, partition, key)
+        _add_unchecked(run, [partition], key)
 
     for _ in range(CATCH_UPS):
         try:
@@ -176,29 +183,31 @@ def drop(session: Session, table: TableName, key: Constraint) -> None:
     session.run("engine/drop_key", table=table.identifier, name=sql.Identifier(key.name))
 
 
-def _is_valid(session: Session, table: TableName, key: Constraint) -> bool | None:
-    """Tell whether a table's foreign key is validated; None if it has none of that name."""
-    found = session.rows("catalog/find_key", {"schema": table.schema, "table": table.name, "name": key.name})
-    return bool(found[0]["validated"]) if found else None
+def _validity(session: Session, tables: Sequence[TableName], key: Constraint) -> dict[TableName, bool]:
+    """Tell for each of the tables that has a foreign key of that name whether it is validated."""
+    names = {each.quoted: each for each in tables}
+    found = session.rows("catalog/list_keys_named", {"tables": list(names), "name": key.name})
+    return {names[row["name"]]: row["validated"] for row in found}
 
 
 def _definition(key: Constraint) -> sql.SQL:
     return sql.SQL(key.definition.removesuffix(UNCHECKED))
 
 
-def _add_unchecked(run: Run, table: TableName, key: Constraint) -> None:
+def _add_unchecked(run: Run, tables: Sequence[TableName], key: Constraint) -> None:
     def step(session: Session) -> None:
-        if _is_valid(session, table, key) is None:
-            add_unchecked(session, table, key)
+        present = _validity(session, tables, key)
+        add_unchecked(session, [each for each in tables if each not in present], key)
 
     _locked(run, key.referenced, step)
 
 
-def add_unchecked(session: Session, table: TableName, key: Constraint) -> None:
-    """Add a foreign key as NOT VALID, for new rows only."""
-    parts = {"table": table.identifier, "name": sql.Identifier(key.name), "definition": _definition(key)}
-    session.run("engine/add_key_unchecked", **parts)
-    _comment(session, table, key)
+def add_unchecked(session: Session, tables: Sequence[TableName], key: Constraint) -> None:
+    """Add a foreign key to tables as NOT VALID, for new rows only."""
+    parts = {"name": sql.Identifier(key.name), "definition": _definition(key)}
+    session.run_many("engine/add_key_unchecked", [parts | {"table": each.identifier} for each in tables])
+    for each in tables:
+        _comment(session, each, key)
 
 
 def _comment(session: Session, table: TableName, key: Constraint) -> None:
@@ -209,23 +218,27 @@ def _comment(session: Session, table: TableName, key: Constraint) -> None:
 
 def _validate(run: Run, tables: Sequence[TableName], key: Constraint) -> None:
     def step(session: Session) -> None:
-        for table in tables:
-            if _is_valid(session, table, key) is False:
-                validate(session, table, key)
+        valid = _validity(session, tables, key)
+        validate(session, [each for each in tables if valid.get(each) is False], key)
 
     _locked(run, key.referenced, step)
 
 
-def validate(session: Session, table: TableName, key: Constraint) -> None:
-    """Validate a foreign key."""
-    session.run("engine/validate_key", table=table.identifier, name=sql.Identifier(key.name))
+def validate(session: Session, tables: Sequence[TableName], key: Constraint) -> None:
+    """Validate a foreign key of tables."""
+    name = sql.Identifier(key.name)
+    session.run_many("engine/validate_key", [{"table": each.identifier, "name": name} for each in tables])
 
 
-def _add_to_parent(run: Run, now: Sides, key: Constraint) -> None:
+def _complete_parent(run: Run, parent: TableName, key: Constraint) -> None:
+    """Add a key to the partitioned table, or validate the one that its partitions have inherited."""
+
     def step(session: Session) -> None:
-        parent = now.partitioned.table_name
-        if _is_valid(session, parent, key) is None:
+        valid = _validity(session, [parent], key)
+        if parent not in valid:
             add_whole(session, parent, key)
+        elif key.validated and not valid[parent]:
+            validate(session, [parent], key)
 
     _locked(run, key.referenced, step)
 

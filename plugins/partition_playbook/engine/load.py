@@ -35,6 +35,8 @@ INDEX_MEMORY = {True: "256MB", False: "32MB"}
 # Below this correlation a sort is cheaper than an index scan, which would fetch rows at random.
 ORDERED = 0.9
 PROGRESS_SECONDS = 5.0
+# The indexes of partitions with so few rows together take about a second: they are requested at once.
+QUICK_ROWS = 250_000
 LATER = "Nothing was changed: call it again later. The task of a DAG waits in the triggerer, and resumes by itself"
 
 
@@ -161,9 +163,12 @@ def _held(run: Run, locks: Iterable[str]) -> set[str]:
         return {row["name"] for row in session.rows("engine/list_held_locks", {"names": list(locks)})}
 
 
-def empty(session: Session, partition: TableName) -> None:
-    """Empty a partition before a load."""
-    session.run("engine/empty_partition", partition=partition.identifier)
+def empty(session: Session, partitions: Sequence[TableName]) -> None:
+    """Lock partitions before their load, and empty those with rows of one that failed."""
+    session.run_many("engine/lock_exclusively", [{"table": each.identifier} for each in partitions])
+    values = {"schema": partitions[0].schema, "names": [each.name for each in partitions]}
+    if filled := [TableName(partitions[0].schema, row["name"]) for row in session.rows("engine/list_filled", values)]:
+        session.run("engine/empty_partitions", partitions=sql.SQL(", ").join(each.identifier for each in filled))
 
 
 def _load(run: Run, session: Session, loads: Sequence[Row], slot: int, workers: int) -> None:
@@ -192,8 +197,7 @@ def _gather(run: Run, session: Session, parent: TableName, bounds: Mapping[Table
     now = sides(session, run)
     now.require_same_columns()
 
-    for each in partitions:
-        empty(session, each)
+    empty(session, partitions)
     # Once more, now that they are locked.
     parents = _require_detached(run, session, partitions)
 
@@ -205,8 +209,8 @@ def _gather(run: Run, session: Session, parent: TableName, bounds: Mapping[Table
 
     column_type = now.live.column(run.spec.partition_by).type
     load_groups.create_parent(run, session, parent)
-    for partition, interval in bounds.items():
-        load_groups.attach(session, parent, partition, run.spec.codec.literals(interval, column_type))
+    ends = {each: run.spec.codec.literals(interval, column_type) for each, interval in bounds.items()}
+    load_groups.attach(session, parent, ends)
 
 
 def _fill(run: Run, session: Session, parent: TableName, bounds: Mapping[TableName, Bounds], workers: int) -> None:
@@ -221,16 +225,17 @@ def _fill(run: Run, session: Session, parent: TableName, bounds: Mapping[TableNa
     session.rows("engine/tune_load", settings | {"sort": SORT_MEMORY, "index": INDEX_MEMORY[alone]})
 
     codec, column_type = run.spec.codec, source.column(run.spec.partition_by).type
+    partitions = list(bounds)
     copied = 0
     for first, last in load_groups.merged(list(bounds.values())):
         ends = codec.literals(first, column_type)[0], codec.literals(last, column_type)[1]
         copied += copy_rows(run, session, source, parent, ends)
-    rows = _count(session, parent, list(bounds), copied)
+    rows = _count(session, parent, partitions, copied)
 
-    release(session, parent, list(bounds))
+    release(session, parent, partitions)
     widened = source.partitioned_by(now.partition_by)
-    for partition in bounds:
-        create_indexes(session, widened, partition)
+    for several in together({each: rows[each.name] for each in bounds}):
+        create_indexes(session, widened, several)
 
     found = session.rows("engine/list_sizes", {"schema": run.table.schema, "names": list(rows)})
     run.ledger.end_loads(session, rows, {row["name"]: row["bytes"] for row in found})
@@ -248,10 +253,8 @@ def _count(session: Session, parent: TableName, partitions: Sequence[TableName],
 def release(session: Session, parent: TableName, partitions: Sequence[TableName]) -> None:
     """Detach loaded partitions from the parent of their load, and drop it."""
     # In the order in which pg_dump locks them, and all before the parent: else each could wait for the other.
-    for each in partitions:
-        session.run("engine/lock_exclusively", table=each.identifier)
-    for each in partitions:
-        load_groups.detach(session, parent, each)
+    session.run_many("engine/lock_exclusively", [{"table": each.identifier} for each in partitions])
+    load_groups.detach(session, parent, partitions)
     load_groups.drop_parent(session, parent)
 
 
@@ -296,15 +299,39 @@ def copy_rows(run: Run, session: Session, source: Table, parent: TableName, ends
     )
 
 
-def create_indexes(session: Session, source: Table, partition: TableName) -> None:
-    """Create the keys, indexes and NOT VALID checks of ``source`` on a loaded partition."""
+def together(rows: Mapping[TableName, int]) -> list[list[TableName]]:
+    """Return partitions in groups of at most QUICK_ROWS rows; a larger one by itself."""
+    groups: list[list[TableName]] = []
+    size = 0
+    for partition, count in rows.items():
+        size += count
+        if not groups or size > QUICK_ROWS:
+            groups.append([])
+            size = count
+        groups[-1].append(partition)
+    return groups
+
+
+def create_indexes(session: Session, source: Table, partitions: Sequence[TableName]) -> None:
+    """Create the keys, indexes and NOT VALID checks of ``source`` on loaded partitions.
+
+    Those of one partition are statements by themselves, with their durations. Those of several are requested together.
+    """
+    if len(partitions) > 1:
+        attributes.add_keys_and_indexes(session, source, partitions)
+    else:
+        _create_one_by_one(session, source, partitions[0])
+    for each in partitions:
+        attributes.add_unvalidated_checks(session, source, each)
+        attributes.copy_replica_identity(session, source, each)
+        attributes.copy_index_statistics_targets(session, source, each)
+
+
+def _create_one_by_one(session: Session, source: Table, partition: TableName) -> None:
     attributes.add_keys(session, source, partition)
     for index in source.indexes:
         if not index.constraint and index.valid:
             attributes.create_index(session, partition, index)
-    attributes.add_unvalidated_checks(session, source, partition)
-    attributes.copy_replica_identity(session, source, partition)
-    attributes.copy_index_statistics_targets(session, source, partition)
 
 
 def correlation(session: Session, run: Run) -> float:

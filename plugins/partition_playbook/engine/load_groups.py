@@ -6,7 +6,7 @@ is attached to a table of its own: the parent of the load, in the schema of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from psycopg import sql
@@ -45,6 +45,13 @@ def grouped(loads: Sequence[Row], workers: int = 1) -> list[list[str]]:
     return groups
 
 
+def of(run: Run, partitions: Sequence[TableName]) -> list[list[TableName]]:
+    """Return partitions in the groups of the run's loads; one without a load by itself."""
+    left = {each.name: each for each in partitions}
+    groups = [[left.pop(name) for name in group if name in left] for group in grouped(run.ledger.loads())]
+    return [*filter(None, groups), *([each] for each in left.values())]
+
+
 def largest_share(loads: Sequence[Row]) -> float:
     """Return the largest group's share of the expected rows; 0 without any."""
     expected = {load["partition_name"]: load["expected_rows"] or 0 for load in loads}
@@ -74,16 +81,24 @@ def create_parent(run: Run, session: Session, parent: TableName) -> None:
     )
 
 
-def attach(session: Session, parent: TableName, partition: TableName, ends: tuple[Key, Key]) -> None:
-    """Attach an empty partition to the parent of its load, with two bounds as values of the partition column."""
-    lower, upper = ends
-    parts = {"lower": sql.Literal(lower), "upper": sql.Literal(upper)}
-    session.run("engine/attach_to_load_parent", parent=parent.identifier, partition=partition.identifier, **parts)
+def attach(session: Session, parent: TableName, ends: Mapping[TableName, tuple[Key, Key]]) -> None:
+    """Attach empty partitions to the parent of their load, each with two bounds as values of the partition column."""
+    several = [
+        {
+            "parent": parent.identifier,
+            "partition": partition.identifier,
+            "lower": sql.Literal(lower),
+            "upper": sql.Literal(upper),
+        }
+        for partition, (lower, upper) in ends.items()
+    ]
+    session.run_many("engine/attach_to_load_parent", several)
 
 
-def detach(session: Session, parent: TableName, partition: TableName) -> None:
-    """Detach a partition from the parent of its load."""
-    session.run("engine/detach_from_load_parent", parent=parent.identifier, partition=partition.identifier)
+def detach(session: Session, parent: TableName, partitions: Sequence[TableName]) -> None:
+    """Detach partitions from the parent of their load."""
+    several = [{"parent": parent.identifier, "partition": each.identifier} for each in partitions]
+    session.run_many("engine/detach_from_load_parent", several)
 
 
 def drop_parent(session: Session, parent: TableName) -> None:
@@ -111,6 +126,5 @@ def left_parents(run: Run, session: Session) -> list[TableName]:
 def dissolve(session: Session, parent: TableName) -> None:
     """Detach all partitions from the parent of a load that failed, and drop it."""
     session.run("engine/lock_exclusively", table=parent.identifier)
-    for each in catalog.partitions(session, parent):
-        detach(session, parent, each.table)
+    detach(session, parent, [each.table for each in catalog.partitions(session, parent)])
     drop_parent(session, parent)

@@ -233,7 +233,7 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     """Run the engine on a dry session, so that it keeps every statement."""
     shadow.create_tables(run, session, before, bounds)
     session.part = Part.CAPTURE
-    capture.create_triggers(run, session, run.table)
+    capture.create_triggers(run, session, [run.table])
     for write in capture.WRITES:
         capture.send(run, session, write)
 
@@ -244,26 +244,24 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     parent = run.table.load_parent(0)
     for each, partition in zip(bounds, partitions, strict=True):
         ends = run.spec.codec.literals(each, kind)
-        load.empty(session, partition)
+        load.empty(session, [partition])
         session.run("engine/hold_capture", log=run.table.change_log.identifier)
         load_groups.create_parent(run, session, parent)
-        load_groups.attach(session, parent, partition, ends)
+        load_groups.attach(session, parent, {partition: ends})
         load.copy_rows(run, session, before.live, parent, ends)
         load.release(session, parent, [partition])
-        load.create_indexes(session, before.live.partitioned_by(before.partition_by), partition)
+        load.create_indexes(session, before.live.partitioned_by(before.partition_by), [partition])
 
     session.part = Part.ATTACH
-    for each, partition in zip(bounds, partitions, strict=True):
-        attach.attach_one(run, session, built, partition, each)
+    attach.attach(run, session, built, dict(zip(partitions, bounds, strict=True)))
     if run.spec.default_partition is DefaultPartition.KEEP:
         attach.create_default(run, session, built)
         partitions.append(run.table.default)
 
     session.part = Part.SETTLE
     for partition in partitions:
-        vacuum.vacuum(session, partition)
-    for table in (*partitions, run.table.shadow):
-        capture.create_triggers(run, session, table)
+        vacuum.vacuum(session, [partition], analyzed=vacuum.analyzes_parent_alone(session))
+    capture.create_triggers(run, session, [*partitions, run.table.shadow])
     vacuum.analyze(session, run.table.shadow)
 
     session.part = Part.RECONCILE
@@ -276,12 +274,17 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
 
 
 def _record_keys(session: DrySession, built: Sides, partitions: list[TableName]) -> None:
-    for partition in partitions:
-        for key in built.live.foreign_keys:
-            foreign_keys.add_unchecked(session, partition, key)
-            foreign_keys.validate(session, partition, key)
+    shadow = built.require_standby().table_name
+    to_add_to = foreign_keys.tables_to_add_to(session, shadow, partitions)
     for key in built.live.foreign_keys:
-        foreign_keys.add_whole(session, built.require_standby().table_name, key)
+        for tables in to_add_to:
+            foreign_keys.add_unchecked(session, tables, key)
+        if key.validated:
+            foreign_keys.validate(session, partitions, key)
+        if [shadow] not in to_add_to:
+            foreign_keys.add_whole(session, shadow, key)
+        elif key.validated:
+            foreign_keys.validate(session, [shadow], key)
 
 
 def _record_swap(run: Run, session: DrySession, built: Sides, partitions: list[TableName]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from psycopg import sql
 
 from partition_playbook import figures, parity
@@ -91,12 +93,14 @@ def _record_parity_facts(run: Run, session: Session, source: Table) -> None:
 
 
 def create_partitions(run: Run, session: Session, like: Table, bounds: list[Bounds]) -> None:
-    """Create the plain tables to attach to the shadow later; many take about as many round trips as statements."""
+    """Create the plain tables to attach to the shadow later, many in one request."""
     partitions = [run.table.partition(each.suffix) for each in bounds]
     attributes.set_default_tablespace(session, like)
-    for partition, each in zip(partitions, bounds, strict=True):
-        _create(session, run.table.shadow, partition, like, _within(run.spec, like, each))
+    checks = {run.table.partition(each.suffix): _within(run.spec, like, each) for each in bounds}
+    _create(session, run.table.shadow, checks, like)
+    for partition in partitions:
         _copy_settings(session, partition, like)
+    attributes.set_owners(session, partitions, like.owner)
     for partition in attributes.with_grants(session, partitions):
         attributes.revoke_extras(session, partition)
     attributes.reset_default_tablespace(session)
@@ -118,23 +122,20 @@ def create_detached(
 ) -> None:
     """Create a plain table to attach to ``parent`` later; ``check`` spares ATTACH the scan for its bounds."""
     attributes.set_default_tablespace(session, like)
-    _create(session, parent, partition, like, check)
+    _create(session, parent, {partition: check}, like)
     complete_partition(session, partition, like)
 
 
-def _create(session: Session, parent: TableName, partition: TableName, like: Table, check: sql.Composable) -> None:
-    session.run(
-        "engine/create_partition",
-        partition=partition.identifier,
-        shadow=parent.identifier,
-        bounds=check,
-        options=attributes.storage_options(like),
-    )
+def _create(session: Session, parent: TableName, checks: Mapping[TableName, sql.Composable], like: Table) -> None:
+    parts = {"shadow": parent.identifier, "options": attributes.storage_options(like)}
+    several = [parts | {"partition": partition.identifier, "bounds": check} for partition, check in checks.items()]
+    session.run_many("engine/create_partition", several)
 
 
 def complete_partition(session: Session, partition: TableName, like: Table) -> None:
     """Copy column settings, statistics targets and owner to a new partition; revoke its default privileges."""
     _copy_settings(session, partition, like)
+    attributes.set_owner(session, partition, like.owner)
     attributes.revoke_extras(session, partition)
     attributes.reset_default_tablespace(session)
 
@@ -142,7 +143,6 @@ def complete_partition(session: Session, partition: TableName, like: Table) -> N
 def _copy_settings(session: Session, partition: TableName, like: Table) -> None:
     attributes.copy_column_settings(session, like, partition)
     attributes.copy_statistics_targets(session, like, partition)
-    attributes.set_owner(session, partition, like.owner)
 
 
 def _complete_shadow(session: Session, before: Sides, shadow: TableName) -> None:

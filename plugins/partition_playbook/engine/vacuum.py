@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -10,7 +11,7 @@ from psycopg import sql
 
 from partition_playbook import catalog
 from partition_playbook.database import Limits, Session
-from partition_playbook.engine import throttle
+from partition_playbook.engine import load_groups, throttle
 from partition_playbook.engine.sides import sides
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.lock_retry import PATIENCE, LockRetry, with_lock_retry
@@ -19,7 +20,7 @@ from partition_playbook.run import Run
 
 
 def vacuum_partitions(run: Run, *, workers: int) -> None:
-    """Vacuum and analyze every partition of the shadow, ``workers`` at a time, then the shadow as a whole.
+    """Vacuum and analyze every partition of the shadow, ``workers`` groups at a time, then the shadow as a whole.
 
     Call it after the last load. The snapshot of a running load keeps rows of other partitions from being frozen or
     marked all-visible, and index-only scans would still visit the heap. Raises PreconditionFailed if a table is gone.
@@ -30,7 +31,7 @@ def vacuum_partitions(run: Run, *, workers: int) -> None:
 
     try:
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(partial(_vacuum, run), partitions))
+            list(pool.map(partial(_vacuum, run), load_groups.of(run, partitions)))
         analyze_parent(run, shadow)
     except psycopg.errors.UndefinedTable as error:
         raise PreconditionFailed(
@@ -40,18 +41,23 @@ def vacuum_partitions(run: Run, *, workers: int) -> None:
         ) from error
 
 
-def _vacuum(run: Run, partition: TableName) -> None:
+def _vacuum(run: Run, partitions: Sequence[TableName]) -> None:
     def attempt(lock_timeout: int) -> None:
         with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
-            vacuum(session, partition)
+            vacuum(session, partitions, analyzed=analyzes_parent_alone(session))
 
-    throttle.wait_until_calm(run, partition.name)
-    with_lock_retry(run.database, partition, attempt, PATIENCE)
+    first, *others = partitions
+    throttle.wait_until_calm(run, first.name)
+    with_lock_retry(run.database, first, attempt, PATIENCE, also=others)
 
 
-def vacuum(session: Session, partition: TableName) -> None:
-    """VACUUM (FREEZE, ANALYZE) a partition."""
-    session.run("engine/vacuum_partition", partition=partition.identifier)
+def vacuum(session: Session, partitions: Sequence[TableName], *, analyzed: bool = True) -> None:
+    """VACUUM (FREEZE) partitions one after another, by one statement; also ANALYZE them unless that follows."""
+    session.run(
+        "engine/vacuum_partitions",
+        options=sql.SQL("FREEZE, ANALYZE" if analyzed else "FREEZE"),
+        partitions=sql.SQL(", ").join(each.identifier for each in partitions),
+    )
 
 
 def analyze_parent(run: Run, table: TableName, retry: LockRetry | None = None) -> None:
@@ -65,7 +71,12 @@ def analyze_parent(run: Run, table: TableName, retry: LockRetry | None = None) -
 
 
 def analyze(session: Session, table: TableName) -> None:
-    """ANALYZE a partitioned table."""
-    # Autovacuum analyzes the partitions, but not the parent. ANALYZE ONLY a partitioned table is new in version 18.
-    only = sql.SQL("ONLY" if session.server_version() >= 18 else "")
+    """ANALYZE a partitioned table, before PostgreSQL 18 with its partitions."""
+    # Autovacuum analyzes the partitions, but not the parent.
+    only = sql.SQL("ONLY" if analyzes_parent_alone(session) else "")
     session.run("engine/analyze_parent", only=only, parent=table.identifier)
+
+
+def analyzes_parent_alone(session: Session) -> bool:
+    """Return True if ANALYZE of a partitioned table can leave out its partitions: ONLY is new in PostgreSQL 18."""
+    return session.server_version() >= 18

@@ -114,9 +114,9 @@ def _split(run: Run, default: Partition, creates: Sequence[Create], retry: LockR
     _copy(inner)
     for partition, like in likes.items():
         with run.database.transaction() as session:
-            load.create_indexes(session, like, partition)
+            load.create_indexes(session, like, [partition])
         with run.database.session() as session:
-            vacuum.vacuum(session, partition)
+            vacuum.vacuum(session, [partition])
 
     reconcile.catch_up(inner, until=reconcile.FEW_CHANGES)
     moved = _verify(inner, [each.partition.name for each in creates])
