@@ -66,15 +66,15 @@ class Interval(Choice):
         """Return the suffix of the partition's name, ``y2026m02`` for a month."""
         match self:
             case Interval.DAY:
-                return start.format("[y]YYYY[m]MM[d]DD")
+                return f"y{start.year}m{start.month:02d}d{start.day:02d}"
             case Interval.WEEK:
                 return f"y{start.isocalendar()[0]:04d}w{start.isocalendar()[1]:02d}"
             case Interval.MONTH:
-                return start.format("[y]YYYY[m]MM")
+                return f"y{start.year}m{start.month:02d}"
             case Interval.QUARTER:
                 return f"y{start.year:04d}q{start.quarter}"
             case Interval.YEAR:
-                return start.format("[y]YYYY")
+                return f"y{start.year}"
 
     @property
     def days(self) -> float:
@@ -153,6 +153,12 @@ def between(interval: Interval, first: DateTime, last: DateTime) -> Iterator[Bou
 
 def bounds_at(interval: Interval, moment: DateTime) -> Bounds:
     """Return the bounds of the interval around ``moment``."""
+    return _bounds_at(interval, moment, moment.tzinfo, moment.fold)
+
+
+# A run walks the same intervals several times. Moments of two zones may be equal, so the zone is a part of the key.
+@lru_cache(maxsize=10_000)
+def _bounds_at(interval: Interval, moment: DateTime, _zone: tzinfo | None, _fold: int) -> Bounds:
     start = interval.floor(moment)
     return Bounds(start, interval.shift(start, 1), interval.suffix(start))
 

@@ -225,6 +225,11 @@ class Ledger:
         """Return the sums of the last batches of the run: changes, seconds, written changes, passed seconds."""
         return session.row("ledger/find_reconcile_pace", {"run_id": self.run_id})
 
+    def followed_rate(self, session: Session, table: TableName, least: int) -> list[Row]:
+        """Return the time of a batch by its changes, of the last run of the table, else of the slowest other table."""
+        values = {"table_schema": table.schema, "table_name": table.name, "least": least}
+        return session.rows("ledger/find_followed_rate", values)
+
     def sample(self, session: Session, kind: str, message: str, rows: int, **detail: Any) -> None:
         """Record one sample of a series, as an event of its own kind."""
         self._event(session, kind, message, None, rows, None, detail)

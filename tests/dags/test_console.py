@@ -724,13 +724,14 @@ def test_a_shadow_counts_the_bytes_of_its_partitions(viewer: Any, connection: Co
 
 def test_the_backlog_is_what_the_reconciler_saw(viewer: Any, run: Run, connection: Connection) -> None:
     with run.database.session() as session:
-        for waiting in (700, 30):
-            run.ledger.sample_backlog(session, waiting)
+        run.ledger.sample_backlog(session, 700, estimated=True)
+        run.ledger.sample_backlog(session, 30)
     connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 3")
     reconcile.catch_up(run)
     reconcile.catch_up(run)  # there is nothing to do, and so nothing to tell
     seen = ask(viewer, "backlog")
     assert [(each["before"], each["waiting"]) for each in seen] == [(700, 700), (30, 30), (3, 0)]
+    assert [each["estimated"] for each in seen] == [True, False, False]
     assert ask(viewer, "backlog", after=seen[1]["event_id"]) == seen[2:]
     assert ask(viewer, "backlog", after=seen[2]["event_id"]) == []
 

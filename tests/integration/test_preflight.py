@@ -15,19 +15,22 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from partition_playbook import disk
+from partition_playbook import catalog, disk
 from partition_playbook.benchmark import ranges
 from partition_playbook.checks import Check, Outcome, Severity
 from partition_playbook.database import Database
 from partition_playbook.engine import shadow
+from partition_playbook.engine.write_rate import read_counters
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.ledger import Ledger, Phase
 from partition_playbook.run import Run
-from partition_playbook.sections.preflight import environment
+from partition_playbook.sections.preflight import environment, write_rate
 from partition_playbook.sections.preflight.checklist import preflight_checks
+from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.sections.snapshot import pg_tools
 from partition_playbook.spec import RunParams, TableSpec
 from staging import cluster
+from tests.fixtures.scenario_writer import wait_until
 from tests.fixtures.tables import fill_readings, open_run
 from tests.fixtures.web import Quiet, served
 
@@ -766,3 +769,44 @@ def test_a_handful_of_empty_partitions_is_no_warning(
     )
     run = open_run(connect, TableSpec(table="mails", partition_by="sent"), "near")
     assert not found(run)["partitions_planned"].fell_short
+
+
+def batches_of(run: Run, *samples: tuple[int, float]) -> None:
+    with run.database.session() as session:
+        for taken, seconds in samples:
+            run.ledger.sample_backlog(session, 0, taken=taken, seconds=seconds, position=1, estimated=False)
+
+
+def test_the_write_rate_is_read_twice_and_compared_with_measured_batches(
+    run: Run, readings: Readings, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings(100)
+    assumed = found(run)["write_rate"]
+    assert assumed.outcome is Outcome.PASSED
+    assert "a cautious assumption" in assumed.actual
+
+    # A batch of n changes takes 0.1 s and 1 ms for each: a batch of 1,000 follows 909 changes a second.
+    other = open_run(partial(psycopg.connect, connection.info.dsn), with_spec(run, table="devices").spec, "other")
+    batches_of(other, (100, 0.2), (1_000, 1.1), (20_000, 20.1))
+    elsewhere = found(run)["write_rate"]
+    assert "measured by run other of public.devices" in elsewhere.actual
+    assert elsewhere.evidence["cutover_limit_per_second"] == 909
+
+    batches_of(run, (900, 0.9))
+    assert "run other" in found(run)["write_rate"].actual, "fewer than 1,000 changes tell nothing"
+    batches_of(run, (1_000, 0.9))
+    own = found(run)["write_rate"]
+    assert "measured by run test-run;" not in own.actual
+    assert "measured by run test-run)" in own.actual
+
+    monkeypatch.setattr(write_rate, "LEAST_SECONDS", 0.5)
+    with psycopg.connect(connection.info.dsn) as writer:  # its end publishes its counters
+        writer.execute("UPDATE sensor_readings SET battery = 1")
+    with run.database.session() as session, run.database.block(session):
+        wait_until(lambda: read_counters(session, run.table).changes >= 100, "the counters are published")
+        last = read_counters(session, run.table)
+        earlier = replace(last, changes=last.changes - 10_000)
+        context = PreflightContext(run, REHEARSE, session, catalog.require(session, run.table), earlier)
+        busy = write_rate.write_rate(context)
+    assert busy.evidence["sampled_seconds"] >= 0.5
+    assert (busy.outcome, busy.severity) == (Outcome.FAILED, Severity.WARNING)

@@ -55,6 +55,12 @@ def test_months_of_a_zone_begin_at_its_own_midnight() -> None:
     assert bounds_at(Interval.MONTH, moment).suffix == "y2026m02"
 
 
+def test_equal_moments_of_two_zones_have_bounds_of_their_own() -> None:
+    moment = pendulum.datetime(2026, 1, 31, 23, 30)
+    assert bounds_at(Interval.MONTH, moment).suffix == "y2026m01"
+    assert bounds_at(Interval.MONTH, moment.in_timezone("Europe/Berlin")).suffix == "y2026m02"
+
+
 def test_values_without_a_zone_are_wall_clock_of_the_spec() -> None:
     assert in_zone(datetime(2026, 7, 1), "America/New_York").isoformat() == "2026-07-01T00:00:00-04:00"
     assert in_zone(date(2026, 7, 1), "Asia/Kolkata").isoformat() == "2026-07-01T00:00:00+05:30"

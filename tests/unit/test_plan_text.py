@@ -103,6 +103,7 @@ def refusals() -> list[Check]:
         check("inbound_keys", False, expected="none", actual="alarms_reading_fkey\nof alarms", remedy="Drop it"),
         check("arrival_order", False, expected="x", actual="in order", severity=Severity.WARNING),
         check("key", True, expected="a key", actual="id"),
+        check("write_rate", True, expected="less", actual="the application writes 12 changes/s", evidence={"per": 12}),
     ]
 
 
@@ -110,6 +111,7 @@ def test_the_summary_has_the_hash_the_locks_the_refusals_and_the_notes() -> None
     assert summary(a_plan(ALL), refusals()) == [
         "plan_hash 0123456789abcdef",
         "about 1,000 rows",
+        "write rate: the application writes 12 changes/s",
         "lock on the live table: ACCESS SHARE at most 3 times, to load the partitions, neighbours with few rows "
         "together; waits at most 1 s; held as long as the load; blocks DDL only",
         "refused by inbound_keys: alarms_reading_fkey of alarms",
@@ -141,3 +143,4 @@ def test_the_values_have_every_statement_and_every_check() -> None:
     assert [each["check"] for each in found["refused"]] == ["inbound_keys"]
     assert [each["check"] for each in found["noted"]] == ["arrival_order"]
     assert found["refused"][0]["remedy"] == "Drop it"
+    assert found["write_rate"] == {"per": 12}

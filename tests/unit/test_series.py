@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from partition_playbook.console import series
@@ -43,6 +43,8 @@ def test_there_is_no_rate_before_the_first_load() -> None:
     assert series.throughput([load(None, None, 0, expected=10)], at(60)) == []
 
 
+# The last load begins where rounding has ended the last piece.
+@example(found=[(17677.538284535334, 1.5, 14166), (38957.86150499735, 0.0, 6772)])
 @given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e5), st.integers(0, 10**7)), min_size=1, max_size=40))
 def test_a_series_has_all_rows_and_a_bounded_length(found: list[tuple[float, float, int]]) -> None:
     loads = [load(begun, begun + took, rows) for begun, took, rows in found]

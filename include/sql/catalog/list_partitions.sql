@@ -14,4 +14,4 @@ SELECT n.nspname AS schema,
   JOIN pg_class c ON c.oid = i.inhrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE i.inhparent = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))
- ORDER BY pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT', c.relname
+ ORDER BY c.oid = (SELECT p.partdefid FROM pg_partitioned_table p WHERE p.partrelid = i.inhparent), c.relname

@@ -5,7 +5,8 @@
 -- transaction: one
 -- rerun: safe because it only reads
 WITH samples AS (
-    SELECT event_id, happened_at, rows + coalesce((detail->>'taken')::bigint, 0) AS before, rows AS waiting
+    SELECT event_id, happened_at, rows + coalesce((detail->>'taken')::bigint, 0) AS before, rows AS waiting,
+           coalesce((detail->>'estimated')::boolean, false) AS estimated
       FROM partition_playbook.events
      WHERE run_id = %(run_id)s AND kind = 'backlog' AND event_id > %(after)s
 ), pieces AS (
@@ -17,7 +18,7 @@ WITH samples AS (
            row_number() OVER (ORDER BY event_id DESC) AS from_the_end
       FROM pieces
 )
-SELECT event_id, happened_at, before, waiting
+SELECT event_id, happened_at, before, waiting, estimated
   FROM ranked
  WHERE place = 1 OR from_the_end = 1
  ORDER BY event_id

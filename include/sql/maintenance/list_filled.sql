@@ -1,16 +1,19 @@
--- purpose: List the partitions of a table that may have rows: the ones with pages, and foreign tables
--- params: schema, name
+-- purpose: List those of some partitions that may have rows: the ones with pages, and foreign tables
+-- params: schemas, names
 -- returns: rows
 -- lock: ACCESS SHARE on each partition for a moment
 -- transaction: one
 -- rerun: safe because it only reads
 SELECT n.nspname AS schema, c.relname AS name
-  FROM pg_inherits i
-  JOIN pg_class c ON c.oid = i.inhrelid
-  JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE i.inhparent = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text))
-   AND EXISTS (SELECT
-                 FROM pg_partition_tree(c.oid) AS tree
-                 JOIN pg_class leaf ON leaf.oid = tree.relid
-                WHERE tree.isleaf AND (leaf.relkind = 'f' OR pg_relation_size(leaf.oid) > 0))
+  FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS wanted (schema, name)
+  JOIN pg_namespace n ON n.nspname = wanted.schema
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+ WHERE CASE c.relkind
+           WHEN 'f' THEN true
+           WHEN 'p' THEN EXISTS (SELECT
+                                   FROM pg_partition_tree(c.oid) AS tree
+                                   JOIN pg_class leaf ON leaf.oid = tree.relid
+                                  WHERE tree.isleaf AND (leaf.relkind = 'f' OR pg_relation_size(leaf.oid) > 0))
+           ELSE pg_relation_size(c.oid) > 0
+       END
  ORDER BY 1, 2

@@ -251,12 +251,13 @@ class Progress(BaseModel):
 
 
 class Waiting(BaseModel):
-    """The number of waiting changes at one moment, and ``before`` the batch that ended then."""
+    """The number of waiting changes at one moment, and ``before`` the batch that ended then; it may be an estimate."""
 
     event_id: int
     happened_at: datetime
     before: int
     waiting: int
+    estimated: bool
 
 
 class Limit(BaseModel):

@@ -39,8 +39,10 @@ def throughput(loads: Sequence[Row], now: datetime) -> list[answers.Rate]:
 
 def _spread(rows: list[float], width: float, start: float, end: float, loaded: int) -> None:
     """Add the rows of one load to the pieces of time that it overlaps."""
-    for index in range(int(start / width), min(int(end / width), len(rows) - 1) + 1):
-        overlap = min(end, (index + 1) * width) - max(start, index * width)
+    newest = len(rows) - 1
+    for index in range(int(start / width), min(int(end / width), newest) + 1):
+        # Rounding may end the last piece a little before the last load.
+        overlap = (end if index == newest else min(end, (index + 1) * width)) - max(start, index * width)
         rows[index] += loaded * max(overlap, 0.0) / (end - start)
 
 

@@ -9,6 +9,8 @@ from partition_playbook import figures
 from partition_playbook.checks import Check
 from partition_playbook.engine.planned import Folded, LiveLock, Plan
 
+# The check whose figures are a part of each plan, also if it passed.
+WRITE_RATE = "write_rate"
 TO_REVIEW = (
     "To review, and to copy from. Do not run this file as a whole: the playbook runs it step by step, with lock "
     "timeouts, retries and comparisons, and rolls back the tries of the capture."
@@ -22,7 +24,8 @@ def lines(plan: Plan, checks: Sequence[Check] = ()) -> list[str]:
 
 def summary(plan: Plan, checks: Sequence[Check] = ()) -> list[str]:
     """Return the sentences on top of a plan: its hash, its locks, its needs, and the checks that refuse or warn."""
-    found = [f"plan_hash {plan.hash}", *plan.told, *(_lock(each) for each in plan.locks)]
+    rates = [f"write rate: {_plain(each.actual)}" for each in checks if each.name == WRITE_RATE and not each.fell_short]
+    found = [f"plan_hash {plan.hash}", *plan.told, *rates, *(_lock(each) for each in plan.locks)]
     found += [f"refused by {each.name}: {_plain(each.actual)}" for each in checks if each.blocks]
     return found + [f"noted by {each.name}: {_plain(each.actual)}" for each in checks if _is_noted(each)]
 
@@ -67,6 +70,7 @@ def as_values(plan: Plan, checks: Sequence[Check] = ()) -> dict[str, Any]:
         "change_log_bytes": needs.change_log_bytes,
         "wal_bytes": needs.wal_bytes,
         "load_seconds": needs.load_seconds,
+        WRITE_RATE: next((dict(each.evidence) for each in checks if each.name == WRITE_RATE), None),
         "refused": [_told(each) for each in checks if each.blocks],
         "noted": [_told(each) for each in checks if _is_noted(each)],
         "partitions": [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pendulum
@@ -22,6 +22,7 @@ from partition_playbook.names import CAPTURE_PREFIX, TableName
 from partition_playbook.run import Run
 
 MOST_CLOCK_DRIFT_HOURS = 1
+FIRST_ASKED = 20
 
 
 def read_state(run: Run, session: Session) -> TableState:
@@ -71,16 +72,11 @@ def _detached(run: Run, row: Row) -> Detached:
 
 def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: datetime) -> DateTime | None:
     """Return the greatest partition value up to the clock, from the newest partition with rows or the default one."""
-    rows = session.rows("maintenance/list_filled", {"schema": run.table.schema, "name": run.table.name})
-    filled = {TableName(row["schema"], row["name"]) for row in rows}
-
     begun = [
-        (each.lower, each.partition)
-        for each in ranges(run.spec, partitions)
-        if each.lower and each.lower <= clock and each.partition.table in filled
+        (each.lower, each.partition) for each in ranges(run.spec, partitions) if each.lower and each.lower <= clock
     ]
     newest_first = [partition for _, partition in sorted(begun, key=lambda each: each[0], reverse=True)]
-    defaults = [each for each in partitions if each.is_default and each.table in filled]
+    defaults = [each for each in partitions if each.is_default]
 
     codec, by = run.spec.codec, sql.Identifier("t", run.spec.partition_by)
     reached = {"partition_by": by, "finite": codec.finite(by), "up_to_clock": codec.up_to(by, clock)}
@@ -91,8 +87,19 @@ def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: 
         return None if found is None else codec.moment(found)
 
     # A partition with pages may hold only dead rows or future ones; then the next one is read.
-    firsts = [next(filter(None, map(newest, each)), None) for each in (newest_first, defaults)]
+    firsts = [next(filter(None, map(newest, _filled(session, each))), None) for each in (newest_first, defaults)]
     return max(filter(None, firsts), default=None)
+
+
+def _filled(session: Session, partitions: Sequence[Partition]) -> Iterator[Partition]:
+    """Yield the partitions that may have rows; one of the first is wanted, so few are asked for at first."""
+    at, asked = 0, FIRST_ASKED
+    while few := partitions[at : at + asked]:
+        at, asked = at + asked, 4 * asked
+        names = {"schemas": [each.table.schema for each in few], "names": [each.table.name for each in few]}
+        rows = session.rows("maintenance/list_filled", names)
+        filled = {TableName(row["schema"], row["name"]) for row in rows}
+        yield from (each for each in few if each.table in filled)
 
 
 def _deferral(run: Run, state: Row) -> str:

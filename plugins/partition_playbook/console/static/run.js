@@ -152,7 +152,8 @@ function loads(now, chosen) {
 // Rows per second and waiting changes over time, from the ledger: the same after every reload.
 function charts(now, waited, live) {
   const rates = now.throughput.map((each) => ({ at: each.happened_at, value: each.rows_per_second }));
-  const changes = waited.flatMap((each) => [each.before, each.waiting].map((value) => ({ at: each.happened_at, value })));
+  const changes = waited.flatMap((each) => [each.before, each.waiting].map((value) =>
+    ({ at: each.happened_at, value, about: each.estimated })));
   if (live && now.waiting_changes != null) changes.push({ at: now.now, value: now.waiting_changes });
   return [
     ...charted("Rows loaded per second", rates, "Each load's rows are spread evenly over its time."),
@@ -163,8 +164,11 @@ function charts(now, waited, live) {
 function charted(title, points, method) {
   if (points.length < 2) return [];
   const place = h("div", { class: "chart" });
-  line(place, `${title} from ${moment(points[0].at)} to ${moment(points.at(-1).at)}, at most ${count(Math.max(...points.map((each) => each.value)))}`, points);
-  return [h("h2", {}, title), place, h("p", { class: "muted" }, method)];
+  const highest = points.reduce((most, each) => (each.value > most.value ? each : most));
+  const most = `${highest.about ? "about " : ""}${count(highest.value)}`;
+  line(place, `${title} from ${moment(points[0].at)} to ${moment(points.at(-1).at)}, at most ${most}`, points);
+  const estimated = highest.about ? ` The highest is ${most}: a large number is an estimate.` : "";
+  return [h("h2", {}, title), place, h("p", { class: "muted" }, method + estimated)];
 }
 
 let last = null; // the WAL position that was seen before, to find the rate

@@ -13,6 +13,7 @@ from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.engine import layout
+from partition_playbook.engine.write_rate import read_counters
 from partition_playbook.errors import LedgerMissing, LoginRefused, NoConnection, SharedSession, Unreachable
 from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.run import Run
@@ -30,6 +31,7 @@ from partition_playbook.sections.preflight.runway import RUNWAY
 from partition_playbook.sections.preflight.time_zone import time_zone, unknown_zone
 from partition_playbook.sections.preflight.unknown_catalog import unknown_catalog, unknown_options
 from partition_playbook.sections.preflight.unsupported import unsupported_checks
+from partition_playbook.sections.preflight.write_rate import write_rate
 from partition_playbook.spec import Mode, RunParams
 
 OLDEST_SERVER, NEWEST_SERVER = 14, 18
@@ -132,7 +134,7 @@ def _table(session: Session, run: Run, params: RunParams) -> Iterator[Check]:
     if table is None or not plain:
         return
 
-    context = PreflightContext(run, params, session, table)
+    context = PreflightContext(run, params, session, table, read_counters(session, run.table))
     if table.is_partitioned:
         yield from make_checks(context, (source.already_partitioned, no_standing_run))
         return
@@ -169,7 +171,7 @@ def _every_check(context: PreflightContext) -> Iterator[Check]:
         yield from make_checks(context, BY_PARTITION_COLUMN)
 
     yield from unsupported_checks(context)
-    yield from make_checks(context, (*probes.CHECKS, *server.CHECKS, *CHECKS))
+    yield from make_checks(context, (*probes.CHECKS, *server.CHECKS, *CHECKS, write_rate))
     yield from after_cutover.never_blocking(make_checks(context, after_cutover.CHECKS))
 
 

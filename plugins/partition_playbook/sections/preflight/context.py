@@ -12,6 +12,7 @@ from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Params, Row, Session
 from partition_playbook.engine.layout import bounds_for, find_range
+from partition_playbook.engine.write_rate import Counters
 from partition_playbook.errors import LedgerMissing, PlaybookError
 from partition_playbook.intervals import Bounds
 from partition_playbook.lock_retry import TRANSIENT_ERRORS
@@ -23,12 +24,16 @@ from partition_playbook.workload.statement_statistics import Statistics
 
 @dataclass(frozen=True)
 class PreflightContext:
-    """The run with its params, a session, and the table as the catalog describes it."""
+    """The run with its params, a session, and the table as the catalog describes it.
+
+    ``counters`` are those of its written rows, from before the checks.
+    """
 
     run: Run
     params: RunParams
     session: Session
     table: Table
+    counters: Counters | None = None
 
     @property
     def name(self) -> Params:
