@@ -4,6 +4,9 @@ WRITERS ?= 2
 APPROVALS ?= auto
 APP ?=
 
+# Many containers set it. Each task of an Airflow is a new process, and would compile the whole package.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo application up down test-unit test test-application test-servers resolve-extras soak check bench screenshots reference monitoring lock clean
 VENV := .venv

@@ -1,6 +1,7 @@
-"""Load the fixtures, and choose the number of processes; nothing else."""
+"""Load the fixtures, keep compiled modules, and choose the number of processes; nothing else."""
 
 import os
+import sys
 
 pytest_plugins = [
     "tests.fixtures.postgres",
@@ -10,6 +11,10 @@ pytest_plugins = [
     "tests.fixtures.scenario",
     "tests.fixtures.stages",
 ]
+
+# Many containers set it. Each task of an Airflow is a new process, and would compile the whole package.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_xdist_auto_num_workers() -> int:

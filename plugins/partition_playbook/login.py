@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-import asyncpg  # type: ignore[import-untyped]
 import psycopg
 
 from partition_playbook.errors import LoginRefused, PlaybookError, Unreachable
@@ -180,6 +179,9 @@ def asked_state(error: psycopg.Error) -> str:
 
 
 async def _state_of_login(address: str) -> str:
+    # Each task imports this module, and almost none comes here.
+    import asyncpg  # type: ignore[import-untyped]
+
     try:
         connection = await asyncpg.connect(address, timeout=ASK_SECONDS)
     except asyncpg.PostgresError as error:

@@ -149,7 +149,7 @@ def test_probe_that_is_slow_once_is_asked_again(run: Run, connection: psycopg.Co
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT id, temperature FROM {table} ORDER BY recorded_at::date LIMIT 50",
+        "SELECT id, temperature FROM {table} ORDER BY source LIMIT 50",  # one source: all rows are ties
         "SELECT DISTINCT ON (unit_id) unit_id, id FROM {table} ORDER BY unit_id",
         "SELECT id FROM {table} LIMIT 20",
         "SELECT random(), id FROM {table} ORDER BY id LIMIT 3",

@@ -18,7 +18,7 @@ from partition_playbook.intervals import Interval
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
 from tests.fixtures.sabotage import behind_the_capture
-from tests.fixtures.tables import open_run
+from tests.fixtures.tables import make_template, open_run
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[[], Connection]
@@ -47,16 +47,25 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "SCANS", 1_000)
 
 
+def attach_letters(connect: Callable[..., Connection]) -> None:
+    with connect(autocommit=True) as connection:
+        connection.execute(TABLE)
+        run = open_run(connect, SPEC, "test-run")
+        for each in shadow.build(run):
+            load.load_partition(run, each["partition_name"], workers=1)
+        attach.attach_partitions(run)
+        connection.execute("ANALYZE letters_new")
+
+
+@pytest.fixture(scope="session")
+def template(server_dsn: str) -> str:
+    return make_template(server_dsn, "attached_letters", attach_letters)
+
+
 @pytest.fixture
-def letters(connect: Connect, connection: Connection) -> Run:
+def letters(connect: Connect) -> Run:
     """Return a run whose shadow is attached, before its cutover."""
-    connection.execute(TABLE)
-    run = open_run(connect, SPEC, "test-run")
-    for each in shadow.build(run):
-        load.load_partition(run, each["partition_name"], workers=1)
-    attach.attach_partitions(run)
-    connection.execute("ANALYZE letters_new")
-    return run
+    return open_run(connect, SPEC, "test-run")
 
 
 @pytest.fixture

@@ -25,23 +25,40 @@ from partition_playbook.errors import Diverged, SourceChanged
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.run import Run
+from partition_playbook.spec import load_spec
 from tests.fixtures.migration import finalize_anyway
 from tests.fixtures.sabotage import behind_the_capture
+from tests.fixtures.tables import fill_readings, make_template, open_run
 
 MONTH = "sensor_readings_y"
 ROWS = 2_000
 SKIPPED = "the change log is complete since the last full comparison: only changed rows are compared"
 
 
-@pytest.fixture
-def live(run: Run, readings: Callable[..., None]) -> Run:
-    """Return a run whose partitioned table is live, and compared."""
-    readings(ROWS, days=60)
+def go_live(connect: Callable[..., psycopg.Connection]) -> None:
+    with connect(autocommit=True) as connection:
+        fill_readings(connection, ROWS, days=60)
+    run = open_run(connect, load_spec("sensor_readings"), "test-run")
     for each in shadow.build(run):
         load.load_partition(run, each["partition_name"], workers=1)
     attach.attach_partitions(run)
     cutover.swap(run, Direction.FORWARD)
     assert not verify.content_check(*verify.compare(run)).blocks
+
+
+@pytest.fixture(scope="session")
+def live_template(server_dsn: str) -> str:
+    return make_template(server_dsn, "live", go_live)
+
+
+@pytest.fixture
+def template(request: pytest.FixtureRequest, template: str) -> str:
+    return request.getfixturevalue("live_template") if "live" in request.fixturenames else template  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def live(run: Run) -> Run:
+    """Return a run whose partitioned table is live, and compared."""
     return run
 
 

@@ -26,11 +26,11 @@ from partition_playbook.maintenance.read_state import read_state
 from partition_playbook.metrics import Group
 from partition_playbook.run import Run
 from partition_playbook.runway import next_runs
-from partition_playbook.spec import TableSpec
+from partition_playbook.spec import TableSpec, load_spec
 from tests.fixtures.earlier import restore_first_build
 from tests.fixtures.migration import migrate
 from tests.fixtures.moments import now
-from tests.fixtures.tables import open_run
+from tests.fixtures.tables import fill_readings, make_template, open_run
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[[], Connection]
@@ -235,10 +235,24 @@ def test_detached_and_archived_partitions(connection: Connection, connect: Conne
 # ---- A migration
 
 
+def migrate_few(connect: Callable[..., psycopg.Connection]) -> None:
+    with connect(autocommit=True) as connection:
+        fill_readings(connection, 600, days=60)
+    migrate(open_run(connect, load_spec("sensor_readings"), "test-run"))
+
+
+@pytest.fixture(scope="session")
+def migrated_template(server_dsn: str) -> str:
+    return make_template(server_dsn, "migrated_few", migrate_few)
+
+
 @pytest.fixture
-def migrated(readings: Callable[..., None], run: Run) -> Run:
-    readings(600, days=60)
-    migrate(run)
+def template(request: pytest.FixtureRequest, template: str) -> str:
+    return request.getfixturevalue("migrated_template") if "migrated" in request.fixturenames else template  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def migrated(run: Run) -> Run:
     return run
 
 

@@ -28,7 +28,7 @@ from partition_playbook.spec import Mode, TableSpec
 from staging import cluster
 from tests.fixtures.sabotage import at, at_phase
 from tests.fixtures.scenario_writer import wait_until
-from tests.fixtures.tables import open_run
+from tests.fixtures.tables import make_template, open_run
 
 Connect = Callable[[], psycopg.Connection]
 Write = Callable[[psycopg.Connection, str], object]
@@ -71,13 +71,26 @@ def forward(run: Run) -> None:
     reconcile.catch_up(run)
 
 
+def attach_parcels(connect: Callable[..., psycopg.Connection]) -> None:
+    with connect(autocommit=True) as connection:
+        connection.execute(SCHEMA)
+    forward(open_run(connect, SPEC, "test-run"))
+
+
+@pytest.fixture(scope="session")
+def parcels_template(server_dsn: str) -> str:
+    return make_template(server_dsn, "parcels", attach_parcels)
+
+
 @pytest.fixture
-def parcels(connect: Connect, connection: psycopg.Connection) -> Run:
+def template(request: pytest.FixtureRequest, template: str) -> str:
+    return request.getfixturevalue("parcels_template") if "parcels" in request.fixturenames else template  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def parcels(connect: Connect) -> Run:
     """Return a run whose shadow is attached; the original is live."""
-    connection.execute(SCHEMA)
-    run = open_run(connect, SPEC, "test-run")
-    forward(run)
-    return run
+    return open_run(connect, SPEC, "test-run")
 
 
 @pytest.fixture

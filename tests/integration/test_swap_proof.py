@@ -19,7 +19,7 @@ from partition_playbook.lock_retry import LockRetry
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
-from tests.fixtures.tables import open_run
+from tests.fixtures.tables import make_template, open_run
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[[], Connection]
@@ -49,9 +49,24 @@ def build(connect: Connect, connection: Connection, days: int = 40, interval: st
     return run
 
 
+def build_letters(connect: Callable[..., Connection]) -> None:
+    with connect(autocommit=True) as connection:
+        build(connect, connection)
+
+
+@pytest.fixture(scope="session")
+def letters_template(server_dsn: str) -> str:
+    return make_template(server_dsn, "compared_letters", build_letters)
+
+
 @pytest.fixture
-def letters(connect: Connect, connection: Connection) -> Run:
-    return build(connect, connection)
+def template(request: pytest.FixtureRequest, template: str) -> str:
+    return request.getfixturevalue("letters_template") if "letters" in request.fixturenames else template  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def letters(connect: Connect) -> Run:
+    return open_run(connect, SPEC, "test-run")
 
 
 @pytest.fixture

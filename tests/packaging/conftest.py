@@ -46,7 +46,6 @@ class Installed:
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
 
 

@@ -14,7 +14,7 @@ from staging import instance
 from staging.instance import Instance
 from staging.rest import AirflowClient
 from tests.fixtures.dag_runs import DEFAULT_TABLE
-from tests.fixtures.running_airflow import MIGRATION, Migration, Server
+from tests.fixtures.running_airflow import MIGRATION, PARSED_ONCE, Migration, Server
 
 # Two who may do all, one who may only look, and one who may do nothing.
 USERS = {"admin": "admin", "jo": "admin", "viewer": "viewer", "guest": ""}
@@ -53,7 +53,7 @@ def airflow(server: Server, tables: Path, tmp_path_factory: pytest.TempPathFacto
             folder / "airflow",
             server,
             users=USERS,
-            settings=settings | {TABLES_VARIABLE: str(folder)},  # type: ignore[arg-type]
+            settings=settings | PARSED_ONCE | {TABLES_VARIABLE: str(folder)},  # type: ignore[arg-type]
         )
     finally:
         instance.stop(folder / "airflow")

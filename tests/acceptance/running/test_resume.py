@@ -11,7 +11,7 @@ from partition_playbook.names import TableName
 from staging.rest import AirflowClient
 from staging.writers import Writers
 from tests.fixtures import footprint, sabotage
-from tests.fixtures.running_airflow import APPROVAL, MIGRATION, SIGN_OFF, Migration
+from tests.fixtures.running_airflow import API_SECONDS, APPROVAL, MIGRATION, SIGN_OFF, Migration
 
 TABLE = TableName("public", "sensor_readings")
 RUN = "SELECT phase, verdict FROM partition_playbook.runs WHERE mode <> 'maintenance'"
@@ -86,7 +86,7 @@ def test_a_run_that_waits_for_a_person_is_rolled_back_and_a_late_approval_change
         run.asked(APPROVAL)
         assert not footprint.description(dsn, TABLE).is_partitioned
         undo = client.trigger("partition_rollback", {"table": "calm"})
-        run.wait_for("rolled back", lambda: client.run("partition_rollback", undo.run_id).finished)
+        run.wait_for("rolled back", lambda: client.run("partition_rollback", undo.run_id).finished, API_SECONDS)
         assert client.run("partition_rollback", undo.run_id).state == "success"
         run.answer("Approve")
         assert run.finish() == "failed"

@@ -12,7 +12,7 @@ import pytest
 from staging.instance import LOADS_POOL, Instance
 from staging.writers import Writers
 from tests.fixtures import sabotage
-from tests.fixtures.running_airflow import MIGRATION, Migration, Schedulers
+from tests.fixtures.running_airflow import API_SECONDS, MIGRATION, Migration, Schedulers
 
 RUN = "SELECT phase, verdict FROM partition_playbook.runs WHERE mode <> 'maintenance'"
 LOAD = "migration.load_partition"
@@ -93,10 +93,10 @@ def test_a_scheduler_dies_alone_and_no_load_is_done_by_its_worker_and_by_a_new_o
             run.wait_for("loads are given up", lambda: run.metadata(GIVEN_UP, run.run_id))
             assert run.is_locked()
             loads = len(run.tasks(LOAD))
-            run.wait_for("all wait in the triggerer", lambda: len(run.tasks(LOAD, "deferred")) == loads)
+            run.wait_for("all wait in the triggerer", lambda: len(run.tasks(LOAD, "deferred")) == loads, API_SECONDS)
             assert run.one(AT_WORK) == 2
             holder.execute("SELECT pg_advisory_unlock(1)")
-            run.wait_for("all are loaded", lambda: len(run.tasks(LOAD, "success")) == loads)
+            run.wait_for("all are loaded", lambda: len(run.tasks(LOAD, "success")) == loads, API_SECONDS)
         run.client.set_pool(LOADS_POOL, slots=2)
         tried_again = [each for each in run.tasks(LOAD) if each.try_number > 1]
         state = run.finish()

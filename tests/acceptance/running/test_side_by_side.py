@@ -17,7 +17,7 @@ from partition_playbook.spec import TABLES_VARIABLE, TableSpec
 from staging import instance
 from staging.instance import LOADS_POOL, Instance
 from staging.rest import AirflowClient, DagRun
-from tests.fixtures.running_airflow import APPROVAL, MIGRATION, SECONDS, Migration, Server
+from tests.fixtures.running_airflow import API_SECONDS, APPROVAL, MIGRATION, PARSED_ONCE, SECONDS, Migration, Server
 from tests.fixtures.tables import open_run
 
 ROLLBACK, MAINTENANCE = "partition_rollback", "partition_maintenance"
@@ -82,7 +82,7 @@ def airflow(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     tables.mkdir()
     for name in ("events", "readings"):
         (tables / f"{name}.yaml").write_text(SPEC.format(name))
-    settings = {"AIRFLOW__CORE__PARALLELISM": "2", TABLES_VARIABLE: str(tables)}
+    settings = PARSED_ONCE | {"AIRFLOW__CORE__PARALLELISM": "2", TABLES_VARIABLE: str(tables)}
     try:
         yield instance.start(folder / "airflow", server, settings=settings)  # type: ignore[arg-type]
     finally:
@@ -114,7 +114,7 @@ def wait_for(client: AirflowClient, run: DagRun) -> str:
     deadline = time.monotonic() + SECONDS
     while not (found := client.run(run.dag_id, run.run_id)).finished:
         assert time.monotonic() < deadline, client.task_instances(run.dag_id, run.run_id)
-        time.sleep(0.2)
+        time.sleep(API_SECONDS)
     return found.state
 
 
@@ -158,7 +158,7 @@ def test_a_table_whose_loads_wait_or_that_waits_for_a_person_is_in_no_other_tabl
             lock = f"partition_playbook.load public.events {slot}"
             holder.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [lock])
         run = migrate(client, server, connection, "events")
-        run.wait_for("all loads wait", lambda: {each.state for each in run.tasks(LOAD)} == {"deferred"})
+        run.wait_for("all loads wait", lambda: {each.state for each in run.tasks(LOAD)} == {"deferred"}, API_SECONDS)
         run.wait_for("no worker is occupied", lambda: run.metadata(OCCUPIED) == [(0,)])
         roll_back(client, connection)
         waiting = run.tasks(LOAD)
@@ -189,5 +189,5 @@ def test_a_table_whose_loads_wait_or_that_waits_for_a_person_is_in_no_other_tabl
     assert PAUSED in client.log(MIGRATION, run.run_id, cut_over)
     client.pause(MAINTENANCE, False)
     client.clear(MIGRATION, run.run_id, cut_over)
-    run.wait_for("cut over", lambda: run.tasks("migration.cut_over", "success"))
-    run.wait_for("maintained", lambda: run.tasks("lifecycle.trigger_maintenance", "success"))
+    run.wait_for("cut over", lambda: run.tasks("migration.cut_over", "success"), API_SECONDS)
+    run.wait_for("maintained", lambda: run.tasks("lifecycle.trigger_maintenance", "success"), API_SECONDS)
