@@ -5,6 +5,7 @@ import os
 pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.tables",
+    "tests.fixtures.managed",
     "tests.fixtures.migration",
     "tests.fixtures.profiles",
     "tests.fixtures.scenario",
