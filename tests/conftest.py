@@ -6,6 +6,7 @@ import sys
 pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.tables",
+    "tests.fixtures.managed",
     "tests.fixtures.migration",
     "tests.fixtures.profiles",
     "tests.fixtures.scenario",

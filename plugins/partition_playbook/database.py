@@ -56,6 +56,12 @@ INSUFFICIENT_RESOURCES = "53"
 LOCK_SETTING = re.compile(r"max_(?:pred_)?locks_per_transaction")
 # A host that vanished is noticed after 10 + 3 * 5 s without traffic, or 30 s with an unanswered packet.
 KEEPALIVES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+# Functions of the server itself: the role may not execute one, or a service has taken it away.
+REFUSALS = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.ObjectNotInPrerequisiteState,
+)
 POOLER_ROUNDS = 3
 # Every step repeats these large reads, a swap under its lock, and planning one takes longer than running it.
 PREPARED = frozenset(
@@ -165,6 +171,17 @@ class Session:
     def value(self, name: str, params: Params | None = None, /, **parts: Any) -> Any:
         """Run a read and return the first column of its only row."""
         return next(iter(self.row(name, params, **parts).values()))
+
+    def value_unless_refused(self, name: str, params: Params | None = None, /) -> Any:
+        """Run a read and return its value; None where the role or the server refuses a function, as services do.
+
+        A transaction that is open goes on.
+        """
+        try:
+            with self.connection.transaction():
+                return self.value(name, params)
+        except REFUSALS:
+            return None
 
     def run(self, name: str, params: Params | None = None, /, **parts: Any) -> int:
         """Run a changing statement from ``include/sql``; return the number of affected rows."""

@@ -436,7 +436,7 @@ class Ledger:
 
 def _find_database(session: Session) -> Home:
     row = session.row("catalog/find_database")
-    system = session.value("catalog/find_system_identifier") if row["sees_system"] else None
+    system = session.value_unless_refused("catalog/find_system_identifier")
     return Home(row["database_name"], row["database_oid"], system)
 
 

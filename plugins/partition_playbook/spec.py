@@ -466,6 +466,21 @@ class Grafana(_Value):
     )
 
 
+class PgBackRest(_Value):
+    """The proof of an external backup by pgBackRest: preflight reads its list of backups."""
+
+    stanza: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$",
+        description="The stanza of the server. Its newest complete backup must be under 24 hours old, and of this "
+        "server by the system identifier. With the param `external_backup_id` it must have this label.",
+    )
+    info: Annotated[str, Field(pattern="^/")] | None = Field(
+        default=None,
+        description="Absolute path of a file on the worker with the output of `pgbackrest --output=json info`. Without "
+        "it the worker runs `pgbackrest`.",
+    )
+
+
 class Monitoring(_Value):
     """Dashboards and alerts to have at hand during a migration."""
 
@@ -754,6 +769,9 @@ class TableSpec(_Value):
     synthetic: Synthetic = Field(
         default=Synthetic(), description="Rows to generate in a rehearsal with `synthetic_rows`."
     )
+    pgbackrest: PgBackRest | None = Field(
+        default=None, description="With the param `backup` = `external`, let pgBackRest prove the backup."
+    )
     monitoring: Monitoring = Field(default=Monitoring(), description="Endpoints to request before a migration.")
     watch: Watch = Field(default=Watch(), description="The sources to watch for errors after the cutover.")
 
@@ -855,6 +873,13 @@ class RunParams(_Value):
         description="Time of an **external** backup. Preflight stops if it is 24 hours old or older.",
         json_schema_extra={"format": "date-time", "section": "Backup"},
     )
+    external_backup_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@+=-]{0,299}$")] | None = Field(
+        default=None,
+        title="Id of the external backup",
+        description="Id of the snapshot that you took, or the label of a backup of pgBackRest. Ledger and report keep "
+        "it.",
+        json_schema_extra={"section": "Backup"},
+    )
     synthetic_rows: int = Field(
         default=0,
         ge=0,
@@ -934,6 +959,8 @@ class RunParams(_Value):
             raise ValueError("approvals auto is for mode rehearse only; leave it empty or choose required")
         if self.backup is Backup.EXTERNAL and not self.external_backup_at:
             raise ValueError("backup external needs external_backup_at, the time of the backup")
+        if self.external_backup_id and self.backup is not Backup.EXTERNAL:
+            raise ValueError("external_backup_id is for backup external only; leave it empty")
         if self.external_backup_at:
             pendulum.parse(self.external_backup_at)
         return self

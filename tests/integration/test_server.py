@@ -18,7 +18,6 @@ from partition_playbook.engine import load, rollback, shadow, throttle
 from partition_playbook.errors import LoadMustWait, LockTableFull, OutOfResources
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight.checklist import preflight_checks
-from partition_playbook.sections.pruning import retention_benefit
 from partition_playbook.sections.snapshot.checks import back_up
 from partition_playbook.spec import Mode, RunParams, TableSpec
 from staging import cluster
@@ -395,7 +394,7 @@ def test_refused_wal_functions_leave_figures_out(refusing: Callable[[], psycopg.
     plain = Run(run.spec, Database(refusing), run.ledger)
     assert throttle.reasons(plain) == {}
     with plain.database.session() as session, plain.database.block(session):
-        assert retention_benefit._wal_position(session) is None
+        assert session.value_unless_refused("pruning/find_wal_position") is None
         assert session.row("preflight/find_server")["standby"] is False
     with run.database.session() as session:
-        assert (retention_benefit._wal_position(session) or 0) > 0
+        assert session.value_unless_refused("pruning/find_wal_position") > 0

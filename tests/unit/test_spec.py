@@ -95,6 +95,7 @@ def test_a_huge_spec_is_not_read(tables: Path) -> None:
         ({"mode": "migrate", "backup": "skip"}, "backup skip"),
         ({"mode": "migrate", "approvals": "auto"}, "approvals auto is for mode rehearse only"),
         ({"mode": "rehearse", "backup": "external"}, "external_backup_at"),
+        ({"mode": "rehearse", "external_backup_id": "snapshot-1"}, "external_backup_id"),
         ({"load_workers": 0}, "load_workers"),
         ({"min_speedup": 1}, "min_speedup"),
         ({"mode": "yolo"}, "mode"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pendulum
-import psycopg
 
 from partition_playbook.console import answers
 from partition_playbook.database import Row, Session
@@ -30,7 +29,7 @@ def read(session: Session, table: TableName, limits: Throttle) -> answers.Server
         limits=list(_limits(load, limits)),
         over=[text for _, text in excesses(limits, load)],
         safe_wal_bytes=load["safe_wal_bytes"],
-        wal_bytes=_wal_position(session),
+        wal_bytes=session.value_unless_refused("pruning/find_wal_position"),
         free_bytes=disk.free_bytes,
         free_unknown=disk.unknown,
         blockers=[answers.Blocker(**row, statement=_statement(row)) for row in found],
@@ -47,15 +46,6 @@ def _limits(load: Row, limits: Throttle) -> Iterator[answers.Limit]:
     running = load["running"] if load["sees_all"] else None
     unseen = "" if load["sees_all"] else GRANT
     yield answers.Limit(name="running sessions", value=running, limit=limits.max_running, unit="", unknown=unseen)
-
-
-def _wal_position(session: Session) -> int | None:
-    """Return the bytes of WAL ever written; None where the role or the server refuses to tell."""
-    try:
-        with session.connection.transaction():
-            return int(session.value("pruning/find_wal_position"))
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectNotInPrerequisiteState):
-        return None
 
 
 def _statement(blocker: Row) -> str:

@@ -115,7 +115,8 @@ def _backup(run: Run, params: RunParams) -> str:
     if params.backup is Backup.SKIP:
         return "nothing leads back: the run has no backup"
     if params.backup is Backup.EXTERNAL:
-        return f"only your own backup of {params.external_backup_at} leads back"
+        named = f" {params.external_backup_id}" if params.external_backup_id else ""
+        return f"only your own backup{named} of {params.external_backup_at} leads back"
     taken = run.ledger.measurements("snapshot").get("backup")
     when = f" of {taken['taken_at']:%Y-%m-%d %H:%M:%S %Z}" if taken else ""
     return f"only the backup{when} leads back"

@@ -21,10 +21,10 @@ from partition_playbook.names import LEDGER_SCHEMA, RETIRED_SUFFIX, SHADOW_SUFFI
 from partition_playbook.sections.preflight import triggers, workload
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.sections.snapshot import pg_tools
+from partition_playbook.sections.snapshot.pgbackrest import BACKUP_HOURS
 from partition_playbook.spec import Backup
 
 LONG_SECONDS = 60
-BACKUP_HOURS = 24
 HTTP_SECONDS = 5
 
 
@@ -207,12 +207,13 @@ def _external_backup(context: PreflightContext) -> Check:
     taken = pendulum.parse(given, strict=False) if given else None
     age = (pendulum.now("UTC") - in_zone(taken, "UTC")).total_hours() if isinstance(taken, pendulum.DateTime) else None
     shown = "" if age is None else figures.seconds(3600 * age) + " ago"
+    named = f", id {context.params.external_backup_id}" if context.params.external_backup_id else ""
 
     return check(
         "backup",
         age is not None and 0 <= age < BACKUP_HOURS,
         expected=f"a backup from the last {figures.count(BACKUP_HOURS, 'hour')}",
-        actual=f"taken at {given}, {shown}" if age is not None else f"external_backup_at is {given!r}",
+        actual=f"taken at {given}, {shown}{named}" if age is not None else f"external_backup_at is {given!r}",
         remedy="Take a backup, restore it once to check it, and set the param external_backup_at to its time",
     )
 

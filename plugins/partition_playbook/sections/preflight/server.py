@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-import psycopg
-
 from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Row, Session, read_only_remedy
@@ -166,13 +164,8 @@ def _slot_problem(session: Session, slot: Row, size: int) -> str:
 
 
 def _retained(session: Session, restart_lsn: str) -> str:
-    try:
-        with session.connection.transaction():
-            return figures.size(session.value("preflight/find_retained_wal", {"restart_lsn": restart_lsn}))
-    except psycopg.Error:
-        if session.connection.closed:
-            raise
-        return "an unknown size"
+    found = session.value_unless_refused("preflight/find_retained_wal", {"restart_lsn": restart_lsn})
+    return "an unknown size" if found is None else figures.size(found)
 
 
 def archiver(context: PreflightContext) -> Check:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 
 import pendulum
-import psycopg
 
 from partition_playbook import catalog, figures
 from partition_playbook.catalog import Partition
@@ -93,9 +92,9 @@ def _measure_delete(run: Run, session: Session, copy: TableName, rows: int) -> N
 
 
 def _measure_drop(run: Run, session: Session, copy: TableName, rows: int) -> None:
-    before = _wal_position(session)
+    before = session.value_unless_refused("pruning/find_wal_position")
     taken = _timed(lambda: session.run("pruning/drop_copy", copy=copy.identifier))
-    after = _wal_position(session)
+    after = session.value_unless_refused("pruning/find_wal_position")
     run.ledger.record_measurement(
         STAGE, "retention_drop_ms", taken, "ms", note=f"the same {figures.count(rows, 'row')} as a partition"
     )
@@ -109,17 +108,6 @@ def _measure_drop(run: Run, session: Session, copy: TableName, rows: int) -> Non
         "bytes",
         note="an upper bound: WAL of other sessions is included",
     )
-
-
-def _wal_position(session: Session) -> int | None:
-    """Return the bytes of WAL ever written; None where the server refuses the function, as some services do."""
-    try:
-        with session.connection.transaction():
-            return int(session.value("pruning/find_wal_position"))
-    except psycopg.Error:
-        if session.connection.closed:
-            raise
-        return None
 
 
 def _timed(step: Callable[[], object]) -> float:

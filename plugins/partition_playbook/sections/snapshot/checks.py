@@ -9,10 +9,10 @@ from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.errors import PlaybookError
 from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run
-from partition_playbook.sections.snapshot import backup, restore, storage
+from partition_playbook.sections.snapshot import backup, pgbackrest, restore, storage
 from partition_playbook.sections.snapshot.backup import STAGE
 from partition_playbook.spec import Backup as BackupKind
-from partition_playbook.spec import RunParams
+from partition_playbook.spec import PgBackRest, RunParams
 
 
 def back_up(run: Run, params: RunParams, store: OpenStore) -> list[Check]:
@@ -62,7 +62,12 @@ def _archiving(run: Run) -> Check:
 
 
 def storage_checks(run: Run, params: RunParams, store: OpenStore) -> list[Check]:
-    """Check before anything runs that the dump will have room in scratch and a place in the artifacts."""
+    """Check before anything runs that the dump will have room in scratch and a place in the artifacts.
+
+    For an external backup, let pgBackRest prove it where the spec has the key.
+    """
+    if params.backup is BackupKind.EXTERNAL and run.spec.pgbackrest:
+        return [_proved(run, run.spec.pgbackrest, params.external_backup_id)]
     if params.backup is not BackupKind.DUMP:
         return []
     try:
@@ -73,6 +78,15 @@ def storage_checks(run: Run, params: RunParams, store: OpenStore) -> list[Check]
     else:
         room = storage.scratch_space(needed)
     return [room, storage.artifacts_store(store)]
+
+
+def _proved(run: Run, wanted: PgBackRest, label: str | None) -> Check:
+    try:
+        with run.database.session() as session:
+            system = session.value_unless_refused("catalog/find_system_identifier")
+    except (PlaybookError, psycopg.Error) as error:
+        return skipped(pgbackrest.NAME, f"the server could not be asked who it is: {type(error).__name__}")
+    return pgbackrest.pgbackrest_check(wanted, label, system)
 
 
 def _statistics_taken(run: Run) -> Check:
