@@ -17,6 +17,11 @@ IMAGE = PROJECT / ".staging" / "image"
 EXTRAS = "amazon,celery"
 
 
+def missing(folder: Path = IMAGE) -> str:
+    """Return how to install the image; empty if it is there."""
+    return "" if (folder / "bin" / "airflow").exists() else "there is no image; `make test-distributed` installs it"
+
+
 def install(folder: Path = IMAGE) -> None:
     """Build the wheel of the working tree and install it with its extras; CalledProcessError with uv's words."""
     if not (folder / "bin" / "python").exists():

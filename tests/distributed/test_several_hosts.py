@@ -20,6 +20,7 @@ import pytest
 from partition_playbook.artifacts import REPORT_PAGE, run_name
 from partition_playbook.names import TableName
 from partition_playbook.sections.snapshot.backup import SUMS
+from staging import image
 from staging.rest import AirflowClient
 from tests.distributed import hosts
 from tests.distributed.deployment import NUMBERS, STORE, Deployment, deployed
@@ -27,7 +28,8 @@ from tests.fixtures import sabotage
 from tests.fixtures.running_airflow import APPROVAL, MIGRATION, SECOND_APPROVAL, SIGN_OFF, Migration
 from tests.fixtures.scenario_writer import Key, Statement, Writer, read_rows
 
-pytestmark = [pytest.mark.skipif(bool(hosts.missing()), reason=hosts.missing()), pytest.mark.timeout(2400)]
+MISSING = hosts.missing() or image.missing()
+pytestmark = [pytest.mark.skipif(bool(MISSING), reason=MISSING), pytest.mark.timeout(2400)]
 
 TABLE = TableName("depot", "parcelScans")
 LIVE = 'depot."parcelScans" AS live'
