@@ -8,7 +8,7 @@ APP ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo application up down test-unit test test-application test-servers resolve-extras soak check bench screenshots reference monitoring lock clean
+.PHONY: help demo application up down test-unit test test-application test-distributed test-servers resolve-extras soak check bench screenshots reference monitoring lock clean
 VENV := .venv
 LOCKED := $(VENV)/.locked
 RUN := $(VENV)/bin/python -m
@@ -43,6 +43,10 @@ test: $(LOCKED) ## Run all tests, in one process more than cores, each with its 
 
 test-application: application ## Test the application and its users, over swaps too; `make test` leaves them out
 	$(RUN) pytest tests/application
+
+test-distributed: $(LOCKED) ## Test services and workers on hosts in namespaces, as root on Linux; `make test` leaves them out
+	@$(RUN) tests.distributed.install
+	$(RUN) pytest tests/distributed
 
 test-servers: $(LOCKED) ## Run the engine tests on PostgreSQL 14-18; SERVERS="15 17" and TESTS="paths" select
 	@$(RUN) staging.pooler

@@ -93,13 +93,12 @@ def start(data: Path, settings: Mapping[str, str] = SETTINGS, programs: Path | N
         _copy_programs(data, programs, account)
     if not (data / "PG_VERSION").exists():
         _initialize(data, programs)
-    port = _free_port()
-    options = {**settings, "listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
+    options = {"listen_addresses": "127.0.0.1", "port": str(_free_port()), "unix_socket_directories": "", **settings}
     flags = " ".join(f"-c {name}={value}" for name, value in options.items())
     log = data.resolve() / "log"
     waiting = ("-w", "-t", str(START_SECONDS))
     _run(_usable(data, programs) / "pg_ctl", "start", *waiting, *_in(data), "-l", str(log), "-o", flags, log=log)
-    return Cluster(data, port)
+    return Cluster(data, int(options["port"]))
 
 
 def find(data: Path, programs: Path | None = None) -> Cluster | None:

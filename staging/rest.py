@@ -185,6 +185,10 @@ class AirflowClient:
         """Pause a DAG, or unpause it."""
         self._send("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
 
+    def get(self, path: str) -> bytes:
+        """Return the content of a page beside the REST API."""
+        return self._http.get(path).raise_for_status().content
+
     def _authenticate(self) -> None:
         answer = self._http.post("/auth/token", json=self._login)
         if answer.is_error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PosixPath
 from typing import IO, Any
 
@@ -82,6 +82,32 @@ def test_a_store_with_other_bytes_fails_the_backup_and_has_no_commit_mark(
     assert stored.blocks
     assert [path.name for path in bucket.rglob("toc.dat")] == ["toc.dat"]
     assert [*bucket.rglob(SUMS)] == []
+
+
+class Objects(PosixPath):
+    """A store without folders, as S3: a folder is there once it has an object."""
+
+    def mkdir(self, *_: Any, **__: Any) -> None:
+        """Make nothing."""
+
+    def open(self, mode: str = "r", *_: Any, **__: Any) -> IO[Any]:
+        """Open an object."""
+        if "w" in mode:
+            Path(self.parent).mkdir(parents=True, exist_ok=True)
+        return super().open(mode)
+
+    def iterdir(self) -> Iterator[Objects]:  # type: ignore[override]
+        """Yield the objects of a folder; ObjectStoragePath raises this error if there is none."""
+        if not self.is_dir():
+            raise NotADirectoryError(str(self))
+        yield from super().iterdir()
+
+
+def test_a_backup_goes_to_a_store_without_folders(run: Run, readings: Callable[[int], None], bucket: Path) -> None:
+    readings(100)
+    checks = named(back_up(run, PARAMS, lambda url: Objects(url.removeprefix("file://"))))
+    assert checks["backup_stored"].outcome is Outcome.PASSED
+    assert len([*bucket.rglob(SUMS)]) == 1
 
 
 def test_a_url_that_can_be_used_passes_and_nothing_is_left(store: Any, bucket: Path) -> None:

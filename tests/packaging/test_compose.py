@@ -44,6 +44,10 @@ from airflow.configuration import conf
 known = {section: sorted(found["options"]) for section, found in conf.configuration_description.items()}
 print(json.dumps([known, sorted(map(list, conf.sensitive_config_values))]))
 """
+EXECUTOR = """
+from airflow.executors.executor_loader import ExecutorLoader
+print(ExecutorLoader.import_default_executor_cls()[0].__name__)
+"""
 CONNECTIONS = """
 import json, sys
 from airflow.models import Connection
@@ -125,6 +129,12 @@ def test_every_setting_is_an_option_of_airflow(installed: Installed) -> None:
 def test_the_services_are_those_of_several_workers() -> None:
     assert set(services()) == AIRFLOW | {"secrets", "postgres", "redis", "s3"}
     assert services()["scheduler"]["deploy"]["replicas"] == 2
+
+
+@pytest.mark.parametrize("name", [services()["worker"]["environment"]["AIRFLOW__CORE__EXECUTOR"], "KubernetesExecutor"])
+def test_an_executor_can_be_imported_with_the_pinned_versions(installed: Installed, name: str) -> None:
+    done = installed.run("python", "-c", EXECUTOR, AIRFLOW__CORE__EXECUTOR=name)
+    assert done.stdout.splitlines()[-1] == name
 
 
 @pytest.mark.parametrize("name", sorted(services()))

@@ -163,9 +163,9 @@ def test_a_statement_of_another_session_is_shown_without_its_values(name: str) -
         assert not re.search(r"\bquery\b", shown)
 
 
-def test_plain_pytest_collects_every_folder_but_two() -> None:
+def test_plain_pytest_collects_every_folder_but_three() -> None:
     root = PACKAGE.parents[1]
     collected = set(tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"])
     folders = {f"tests/{path.relative_to(root / 'tests').parts[0]}" for path in (root / "tests").rglob("test_*.py")}
-    assert folders - collected == {"tests/application", "tests/extras"}
+    assert folders - collected == {"tests/application", "tests/distributed", "tests/extras"}
     assert collected <= folders

@@ -129,7 +129,7 @@ def _remove_earlier(folder: ObjectPath) -> None:
     """Remove the dumps of earlier tries; SHA256SUMS first, because it says that a dump is complete."""
     try:
         present = list(folder.iterdir())
-    except FileNotFoundError:  # a store without folders has none without objects
+    except (FileNotFoundError, NotADirectoryError):  # a store without folders has none without objects
         return
     for each in sorted(present, key=lambda path: path.name != SUMS):
         if each.name == SUMS:
