@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 import pendulum
+from psycopg import sql
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -28,7 +29,7 @@ from partition_playbook import figures, resources
 from partition_playbook.choices import Choice
 from partition_playbook.codecs import DEFAULT_SHIFT, END, UNIX_EPOCH, Codec, Encoding
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.intervals import Interval
+from partition_playbook.intervals import Interval, in_zone
 from partition_playbook.names import MAX_BYTES, TableName, is_quoted
 from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, RUN_AFTER_NEXT_DAYS
 from partition_playbook.spec_problems import PERIOD_PATTERN, REFERENCE, SECRET, Problem, named, problems_of, tell
@@ -708,6 +709,17 @@ class TableSpec(_Value):
     default_partition: DefaultPartition = Field(
         default=DefaultPartition.KEEP, description="The treatment of rows outside every bound."
     )
+    since: date | None = Field(
+        default=None,
+        description="The partitions begin with the interval of this day, such as `2020-01-01`. Older rows share one "
+        "first partition, named like `events_before`, which retention never retires. `null`: they begin with the "
+        "oldest row.",
+    )
+    until: date | None = Field(
+        default=None,
+        description="Rows after the interval of this day, such as `2030-12-31`, need no partition: they are in the "
+        "default one. `null`: the partitions reach to the newest row.",
+    )
     throttle: Throttle = Field(default=Throttle(), description="Limits for the load of the server during a migration.")
     change_log_limit: Annotated[ByteSize, Field(gt=0)] | None = Field(
         default=None,
@@ -781,10 +793,39 @@ class TableSpec(_Value):
             raise ValueError("epoch and shift are for encoding snowflake only; remove them")
         return self
 
+    @model_validator(mode="after")
+    def _outliers_have_a_place(self) -> Self:
+        if self.until and self.default_partition is DefaultPartition.NONE:
+            raise ValueError("until needs default_partition keep, because later rows are in the default partition")
+        if self.since and self.until and self.until < self.since:
+            raise ValueError(f"until {self.until} is before since {self.since}; correct one of them")
+        return self
+
     @property
     def name(self) -> TableName:
         """Return the parsed name of the table."""
         return TableName.parse(self.table)
+
+    @property
+    def first_moment(self) -> pendulum.DateTime | None:
+        """Return the start of the interval of `since`; None without the key."""
+        return self.interval.floor(in_zone(self.since, self.timezone)) if self.since else None
+
+    @property
+    def end_moment(self) -> pendulum.DateTime | None:
+        """Return the end of the interval of `until`; None without the key."""
+        if not self.until:
+            return None
+        return self.interval.shift(self.interval.floor(in_zone(self.until, self.timezone)), 1)
+
+    @property
+    def unexpected_in_default(self) -> sql.Composable:
+        """Return the condition for rows of the default partition that `until` does not explain."""
+        if not self.end_moment:
+            return sql.SQL("true")
+        return sql.SQL("({}) IS NOT TRUE").format(
+            self.codec.inside(sql.Identifier(self.partition_by), self.end_moment, None)
+        )
 
     @property
     def codec(self) -> Codec:

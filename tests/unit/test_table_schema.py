@@ -35,6 +35,8 @@ GOOD = (
     "watch: {every: 2, logs: [{path: /var/log/app.log}]}",
     "application: {base_url: https://example.org, procedures: [{name: a, path: /p, input: {json: [1, null]}}]}",
     "queries: []",
+    "since: 2020-01-01",
+    "until: 2030-12-31",
 )
 WRONG = (
     "partitions: 3",
@@ -54,6 +56,7 @@ WRONG = (
     "retention: {keep: 1 day, hold: [{since: 2024-01-01}]}",
     "retention: {keep: 1 day, hold: [{since: yesterday, reason: x}]}",
     "default_partition: drop",
+    "since: yesterday",
     "change_log_limit: 10",
     "change_log_limit: much",
     "max_lock: 0",

@@ -66,6 +66,8 @@ WITH specs AS MATERIALIZED (
                                                        WHEN 'ulid' THEN '{{text,varchar,bpchar}}'
                                                        ELSE '{{int4,int8,numeric}}' END::regtype[]) THEN p.encoding END AS encoding,
            c.oid = k.partdefid AS is_default, i.inhdetachpending AS pending,
+           -- With these keys the first partition and the rows of the default one are planned.
+           p.spec->>'since' IS NOT NULL AS has_first, p.spec->>'until' IS NOT NULL AS has_newer,
            -- Without a table, pg_get_expr takes no lock.
            regexp_match(pg_get_expr(c.relpartbound, 0), '^FOR VALUES FROM \((?:''?([^''M][^'']*)''?|MINVALUE)\) TO \((?:''?([^''M][^'']*)''?|MAXVALUE)\)$') AS ends
       FROM periods p
@@ -147,9 +149,9 @@ WITH specs AS MATERIALIZED (
      GROUP BY s.root, t.number, s.oldest, s.newest
 ), counts AS (
     SELECT c.root, count(*) AS partitions,
-           count(*) FILTER (WHERE NOT c.is_default AND NOT c.pending AND NOT EXISTS (SELECT FROM spans s WHERE s.oid = c.oid AND s.managed)) AS extra,
+           count(*) FILTER (WHERE NOT c.is_default AND NOT c.pending AND NOT (c.has_first AND c.ends[1] IS NULL AND c.ends[2] IS NOT NULL) AND NOT EXISTS (SELECT FROM spans s WHERE s.oid = c.oid AND s.managed)) AS extra,
            -- Without statistics, after a crash, the last ANALYZE counts.
-           max(CASE WHEN NOT c.is_default THEN 0
+           max(CASE WHEN NOT c.is_default OR c.has_newer THEN 0
                     WHEN pg_stat_get_live_tuples(c.oid) > 0 THEN pg_stat_get_live_tuples(c.oid)
                     WHEN pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_deleted(c.oid) > 0 THEN 0
                     ELSE greatest((SELECT d.reltuples FROM pg_class d WHERE d.oid = c.oid), 0) END)::bigint AS default_rows

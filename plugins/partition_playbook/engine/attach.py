@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from psycopg import sql
-
 from partition_playbook import catalog
 from partition_playbook.database import Session
 from partition_playbook.engine import attributes, capture, reconcile
@@ -51,7 +49,7 @@ def _attach(run: Run, session: Session) -> int:
         partition = TableName(run.table.schema, load["partition_name"])
         if partition not in attached:
             attach_one(run, session, now, partition, bounds_of(load, run.spec))
-    if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
+    if creates_default(run) and run.table.default not in attached:
         create_default(run, session, now)
     _add_invalid_indexes(session, now)
 
@@ -70,6 +68,11 @@ def _add_invalid_indexes(session: Session, now: Sides) -> None:
         if not index.valid and clip(index.name, SHADOW_SUFFIX) not in present:
             shadow = now.partitioned.table_name
             attributes.create_index(session, shadow, index, clip(index.name, SHADOW_SUFFIX), only=True)
+
+
+def creates_default(run: Run) -> bool:
+    """Return True if the default partition is created empty; with `until` it is loaded as the others are."""
+    return run.spec.default_partition is DefaultPartition.KEEP and not run.spec.until
 
 
 def create_default(run: Run, session: Session, now: Sides) -> None:
@@ -91,11 +94,9 @@ def create_default(run: Run, session: Session, now: Sides) -> None:
 
 def attach_one(run: Run, session: Session, now: Sides, partition: TableName, bounds: Bounds) -> None:
     """Attach a loaded partition and drop the CHECK constraint on its bounds."""
-    lower, upper = run.spec.codec.literals(bounds, now.monolith.column(run.spec.partition_by).type)
-    session.run(
-        "engine/attach_partition",
-        shadow=now.partitioned.table_name.identifier,
-        partition=partition.identifier,
-        lower=sql.Literal(lower),
-        upper=sql.Literal(upper),
-    )
+    parts = {"shadow": now.partitioned.table_name.identifier, "partition": partition.identifier}
+    if bounds.is_default:
+        session.run("engine/attach_default_partition", **parts)
+        return
+    lower, upper = run.spec.codec.ends(bounds, now.monolith.column(run.spec.partition_by).type)
+    session.run("engine/attach_partition", **parts, lower=lower, upper=upper)

@@ -12,7 +12,6 @@ from itertools import pairwise
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.codecs import Key
 from partition_playbook.database import Row, Session
 from partition_playbook.engine import attributes
 from partition_playbook.intervals import Bounds
@@ -74,10 +73,11 @@ def create_parent(run: Run, session: Session, parent: TableName) -> None:
     )
 
 
-def attach(session: Session, parent: TableName, partition: TableName, ends: tuple[Key, Key]) -> None:
-    """Attach an empty partition to the parent of its load, with two bounds as values of the partition column."""
-    lower, upper = ends
-    parts = {"lower": sql.Literal(lower), "upper": sql.Literal(upper)}
+def attach(
+    session: Session, parent: TableName, partition: TableName, ends: tuple[sql.Composable, sql.Composable]
+) -> None:
+    """Attach an empty partition to the parent of its load, with both bounds as FOR VALUES has them."""
+    parts = {"lower": ends[0], "upper": ends[1]}
     session.run("engine/attach_to_load_parent", parent=parent.identifier, partition=partition.identifier, **parts)
 
 

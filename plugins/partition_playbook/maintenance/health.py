@@ -140,12 +140,12 @@ def runway_check(spec: TableSpec, found: TableState, now: DateTime) -> Check:
 
 
 def _waiting(run: Run, session: Session, found: TableState) -> Row | None:
-    """Count the rows in the default partition, up to a limit; None without a default partition."""
+    """Count the rows in the default partition not newer than `until`, up to a limit; None without such a partition."""
     default = next((each for each in found.partitions if each.is_default), None)
     if default is None:
         return None
     ordered = run.spec.codec.ordered(sql.Identifier(run.spec.partition_by))
-    parts = {"default": default.table.identifier, "ordered": ordered}
+    parts = {"default": default.table.identifier, "ordered": ordered, "counted": run.spec.unexpected_in_default}
     return session.row("maintenance/find_default_rows", {"limit": COUNTED_ROWS}, **parts)
 
 
