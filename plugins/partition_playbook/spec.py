@@ -31,7 +31,7 @@ from partition_playbook.codecs import DEFAULT_SHIFT, END, UNIX_EPOCH, Codec, Enc
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.intervals import Interval, in_zone
 from partition_playbook.names import MAX_BYTES, TableName, is_quoted
-from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, RUN_AFTER_NEXT_DAYS
+from partition_playbook.runway import DEFAULT_PREMAKE, SCHEDULES, Schedule, rarest
 from partition_playbook.spec_problems import PERIOD_PATTERN, REFERENCE, SECRET, Problem, named, problems_of, tell
 from partition_playbook.spec_yaml import Location, read_document
 
@@ -45,6 +45,7 @@ LEAST_LOCK, MOST_LOCK = timedelta(milliseconds=10), timedelta(minutes=1)
 LEAST_ANSWER = timedelta(minutes=1)
 LEAST_LAG = timedelta(milliseconds=100)
 MOST_LOAD_WORKERS = 32
+MOST_PREMAKE = 120
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -663,6 +664,15 @@ def _by_interval(values: Mapping[Interval, int]) -> str:
     return ", ".join(f"{interval} {count}" for interval, count in values.items())
 
 
+LEAST_PREMAKE = {each: Schedule("monthly").least_premake(each) for each in Interval}
+
+
+def _is_schedule(text: str) -> str:
+    if not Schedule(text).is_valid:
+        raise ValueError(f"{text!r} is no schedule; write {', '.join(SCHEDULES)}, or a cron expression of five fields")
+    return text
+
+
 class TableSpec(_Value):
     """One table to migrate or to maintain. The name of its YAML file is the name of the spec."""
 
@@ -699,9 +709,16 @@ class TableSpec(_Value):
     premake: int = Field(
         default_factory=lambda given: DEFAULT_PREMAKE[given.get("interval", Interval.MONTH)],
         ge=1,
-        le=120,
+        le=MOST_PREMAKE,
         description="Partitions to keep ahead of the current one. They must last until the run of maintenance after "
-        f"next. Default: {_by_interval(DEFAULT_PREMAKE)}. Least: {_by_interval(LEAST_PREMAKE)}.",
+        f"next. Default: {_by_interval(DEFAULT_PREMAKE)}. Least for `maintain: monthly`: "
+        f"{_by_interval(LEAST_PREMAKE)}.",
+    )
+    maintain: Annotated[str, AfterValidator(_is_schedule)] | None = Field(
+        default=None,
+        description="Schedule of the table's maintenance in UTC: `hourly`, `daily`, `weekly`, `monthly`, or a cron "
+        "expression of five fields. The DAG looks each hour. `null`: the rarest of these names for which `premake` "
+        "suffices.",
     )
     retention: Retention | None = Field(
         default=None, description="A period such as `24 months`, short for `keep`, or a mapping. `null` keeps all."
@@ -805,6 +822,18 @@ class TableSpec(_Value):
     def name(self) -> TableName:
         """Return the parsed name of the table."""
         return TableName.parse(self.table)
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return the schedule of the maintenance, by default the rarest one that the partitions ahead allow."""
+        return Schedule(self.maintain) if self.maintain else rarest(self.interval, self.premake)
+
+    @property
+    def runway_remedy(self) -> str:
+        """Return the ways to partitions that last until the run of maintenance after next."""
+        least, suits = self.schedule.least_premake(self.interval), rarest(self.interval, self.premake)
+        enough = f"Set `premake: {least}` or more in the spec, or " if least <= MOST_PREMAKE else "In the spec "
+        return f"{enough}set `maintain: {suits}`"
 
     @property
     def first_moment(self) -> pendulum.DateTime | None:
@@ -1072,14 +1101,14 @@ def read_spec(path: Path, *, standing: bool = False) -> TableSpec:
 
 def require_runway(spec: TableSpec, *, where: str) -> None:
     """Raise InvalidSpec if the partitions ahead end before the run of maintenance after next."""
-    least = LEAST_PREMAKE[spec.interval]
-    if spec.premake < least:
+    schedule = spec.schedule
+    if spec.premake < schedule.least_premake(spec.interval):
         raise InvalidSpec(
             f"key 'premake': {figures.count(spec.premake, spec.interval.value)} ahead can end before the run of "
-            f"partition_maintenance after next, up to {figures.count(RUN_AFTER_NEXT_DAYS, 'day')} later",
+            f"partition_maintenance after next, up to {figures.seconds(schedule.reach.total_seconds())} later with "
+            f"`maintain: {schedule}`",
             where=where,
-            remedy=f"Set `premake: {least}` or more, or remove the key: the default for a {spec.interval} is "
-            f"{DEFAULT_PREMAKE[spec.interval]}",
+            remedy=spec.runway_remedy,
         )
 
 
