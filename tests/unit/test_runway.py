@@ -81,7 +81,8 @@ def test_the_least_premake_reaches_the_run_after_next_and_one_less_does_not(inte
 def test_the_least_premake_of_a_schedule_reaches_its_run_after_next(text: str) -> None:
     schedule, run = Schedule(text), pendulum.datetime(2027, 1, 29, 23, 30)
     for _ in range(40):
-        run, after_next = schedule.next_runs(run)[0], schedule.next_runs(schedule.next_runs(run)[0])[0]
+        run, _ = schedule.next_runs(run)
+        _, after_next = schedule.next_runs(run)
         for interval in Interval:
             end = horizon(interval, "America/Santiago", run, schedule.least_premake(interval))
             assert end >= after_next - RUNWAY_TOLERANCE
