@@ -1,7 +1,8 @@
 """# Partition maintenance
 
-Maintains the table of every spec (`include/tables/*.yaml`), also a table that this project did not migrate. It runs at
-03:30 UTC on the 1st of each month, or when triggered.
+Maintains the table of every spec (`include/tables/*.yaml`), also a table that this project did not migrate. It looks
+each hour, and acts on the tables that are due by `maintain` of their specs. The task of another table is skipped, and
+its log says when the table is due. When triggered, it acts on every table.
 
 For each table it reads the bounds of the partitions from the catalog, never from their names, and the server's clock.
 Then it
@@ -26,7 +27,7 @@ partitions ahead, the runway to the run after next, gaps, rows in the default pa
 transaction ids, growth, and free disk. Red fails the task, after its work. Green and yellow emit an event of the asset
 `partition_playbook/<table spec>`, with the health as its extra. Other DAGs can be scheduled on it.
 
-A missed month needs no catchup. The clock and the catalog determine the missing partitions, not the run's date, so one
+A missed run needs no catchup. The clock and the catalog determine the missing partitions, not the run's date, so one
 late run does the work of all missed runs.
 
 | param | effect |

@@ -82,6 +82,25 @@ class Codec:
             return bounds.literals(column_type)
         return self.first_key(bounds.lower), self.first_key(bounds.upper)
 
+    def ends(self, bounds: Bounds, column_type: str) -> tuple[sql.Composable, sql.Composable]:
+        """Return both ends as FOR VALUES has them; an open end is MINVALUE or MAXVALUE."""
+        lower = sql.SQL("MINVALUE") if bounds.is_first else sql.Literal(self._first(bounds.lower, column_type))
+        upper = sql.SQL("MAXVALUE") if bounds.is_default else sql.Literal(self._first(bounds.upper, column_type))
+        return lower, upper
+
+    def within(self, column: sql.Composable, first: Bounds, last: Bounds, column_type: str) -> sql.Composable:
+        """Return the condition for the rows from the first of adjoining partitions to the last one."""
+        found = [sql.SQL("{} IS NOT NULL").format(column)]
+        if not first.is_first:
+            found.append(sql.SQL("{} >= {}").format(column, sql.Literal(self._first(first.lower, column_type))))
+        if not last.is_default:
+            found.append(sql.SQL("{} < {}").format(column, sql.Literal(self._first(last.upper, column_type))))
+        return sql.SQL(" AND ").join(found)
+
+    def _first(self, moment: DateTime, column_type: str) -> Key:
+        """Return the first value of the partition column at a bound."""
+        return self.literals(Bounds(moment, moment, ""), column_type)[0]
+
     def first_key(self, moment: datetime) -> Key:
         """Return the smallest key whose moment is not before ``moment``; ValueError for one that no key can have."""
         if self.encoding is None:
@@ -152,6 +171,15 @@ class Codec:
             return sql.SQL("({0} > '-infinity' AND {0} < 'infinity')").format(column)
         lower, upper = self.range
         return sql.SQL("({0} >= {1} AND {0} < {2})").format(column, sql.Literal(lower), sql.Literal(upper))
+
+    def inside(self, column: sql.Composable, start: DateTime | None, end: DateTime | None) -> sql.Composable:
+        """Return the condition for values with a moment in ``[start, end)``; None is an open end."""
+        found = [self.finite(column)]
+        for sign, moment in ((">=", start), ("<", end)):
+            if moment is not None:
+                key = moment if self.encoding is None else self.first_key(moment)
+                found.append(sql.SQL("{} {} {}").format(column, sql.SQL(sign), sql.Literal(key)))
+        return sql.SQL(" AND ").join(found)
 
     def up_to(self, column: sql.Composable, moment: datetime) -> sql.Composed:
         """Return the condition for values with a moment not after ``moment``."""

@@ -17,6 +17,11 @@ from pendulum import DateTime
 
 from partition_playbook.choices import Choice
 
+# The ledger has these in place of the open ends of the partitions for outliers.
+EARLIEST, LATEST = DateTime(1, 1, 2, tzinfo=UTC), DateTime(9999, 12, 30, tzinfo=UTC)
+# The suffixes of these partitions; the first one sorts before those of the intervals.
+BEFORE, DEFAULT = "before", "default"
+
 
 class Interval(Choice):
     """The width of a partition."""
@@ -101,12 +106,28 @@ class Bounds:
             return _midnight(self.lower), _midnight(self.upper)
         return self.lower, self.upper
 
+    @property
+    def is_first(self) -> bool:
+        """Return True for the partition of the rows older than `since`: its lower end is open."""
+        return self.suffix == BEFORE
+
+    @property
+    def is_default(self) -> bool:
+        """Return True for the default partition with the rows newer than `until`: its upper end is open."""
+        return self.suffix == DEFAULT
+
+    @property
+    def is_interval(self) -> bool:
+        """Return True for a partition with two ends, of one interval."""
+        return not (self.is_first or self.is_default)
+
     def overlaps(self, start: DateTime | None, end: DateTime | None) -> bool:
         """Return True if ``[start, end)`` and the range share a moment; None is an open end."""
         return (start is None or start < self.upper) and (end is None or end > self.lower)
 
     def __str__(self) -> str:
-        return f"[{self.lower.isoformat()}, {self.upper.isoformat()})"
+        lower = "" if self.is_first else self.lower.isoformat()
+        return f"[{lower}, {'' if self.is_default else self.upper.isoformat()})"
 
 
 def in_zone(value: datetime | date, timezone: str) -> DateTime:

@@ -426,6 +426,13 @@ class Ledger:
             found = session.rows("ledger/find_pace", values)
         return found[0] if found else None
 
+    def last_maintenance(self, table: TableName) -> datetime | None:
+        """Return the start of the table's last maintenance other than this run; dry runs do not count."""
+        with self.database.session() as session:
+            values = {"run_id": self.run_id, "table_schema": table.schema, "table_name": table.name}
+            found: datetime | None = session.value("ledger/find_last_maintenance", values)
+        return found
+
     def standing_run(self, table: TableName) -> Row | None:
         """Return the run with a shadow, capture or retired table still in place; None without one."""
         with self.database.session() as session:

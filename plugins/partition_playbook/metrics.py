@@ -75,7 +75,9 @@ TABLES = Group(
         Metric("partitions_wanted_ahead", "The key premake of the spec at the last run."),
         Metric("partition_gaps", "Missing partitions between the oldest and the newest one."),
         Metric("partitions_extra", "Partitions that are not one interval of the spec, the default partition aside."),
-        Metric("default_rows", "Rows in the default partition, as the server's statistics estimate them."),
+        Metric(
+            "default_rows", "Rows in the default partition, as the server's statistics estimate them; 0 with `until`."
+        ),
         Metric("bytes", "Size of the table with its partitions, indexes and TOAST."),
         Metric("rows_estimate", "Rows of the table, as ANALYZE estimated them."),
         Metric("bytes_per_day", "Growth at the last maintenance; 0 if it is unknown."),

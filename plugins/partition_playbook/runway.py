@@ -1,24 +1,79 @@
-"""The schedule of ``partition_maintenance``, and the partitions ahead that outlast a missed run of it."""
+"""The schedules of maintenance, and the partitions ahead that outlast a missed run of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from math import ceil
+
+import pendulum
+from croniter import croniter
 from pendulum import DateTime
 
 from partition_playbook.intervals import Interval
 
-# One schedule for all tables, in UTC. The DAG uses this value; a test compares the lengths below with it.
-MAINTENANCE_CRON = "30 3 1 * *"
+# The DAG looks each hour, in UTC, and acts on the tables that are due.
+MAINTENANCE_CRON = "30 * * * *"
+SCHEDULES = {"hourly": "30 * * * *", "daily": "30 3 * * *", "weekly": "30 3 * * 1", "monthly": "30 3 1 * *"}
+# Of the schedule `monthly`, the rarest one that a table has by default.
 LONGEST_GAP_DAYS = 31
-RUN_AFTER_NEXT_DAYS = 62
-
-# With at least so many partitions ahead, a run leaves partitions up to the run after next, in any time zone.
-LEAST_PREMAKE = {Interval.DAY: 62, Interval.WEEK: 9, Interval.MONTH: 2, Interval.QUARTER: 1, Interval.YEAR: 1}
+# By default partitions last until the monthly run after next, in any time zone.
 DEFAULT_PREMAKE = {Interval.DAY: 62, Interval.WEEK: 10, Interval.MONTH: 3, Interval.QUARTER: 2, Interval.YEAR: 1}
+NARROWEST_DAYS = {Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 28, Interval.QUARTER: 90, Interval.YEAR: 365}
+FIRST_LOOK, LOOKS = pendulum.datetime(2026, 1, 1), 500
 
 
-def next_runs(moment: DateTime) -> tuple[DateTime, DateTime]:
-    """Return the next scheduled run after ``moment`` and the run after it, in UTC."""
-    month = moment.in_timezone("UTC").start_of("month")
-    runs = (month.add(months=count, hours=3, minutes=30) for count in range(4))
-    following = [each for each in runs if each > moment]
-    return following[0], following[1]
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule of one table: a name of SCHEDULES, or a cron expression in UTC."""
+
+    text: str
+
+    @property
+    def cron(self) -> str:
+        """Return the cron expression."""
+        return SCHEDULES.get(self.text, self.text)
+
+    @property
+    def is_valid(self) -> bool:
+        """Return True for a name, or a cron expression of five fields."""
+        return len(self.cron.split()) == 5 and bool(croniter.is_valid(self.cron))
+
+    def next_runs(self, moment: datetime) -> tuple[DateTime, DateTime]:
+        """Return the next scheduled run after ``moment`` and the run after it, in UTC."""
+        first, second = _runs(self.cron, moment, 2)
+        return first, second
+
+    @property
+    def reach(self) -> timedelta:
+        """Return the longest time from a run to the run after next."""
+        return _reach(self.cron)
+
+    def least_premake(self, interval: Interval) -> int:
+        """Return the fewest partitions ahead with which a run leaves partitions up to the run after next."""
+        if self.cron == SCHEDULES["monthly"] and interval is Interval.MONTH:
+            return 2  # from one first day of a month to the next but one
+        return max(1, ceil(self.reach / timedelta(days=NARROWEST_DAYS[interval])))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def rarest(interval: Interval, premake: int) -> Schedule:
+    """Return the rarest named schedule for which the partitions ahead suffice."""
+    schedules = [Schedule(name) for name in ("monthly", "weekly", "daily", "hourly")]
+    return next((each for each in schedules if premake >= each.least_premake(interval)), schedules[-1])
+
+
+def _runs(cron: str, after: datetime, count: int) -> list[DateTime]:
+    # croniter rounds microseconds.
+    start = after.astimezone(UTC).replace(microsecond=0)
+    found = croniter(cron, start, ret_type=float)
+    return [pendulum.from_timestamp(found.get_next()) for _ in range(count)]
+
+
+@lru_cache(maxsize=100)
+def _reach(cron: str) -> timedelta:
+    runs = _runs(cron, FIRST_LOOK, LOOKS)
+    return timedelta(seconds=max((after - run).total_seconds() for run, after in zip(runs, runs[2:], strict=False)))

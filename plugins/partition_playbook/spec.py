@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 import pendulum
+from psycopg import sql
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -28,9 +29,9 @@ from partition_playbook import figures, resources
 from partition_playbook.choices import Choice
 from partition_playbook.codecs import DEFAULT_SHIFT, END, UNIX_EPOCH, Codec, Encoding
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.intervals import Interval
+from partition_playbook.intervals import Interval, in_zone
 from partition_playbook.names import MAX_BYTES, TableName, is_quoted
-from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, RUN_AFTER_NEXT_DAYS
+from partition_playbook.runway import DEFAULT_PREMAKE, SCHEDULES, Schedule, rarest
 from partition_playbook.spec_problems import PERIOD_PATTERN, REFERENCE, SECRET, Problem, named, problems_of, tell
 from partition_playbook.spec_yaml import Location, read_document
 
@@ -44,6 +45,7 @@ LEAST_LOCK, MOST_LOCK = timedelta(milliseconds=10), timedelta(minutes=1)
 LEAST_ANSWER = timedelta(minutes=1)
 LEAST_LAG = timedelta(milliseconds=100)
 MOST_LOAD_WORKERS = 32
+MOST_PREMAKE = 120
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -677,6 +679,15 @@ def _by_interval(values: Mapping[Interval, int]) -> str:
     return ", ".join(f"{interval} {count}" for interval, count in values.items())
 
 
+LEAST_PREMAKE = {each: Schedule("monthly").least_premake(each) for each in Interval}
+
+
+def _is_schedule(text: str) -> str:
+    if not Schedule(text).is_valid:
+        raise ValueError(f"{text!r} is no schedule; write {', '.join(SCHEDULES)}, or a cron expression of five fields")
+    return text
+
+
 class TableSpec(_Value):
     """One table to migrate or to maintain. The name of its YAML file is the name of the spec."""
 
@@ -713,15 +724,33 @@ class TableSpec(_Value):
     premake: int = Field(
         default_factory=lambda given: DEFAULT_PREMAKE[given.get("interval", Interval.MONTH)],
         ge=1,
-        le=120,
+        le=MOST_PREMAKE,
         description="Partitions to keep ahead of the current one. They must last until the run of maintenance after "
-        f"next. Default: {_by_interval(DEFAULT_PREMAKE)}. Least: {_by_interval(LEAST_PREMAKE)}.",
+        f"next. Default: {_by_interval(DEFAULT_PREMAKE)}. Least for `maintain: monthly`: "
+        f"{_by_interval(LEAST_PREMAKE)}.",
+    )
+    maintain: Annotated[str, AfterValidator(_is_schedule)] | None = Field(
+        default=None,
+        description="Schedule of the table's maintenance in UTC: `hourly`, `daily`, `weekly`, `monthly`, or a cron "
+        "expression of five fields. The DAG looks each hour. `null`: the rarest of these names for which `premake` "
+        "suffices.",
     )
     retention: Retention | None = Field(
         default=None, description="A period such as `24 months`, short for `keep`, or a mapping. `null` keeps all."
     )
     default_partition: DefaultPartition = Field(
         default=DefaultPartition.KEEP, description="The treatment of rows outside every bound."
+    )
+    since: date | None = Field(
+        default=None,
+        description="The partitions begin with the interval of this day, such as `2020-01-01`. Older rows share one "
+        "first partition, named like `events_before`, which retention never retires. `null`: they begin with the "
+        "oldest row.",
+    )
+    until: date | None = Field(
+        default=None,
+        description="Rows after the interval of this day, such as `2030-12-31`, need no partition: they are in the "
+        "default one. `null`: the partitions reach to the newest row.",
     )
     throttle: Throttle = Field(default=Throttle(), description="Limits for the load of the server during a migration.")
     change_log_limit: Annotated[ByteSize, Field(gt=0)] | None = Field(
@@ -799,10 +828,51 @@ class TableSpec(_Value):
             raise ValueError("epoch and shift are for encoding snowflake only; remove them")
         return self
 
+    @model_validator(mode="after")
+    def _outliers_have_a_place(self) -> Self:
+        if self.until and self.default_partition is DefaultPartition.NONE:
+            raise ValueError("until needs default_partition keep, because later rows are in the default partition")
+        if self.since and self.until and self.until < self.since:
+            raise ValueError(f"until {self.until} is before since {self.since}; correct one of them")
+        return self
+
     @property
     def name(self) -> TableName:
         """Return the parsed name of the table."""
         return TableName.parse(self.table)
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return the schedule of the maintenance, by default the rarest one that the partitions ahead allow."""
+        return Schedule(self.maintain) if self.maintain else rarest(self.interval, self.premake)
+
+    @property
+    def runway_remedy(self) -> str:
+        """Return the ways to partitions that last until the run of maintenance after next."""
+        least, suits = self.schedule.least_premake(self.interval), rarest(self.interval, self.premake)
+        enough = f"Set `premake: {least}` or more in the spec, or " if least <= MOST_PREMAKE else "In the spec "
+        return f"{enough}set `maintain: {suits}`"
+
+    @property
+    def first_moment(self) -> pendulum.DateTime | None:
+        """Return the start of the interval of `since`; None without the key."""
+        return self.interval.floor(in_zone(self.since, self.timezone)) if self.since else None
+
+    @property
+    def end_moment(self) -> pendulum.DateTime | None:
+        """Return the end of the interval of `until`; None without the key."""
+        if not self.until:
+            return None
+        return self.interval.shift(self.interval.floor(in_zone(self.until, self.timezone)), 1)
+
+    @property
+    def unexpected_in_default(self) -> sql.Composable:
+        """Return the condition for rows of the default partition that `until` does not explain."""
+        if not self.end_moment:
+            return sql.SQL("true")
+        return sql.SQL("({}) IS NOT TRUE").format(
+            self.codec.inside(sql.Identifier(self.partition_by), self.end_moment, None)
+        )
 
     @property
     def codec(self) -> Codec:
@@ -1058,14 +1128,14 @@ def read_spec(path: Path, *, standing: bool = False) -> TableSpec:
 
 def require_runway(spec: TableSpec, *, where: str) -> None:
     """Raise InvalidSpec if the partitions ahead end before the run of maintenance after next."""
-    least = LEAST_PREMAKE[spec.interval]
-    if spec.premake < least:
+    schedule = spec.schedule
+    if spec.premake < schedule.least_premake(spec.interval):
         raise InvalidSpec(
             f"key 'premake': {figures.count(spec.premake, spec.interval.value)} ahead can end before the run of "
-            f"partition_maintenance after next, up to {figures.count(RUN_AFTER_NEXT_DAYS, 'day')} later",
+            f"partition_maintenance after next, up to {figures.seconds(schedule.reach.total_seconds())} later with "
+            f"`maintain: {schedule}`",
             where=where,
-            remedy=f"Set `premake: {least}` or more, or remove the key: the default for a {spec.interval} is "
-            f"{DEFAULT_PREMAKE[spec.interval]}",
+            remedy=spec.runway_remedy,
         )
 
 

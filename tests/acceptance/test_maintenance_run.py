@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.fixtures.dag_runs import DagRuns
+from tests.fixtures.dag_runs import SCHEDULED, DagRuns
 from tests.fixtures.mailbox import CONNECTION, receiving
 
 SPEC = "table: public.{name}\npartition_by: at\nretention: 12 months\n"
@@ -49,6 +49,16 @@ def test_each_table_in_order_is_an_event_that_starts_other_dags(
     assert done.queued == ("after_maintenance",)
     rows = tables.execute(HEALTH).fetchall()
     assert [row[:3] for row in rows] == [("events", "green", []), ("readings", "green", [])]
+
+    # The scheduler's next look acts on what is due; a month has passed for one of them.
+    tables.execute(
+        "UPDATE partition_playbook.runs SET started_at = now() - '32 days'::interval WHERE table_name = 'events'"
+    )
+    looked = two_tables.run("partition_maintenance", dsn, {}, **{SCHEDULED: "1"})
+    assert (looked.state, looked.tasks["maintenance.maintain_one"]) == ("success", "skipped, success")
+    assert set(looked.events) == {"partition_playbook/events"}
+    assert "public.readings is due at 20" in looked.log
+    assert "03:30:00+00:00 (maintain: monthly)" in looked.log
 
 
 def test_a_table_that_is_not_in_order_fails_alone_after_its_work_and_starts_nothing(

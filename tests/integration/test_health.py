@@ -86,6 +86,11 @@ def test_a_table_in_order_is_green_and_the_view_says_what_was_found(connection: 
     assert (row["status"], row["problems"], row["run_id"]) == ("green", [], "first")
     assert (row["table_schema"], row["table_name"]) == ("Plant A", "Readings")
     assert (row["partitions"], row["ahead"], row["gaps"], row["pending_detach"], row["default_rows"]) == (7, 2, 0, 0, 0)
+    run, asked = opened(connect), {"schemas": [TABLE.schema], "names": [TABLE.name]}
+    with run.database.session() as session:
+        (listed,) = session.rows("console/list_tables", asked)
+    assert listed["partitions_end"] == this_month().add(months=3)
+    assert listed["due"] == SPEC.schedule.next_runs(listed["checked_at"])[0]
     size = connection.execute(
         "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(%s::regclass)",
         (TABLE.identifier.as_string(),),
@@ -133,7 +138,7 @@ def test_gaps_are_counted(connection: Connection, connect: Connect) -> None:
         name = TABLE.partition(this_month().add(months=months).format("[y]YYYY[m]MM"))
         connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
     facts = read(opened(connect))
-    assert (facts.ahead, facts.gaps) == (0, 2)
+    assert (facts.ahead, facts.gaps, facts.partitions_end) == (0, 2, this_month().add(months=1))
 
 
 def test_a_run_that_could_not_look_is_red(

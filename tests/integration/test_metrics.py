@@ -25,7 +25,7 @@ from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.read_state import read_state
 from partition_playbook.metrics import Group
 from partition_playbook.run import Run
-from partition_playbook.runway import next_runs
+from partition_playbook.runway import Schedule
 from partition_playbook.spec import TableSpec, load_spec
 from tests.fixtures.earlier import restore_first_build
 from tests.fixtures.migration import migrate
@@ -174,10 +174,15 @@ def test_a_locked_partition_makes_no_scrape_wait(connection: Connection, connect
 
 
 def test_the_next_maintenance_is_due_as_the_schedule_says(connection: Connection, connect: Connect) -> None:
-    run = partitioned(connection, connect, spec_of())
+    run, monthly = partitioned(connection, connect, spec_of()), Schedule("monthly")
     assert only(run)["maintained_timestamp_seconds"] == 0
-    assert only(run)["maintenance_due_timestamp_seconds"] == next_runs(now())[0].timestamp()
-    maintain(run, MaintenanceParams())
+    assert only(run)["maintenance_due_timestamp_seconds"] == monthly.next_runs(now())[0].timestamp()
+    maintain(replace(run, spec=spec_of(maintain="hourly")), MaintenanceParams())
+    hourly = Schedule("hourly")
+    assert only(run)["maintenance_due_timestamp_seconds"] == pytest.approx(
+        hourly.next_runs(now())[0].timestamp(), abs=3600
+    )
+    connection.execute("UPDATE partition_playbook.measurements SET detail = detail - 'due'")
     for moment in (
         "2026-11-01T03:29:59+00:00",
         "2026-11-01T03:30:00+00:00",
@@ -189,7 +194,7 @@ def test_the_next_maintenance_is_due_as_the_schedule_says(connection: Connection
         assert isinstance(at, pendulum.DateTime)
         row = only(run)
         assert row["maintained_timestamp_seconds"] == at.timestamp()
-        assert row["maintenance_due_timestamp_seconds"] == next_runs(at)[0].timestamp()
+        assert row["maintenance_due_timestamp_seconds"] == monthly.next_runs(at)[0].timestamp()
 
 
 def test_health_and_its_problems(connection: Connection, connect: Connect) -> None:

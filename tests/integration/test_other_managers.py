@@ -68,9 +68,12 @@ def test_another_manager_of_the_same_table_is_a_warning(
     assert done.summary["health"]["status"] == "yellow"
 
 
-@pytest.mark.parametrize(("statements", "name"), [(CHUNK, "TimescaleDB"), (CITUS, "Citus")])
+@pytest.mark.parametrize(
+    ("statements", "name", "remedy"),
+    [(CHUNK, "TimescaleDB", "Do not detach its chunks"), (CITUS, "Citus", "undistribute_table()")],
+)
 def test_a_table_that_another_extension_partitions_is_refused_by_its_name(
-    connection: Connection, connect: Connect, statements: str, name: str
+    connection: Connection, connect: Connect, statements: str, name: str, remedy: str
 ) -> None:
     make_trips(connection, partitioned=False)
     run = open_run(connect, SPEC, "run", "plan")
@@ -79,17 +82,19 @@ def test_a_table_that_another_extension_partitions_is_refused_by_its_name(
     found = preflight(run, "inheritance")
     assert found.blocks
     assert name in found.actual
+    assert remedy in found.remedy
     assert "NO INHERIT" not in found.remedy
 
 
 def test_too_short_a_runway_is_refused_in_preflight(connection: Connection, connect: Connect) -> None:
     make_trips(connection, partitioned=False)
-    short = TableSpec.model_validate(TRIPS | {"interval": "day", "premake": 3})
+    short = TableSpec.model_validate(TRIPS | {"interval": "day", "premake": 3, "maintain": "monthly"})
     first = open_run(connect, short, "short")
     found = preflight(first, "runway")
     assert found.blocks
     first.ledger.close("no-go")
     assert "`premake: 62`" in found.remedy
+    assert "`maintain: daily`" in found.remedy
     assert preflight(open_run(connect, SPEC, "long"), "runway").outcome is Outcome.PASSED
 
 
@@ -97,7 +102,7 @@ def test_maintenance_of_a_daily_table_with_few_days_ahead_is_not_green(
     connection: Connection, connect: Connect
 ) -> None:
     make_trips(connection, partitioned=True)
-    short = TableSpec.model_validate(TRIPS | {"interval": "day", "premake": 1})
+    short = TableSpec.model_validate(TRIPS | {"interval": "day", "premake": 1, "maintain": "weekly"})
     done = maintain(open_run(connect, short, "short", "maintenance"), MaintenanceParams())
     assert done.summary["health"]["problems"] == ["runway"]
     usual = TableSpec.model_validate(TRIPS | {"interval": "day"})

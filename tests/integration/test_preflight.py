@@ -737,7 +737,17 @@ def test_too_many_partitions_name_the_rows_that_need_them(
     assert check.blocks
     assert "for 1 row from 1970-01-01" in check.actual
     assert "`interval: month` for about" in check.remedy
+    (since,) = re.findall(r"set `since: ([0-9-]+)` in the spec", check.remedy)
+    bounded = found(with_spec(run, since=since))["partitions_planned"]
+    assert (bounded.fell_short, "mails_before holds 1 row" in bounded.actual) == (False, True)
     assert not found(with_spec(run, interval="month", premake=3))["partitions_planned"].blocks
+
+    connection.execute("UPDATE mails SET sent = '9999-12-31' WHERE sent < '1980-01-01'")
+    (until,) = re.findall(r"set `until: ([0-9-]+)` in the spec", found(run)["partitions_planned"].remedy)
+    bounded = found(with_spec(run, until=until))["partitions_planned"]
+    assert (bounded.fell_short, "mails_default holds 1 row" in bounded.actual) == (False, True)
+    without = with_spec(run, default_partition="none")
+    assert "`until" not in found(without)["partitions_planned"].remedy
 
 
 RETENTION = {

@@ -12,11 +12,12 @@ import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg import sql
 from pydantic import ValidationError
 
 from partition_playbook.catalog import bound_ends
 from partition_playbook.codecs import ALPHABET, END, OLDEST, UNIX_EPOCH, Codec, Encoding
-from partition_playbook.intervals import Interval, between
+from partition_playbook.intervals import BEFORE, DEFAULT, EARLIEST, LATEST, Bounds, Interval, between
 from partition_playbook.spec import TableSpec
 
 TWITTER = datetime.fromtimestamp(1288834974.657, UTC).replace(microsecond=657_000)
@@ -154,3 +155,20 @@ def test_the_epoch_of_a_snowflake_is_a_moment_or_milliseconds() -> None:
 def test_without_an_encoding_a_value_is_its_moment(value: Any) -> None:
     plain = TableSpec.model_validate({"table": "t", "partition_by": "at"}).codec
     assert plain.moment(value) == pendulum.datetime(2026, 1, 1)
+
+
+@pytest.mark.parametrize("encoding", [None, *Encoding])
+def test_the_ends_of_partitions_for_outliers_are_open(encoding: Encoding | None) -> None:
+    found = codec(encoding) if encoding else Codec("UTC")
+    kind = column_type(encoding) if encoding else "date"
+    start, end = pendulum.datetime(2026, 1, 1), pendulum.datetime(2026, 2, 1)
+    interval, *outliers = Bounds(start, end, "y2026m01"), Bounds(EARLIEST, start, BEFORE), Bounds(end, LATEST, DEFAULT)
+    first, default = ([each.as_string() for each in found.ends(bounds, kind)] for bounds in outliers)
+    lower, upper = (each.as_string() for each in found.ends(interval, kind))
+    assert (first, default) == (["MINVALUE", lower], [upper, "MAXVALUE"])
+
+    column = sql.Identifier("key")
+    conditions = [found.within(column, each, each, kind).as_string() for each in (outliers[0], interval, outliers[1])]
+    assert conditions[0] == f'"key" IS NOT NULL AND "key" < {lower}'
+    assert conditions[1] == f'"key" IS NOT NULL AND "key" >= {lower} AND "key" < {upper}'
+    assert conditions[2] == f'"key" IS NOT NULL AND "key" >= {upper}'

@@ -331,6 +331,17 @@ def test_a_proposal_names_what_would_go_even_while_a_migration_stands() -> None:
     assert [each.partition.name for each in planned.proposed if isinstance(each, Drop)] == ["p_y2024m01"]
 
 
+@pytest.mark.parametrize("since", [None, "2020-01-01"])
+def test_retention_tells_that_it_leaves_the_partition_for_older_rows(since: str | None) -> None:
+    table = spec(since=since)
+    older = ranged("Readings_before", "MINVALUE", "'2020-01-01 00:00:00+00'")
+    done = made(table, [older, *own(table, "2020-01-05", "2026-09-01"), DEFAULT], at("2026-05-05"), retention=TWO_YEARS)
+    assert "Readings_before" not in names(done, Detach, Drop)
+    told = {each.name: each for each in done.findings}
+    assert ("first_partition" in told) is bool(since)
+    assert (told["unmanaged_partitions"].outcome is Outcome.PASSED) is bool(since)
+
+
 def test_without_a_default_partition_the_detach_is_concurrent() -> None:
     table = spec()
     there = own(table, "2024-01-01", "2026-05-01")

@@ -24,23 +24,23 @@ from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.runway import (
     DEFAULT_PREMAKE,
-    LEAST_PREMAKE,
     LONGEST_GAP_DAYS,
-    MAINTENANCE_CRON,
-    RUN_AFTER_NEXT_DAYS,
-    next_runs,
+    SCHEDULES,
+    Schedule,
+    rarest,
 )
-from partition_playbook.spec import TableSpec, load_spec, require_runway, validated
+from partition_playbook.spec import LEAST_PREMAKE, TableSpec, load_spec, require_runway, validated
 
 DAG = Path(__file__).resolve().parents[2] / "dags" / "partition_maintenance.py"
+MONTHLY = Schedule("monthly")
 ZONES = ["UTC", "America/Santiago", "America/Los_Angeles", "Pacific/Auckland", "Asia/Kathmandu", "Pacific/Pago_Pago"]
 
 
 def scheduled(first: int = 2026, last: int = 2031) -> list[DateTime]:
-    """Return the runs of the schedule, as its cron expression says."""
+    """Return the runs of the rarest default schedule, as its cron expression says."""
     croniter = pytest.importorskip("croniter").croniter
     begin, end = pendulum.datetime(first, 1, 1), pendulum.datetime(last, 1, 1)
-    runs = croniter(MAINTENANCE_CRON, begin, ret_type=float)
+    runs = croniter(MONTHLY.cron, begin, ret_type=float)
     found: list[DateTime] = []
     while not found or found[-1] < end:
         found.append(pendulum.from_timestamp(runs.get_next()))
@@ -54,10 +54,10 @@ def test_the_lengths_agree_with_the_schedule_of_the_dag() -> None:
     assert 'CronTriggerTimetable(MAINTENANCE_CRON, timezone="UTC")' in DAG.read_text()
     gaps = [(after - run).total_days() for run, after in pairwise(RUNS)]
     assert max(gaps) == LONGEST_GAP_DAYS
-    assert max(map(sum, pairwise(gaps))) == RUN_AFTER_NEXT_DAYS
+    assert max(map(sum, pairwise(gaps))) == MONTHLY.reach.days == 62
     for run, following, after_next in zip(RUNS, RUNS[1:], RUNS[2:], strict=False):
-        assert next_runs(run) == (following, after_next)
-        assert next_runs(following.subtract(microseconds=1)) == (following, after_next)
+        assert MONTHLY.next_runs(run) == (following, after_next)
+        assert MONTHLY.next_runs(following.subtract(microseconds=1)) == (following, after_next)
 
 
 def horizon(interval: Interval, zone: str, run: DateTime, premake: int) -> DateTime:
@@ -77,6 +77,24 @@ def test_the_least_premake_reaches_the_run_after_next_and_one_less_does_not(inte
     assert DEFAULT_PREMAKE[interval] >= LEAST_PREMAKE[interval]
 
 
+@pytest.mark.parametrize("text", [*SCHEDULES, "0 4 15 * *", "15 2 * * 1-5", "0 0 1 */3 *"])
+def test_the_least_premake_of_a_schedule_reaches_its_run_after_next(text: str) -> None:
+    schedule, run = Schedule(text), pendulum.datetime(2027, 1, 29, 23, 30)
+    for _ in range(40):
+        run, _ = schedule.next_runs(run)
+        _, after_next = schedule.next_runs(run)
+        for interval in Interval:
+            end = horizon(interval, "America/Santiago", run, schedule.least_premake(interval))
+            assert end >= after_next - RUNWAY_TOLERANCE
+
+
+def test_a_table_has_the_rarest_schedule_for_which_its_partitions_ahead_suffice() -> None:
+    found = {premake: rarest(Interval.DAY, premake).text for premake in (62, 61, 14, 13, 3, 2, 1)}
+    assert list(found.values()) == ["monthly", "weekly", "weekly", "daily", "daily", "daily", "hourly"]
+    assert {pings(interval=each).schedule for each in Interval} == {MONTHLY}
+    assert pings(interval="day", maintain="0 5 * * *").schedule.cron == "0 5 * * *"
+
+
 @pytest.mark.parametrize("interval", Interval)
 def test_the_defaults_work_and_too_small_a_value_is_refused_with_the_least_that_works(
     interval: Interval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -90,8 +108,13 @@ def test_the_defaults_work_and_too_small_a_value_is_refused_with_the_least_that_
     assert load_spec("pings").premake == least
     if least > 1:
         file.write_text(f"{head}premake: {least - 1}\n")
+        rarer = load_spec("pings").schedule
+        assert rarer != MONTHLY
+        head += "maintain: monthly\n"
+        file.write_text(f"{head}premake: {least - 1}\n")
         with pytest.raises(InvalidSpec, match=r"pings.yaml: key 'premake'.*after next") as refused:
             load_spec("pings")
+        assert f"set `maintain: {rarer}`" in refused.value.remedy
         followed = refused.value.remedy.split("`")[1]
         file.write_text(f"{head}{followed}\n")
         assert load_spec("pings").premake == least
@@ -101,7 +124,9 @@ def test_a_spec_in_the_ledger_and_of_a_standing_table_stays_readable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARTITION_PLAYBOOK_TABLES", str(tmp_path))
-    (tmp_path / "pings.yaml").write_text("table: pings\npartition_by: at\ninterval: day\npremake: 3\n")
+    (tmp_path / "pings.yaml").write_text(
+        "table: pings\npartition_by: at\ninterval: day\npremake: 3\nmaintain: monthly\n"
+    )
     short = load_spec("pings", standing=True)
     assert validated(TableSpec, short.model_dump(mode="json"), where="ledger") == short
     with pytest.raises(InvalidSpec):
@@ -126,7 +151,7 @@ def attached(spec: TableSpec, first: DateTime, last: DateTime) -> list[Partition
 
 
 def outcome(interval: str, premake: int, now: DateTime) -> tuple[Outcome, Severity]:
-    spec = pings(interval=interval, premake=premake)
+    spec = pings(interval=interval, premake=premake, maintain="monthly")
     there = attached(spec, now, horizon(spec.interval, "UTC", now, premake))
     found = runway_check(spec, TableState(tuple(there), now), now)
     return found.outcome, found.severity
@@ -141,6 +166,11 @@ def test_health_is_red_if_partitions_end_before_the_next_run_and_yellow_before_t
     assert outcome("day", 3, run) == (Outcome.FAILED, Severity.ERROR)
     assert outcome("week", 3, run) == (Outcome.FAILED, Severity.ERROR)
     assert outcome("month", 3, run)[0] is Outcome.PASSED
+
+    daily = pings(interval="day", premake=2)
+    there = attached(daily, run, horizon(daily.interval, "UTC", run, 2))
+    assert runway_check(daily, TableState(tuple(there), run), run).outcome is Outcome.PASSED
+    assert runway_check(daily, TableState(tuple(there[:-2]), run), run).severity is Severity.ERROR
 
 
 def test_a_gap_ends_the_runway_and_a_partition_with_an_open_end_prolongs_it() -> None:

@@ -53,6 +53,8 @@ def test_two_keys_are_enough(tables: Path) -> None:
         ("table: t\npartition_by: at\nretention: {keep: 1 day, grace: soon}\n", "retention.grace"),
         ("table: t\npartition_by: at\nretention: {keep: 1 day, action: archive}\n", "needs archive_to"),
         ("table: t\npartition_by: at\nretention: {keep: 1 day, archive_to: s3://b/p}\n", "is for action archive"),
+        ("table: t\npartition_by: at\nsince: 2020-01-01\nuntil: 2019-01-01\n", "is before since"),
+        ("table: t\npartition_by: at\nuntil: 2030-01-01\ndefault_partition: none\n", "needs default_partition keep"),
         ("table: t\npartition_by: at\nretention: {keep: 1 day, action: archive, archive_to: /tmp}\n", "archive_to"),
         ("table: t\npartition_by: at\nretention: {keep: 1 day, max_share: 25}\n", "retention.max_share"),
         ("table: t\npartition_by: at\nretention: {keep: 1 day, hold: [{since: 2024-01-01}]}\n", "reason"),

@@ -35,6 +35,8 @@ GOOD = (
     "watch: {every: 2, logs: [{path: /var/log/app.log}]}",
     "application: {base_url: https://example.org, procedures: [{name: a, path: /p, input: {json: [1, null]}}]}",
     "queries: []",
+    "since: 2020-01-01",
+    "until: 2030-12-31",
 )
 WRONG = (
     "partitions: 3",
@@ -54,6 +56,7 @@ WRONG = (
     "retention: {keep: 1 day, hold: [{since: 2024-01-01}]}",
     "retention: {keep: 1 day, hold: [{since: yesterday, reason: x}]}",
     "default_partition: drop",
+    "since: yesterday",
     "change_log_limit: 10",
     "change_log_limit: much",
     "max_lock: 0",
@@ -84,7 +87,8 @@ ONLY_THE_MODEL = {
     "queries: [{name: a, sql: SELECT 1}]": "a text with the name of the table",
     "retention: 99999 years": "a date in the calendar",
     "retention: {keep: 1 day, hold: [{since: 2024-01-02, until: 2024-01-01, reason: x}]}": "an order of two dates",
-    "premake: 1": "a least by `interval`",
+    "premake: 1\nmaintain: monthly": "a least by `interval` and `maintain`",
+    "maintain: at dawn": "a cron expression",
     "max_lock: 00:10:00": "a length of a duration in words",
     "change_log_limit: 10 B": "a size in words",
     "application: {base_url: 'https://app:geheim@example.org'}": "a password in a URL",

@@ -1,8 +1,8 @@
 -- purpose: Copy the rows of a load from the source into its partitions, in the order of the partition column
--- params: lower, upper
+-- params: none
 -- returns: none
 -- lock: ACCESS SHARE on the source, ROW EXCLUSIVE on the parent of the load and its partitions
 -- transaction: one
 -- rerun: safe because the same session empties the partitions first
 INSERT INTO {parent} ({columns})
-SELECT {columns} FROM {source} WHERE {partition_by} >= %(lower)s AND {partition_by} < %(upper)s ORDER BY {partition_by}
+SELECT {columns} FROM {source} WHERE {within} ORDER BY {partition_by}

@@ -5,4 +5,4 @@
 -- transaction: one
 -- rerun: safe because it only reads
 SELECT count(*) AS rows, min(waiting.value)::text AS oldest, max(waiting.value)::text AS newest
-  FROM (SELECT {ordered} AS value FROM {default} LIMIT %(limit)s) AS waiting
+  FROM (SELECT {ordered} AS value FROM {default} WHERE {counted} LIMIT %(limit)s) AS waiting

@@ -23,7 +23,8 @@ WITH specs AS MATERIALIZED (
            r.table_schema, r.table_name, m.taken_at AS checked_at,
            CASE WHEN m.taken_at < now() - interval '35 days' THEN 'red' ELSE m.detail->>'status' END AS status,
            (m.detail->>'bytes_per_day')::bigint AS bytes_per_day,
-           m.taken_at + (m.detail->>'full_in_days')::float8 * interval '1 day' AS full_at
+           m.taken_at + (m.detail->>'full_in_days')::float8 * interval '1 day' AS full_at,
+           (m.detail->>'due')::timestamptz AS due
       FROM partition_playbook.measurements m
       JOIN partition_playbook.runs r ON r.run_id = m.run_id
      WHERE m.stage = 'health' AND m.name = 'bytes'
@@ -35,7 +36,7 @@ WITH specs AS MATERIALIZED (
            CASE WHEN s.keep LIKE '%quarter%' THEN 3 * split_part(s.keep, ' ', 1)::int * interval '1 month' ELSE s.keep::interval END AS kept,
            CASE WHEN s.grace LIKE '%quarter%' THEN 3 * split_part(s.grace, ' ', 1)::int * interval '1 month' ELSE s.grace::interval END AS graced,
            h.status, h.checked_at, coalesce(h.checked_at, CASE WHEN c.relkind = 'p' THEN s.started_at END) AS maintained_at,
-           h.bytes_per_day, h.full_at
+           h.bytes_per_day, h.full_at, h.due
       FROM specs s
       LEFT JOIN pg_namespace n ON n.nspname = s.table_schema
       LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.table_name AND c.relkind IN ('r', 'p')
@@ -66,6 +67,8 @@ WITH specs AS MATERIALIZED (
                                                        WHEN 'ulid' THEN '{{text,varchar,bpchar}}'
                                                        ELSE '{{int4,int8,numeric}}' END::regtype[]) THEN p.encoding END AS encoding,
            c.oid = k.partdefid AS is_default, i.inhdetachpending AS pending,
+           -- With these keys the first partition and the rows of the default one are planned.
+           p.spec->>'since' IS NOT NULL AS has_first, p.spec->>'until' IS NOT NULL AS has_newer,
            -- Without a table, pg_get_expr takes no lock.
            regexp_match(pg_get_expr(c.relpartbound, 0), '^FOR VALUES FROM \((?:''?([^''M][^'']*)''?|MINVALUE)\) TO \((?:''?([^''M][^'']*)''?|MAXVALUE)\)$') AS ends
       FROM periods p
@@ -147,9 +150,9 @@ WITH specs AS MATERIALIZED (
      GROUP BY s.root, t.number, s.oldest, s.newest
 ), counts AS (
     SELECT c.root, count(*) AS partitions,
-           count(*) FILTER (WHERE NOT c.is_default AND NOT c.pending AND NOT EXISTS (SELECT FROM spans s WHERE s.oid = c.oid AND s.managed)) AS extra,
+           count(*) FILTER (WHERE NOT c.is_default AND NOT c.pending AND NOT (c.has_first AND c.ends[1] IS NULL AND c.ends[2] IS NOT NULL) AND NOT EXISTS (SELECT FROM spans s WHERE s.oid = c.oid AND s.managed)) AS extra,
            -- Without statistics, after a crash, the last ANALYZE counts.
-           max(CASE WHEN NOT c.is_default THEN 0
+           max(CASE WHEN NOT c.is_default OR c.has_newer THEN 0
                     WHEN pg_stat_get_live_tuples(c.oid) > 0 THEN pg_stat_get_live_tuples(c.oid)
                     WHEN pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_deleted(c.oid) > 0 THEN 0
                     ELSE greatest((SELECT d.reltuples FROM pg_class d WHERE d.oid = c.oid), 0) END)::bigint AS default_rows
@@ -215,7 +218,7 @@ SELECT p.table_schema || '.' || p.table_name AS "table",
        coalesce(extract(epoch FROM p.full_at), 0)::float8 AS disk_full_timestamp_seconds,
        (p.status IS DISTINCT FROM 'red')::int AS healthy,
        coalesce(extract(epoch FROM p.checked_at), 0)::float8 AS maintained_timestamp_seconds,
-       coalesce(extract(epoch FROM due.at), 0)::float8 AS maintenance_due_timestamp_seconds,
+       coalesce(extract(epoch FROM coalesce(p.due, due.at)), 0)::float8 AS maintenance_due_timestamp_seconds,
        coalesce(extract(epoch FROM (CASE p.width WHEN 'day' THEN date '2000-01-03' + r.missing
                                                  WHEN 'week' THEN date '2000-01-03' + 7 * r.missing
                                                  ELSE CASE WHEN r.missing * k.months >= 12
@@ -230,7 +233,7 @@ SELECT p.table_schema || '.' || p.table_name AS "table",
        coalesce(d.archived_bytes, 0)::bigint AS archived_bytes_total,
        (SELECT age(b.datfrozenxid) FROM pg_database b WHERE b.datname = current_database()) AS xid_age
   FROM periods p
- -- The schedule of partition_maintenance; a test compares it with runway.py.
+ -- Without a run that recorded it, the schedule `monthly`; a test compares it with runway.py.
  CROSS JOIN LATERAL (SELECT date_trunc('month', p.maintained_at AT TIME ZONE 'UTC') + interval '3 hours 30 minutes' AS month) AS m
  CROSS JOIN LATERAL (
      SELECT (m.month + CASE WHEN m.month > p.maintained_at AT TIME ZONE 'UTC' THEN interval '0' ELSE interval '1 month' END) AT TIME ZONE 'UTC' AS at) AS due

@@ -6,6 +6,6 @@
 -- rerun: safe because it only reads
 SELECT width_bucket({partition_by}, {edges}) AS number
   FROM {source}
- WHERE {partition_by} >= ({edges})[1]
+ WHERE {partition_by} >= ({edges})[1] AND {partition_by} < {beyond}
  GROUP BY 1
  ORDER BY 1

@@ -4,4 +4,4 @@
 -- lock: ACCESS SHARE on the default partition
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT count(*) AS rows, min({ordered})::text AS oldest, max({ordered})::text AS newest FROM {table}
+SELECT count(*) AS rows, min({ordered})::text AS oldest, max({ordered})::text AS newest FROM {table} WHERE {counted}

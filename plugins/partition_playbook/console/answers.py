@@ -50,6 +50,8 @@ class Health(BaseModel):
     bytes: int | None
     bytes_per_day: int | None
     full_at: datetime | None
+    partitions_end: datetime | None
+    due: datetime | None
 
 
 class Table(BaseModel):

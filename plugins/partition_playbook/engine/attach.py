@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from psycopg import sql
-
 from partition_playbook import catalog
 from partition_playbook.database import Session
 from partition_playbook.engine import attributes, capture, reconcile
@@ -50,7 +48,7 @@ def _attach(run: Run, session: Session) -> int:
     attached = {each.table for each in catalog.partitions(session, now.partitioned.table_name)}
     planned = {TableName(run.table.schema, load["partition_name"]): load for load in run.ledger.loads()}
     attach(run, session, now, {each: bounds_of(planned[each], run.spec) for each in planned if each not in attached})
-    if run.spec.default_partition is DefaultPartition.KEEP and run.table.default not in attached:
+    if creates_default(run) and run.table.default not in attached:
         create_default(run, session, now)
     _add_invalid_indexes(session, now)
 
@@ -69,6 +67,11 @@ def _add_invalid_indexes(session: Session, now: Sides) -> None:
         if not index.valid and clip(index.name, SHADOW_SUFFIX) not in present:
             shadow = now.partitioned.table_name
             attributes.create_index(session, shadow, index, clip(index.name, SHADOW_SUFFIX), only=True)
+
+
+def creates_default(run: Run) -> bool:
+    """Return True if the default partition is created empty; with `until` it is loaded as the others are."""
+    return run.spec.default_partition is DefaultPartition.KEEP and not run.spec.until
 
 
 def create_default(run: Run, session: Session, now: Sides) -> None:
@@ -94,6 +97,10 @@ def attach(run: Run, session: Session, now: Sides, bounds: Mapping[TableName, Bo
     shadow = now.partitioned.table_name.identifier
     several = []
     for partition, interval in bounds.items():
-        lower, upper = map(sql.Literal, run.spec.codec.literals(interval, column_type))
-        several.append({"shadow": shadow, "partition": partition.identifier, "lower": lower, "upper": upper})
+        parts = {"shadow": shadow, "partition": partition.identifier}
+        if interval.is_default:
+            session.run("engine/attach_default_partition", **parts)
+            continue
+        lower, upper = run.spec.codec.ends(interval, column_type)
+        several.append({**parts, "lower": lower, "upper": upper})
     session.run_many("engine/attach_partition", several)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 
 import pendulum
 import psycopg
@@ -15,27 +15,39 @@ from partition_playbook import figures
 from partition_playbook.catalog import Table
 from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.intervals import Bounds, between, bounds_at, in_zone
+from partition_playbook.intervals import BEFORE, DEFAULT, EARLIEST, LATEST, Bounds, between, bounds_at, in_zone
 from partition_playbook.spec import TableSpec
 
 # PostgreSQL plans well for a few thousand partitions, by its documentation, if queries prune most of them.
 MAX_PARTITIONS = 5_000
 # The keys of the spec that the partitions depend on.
-PLANNED = {"table", "partition_by", "encoding", "epoch", "shift", "interval", "timezone"}
+PLANNED = {"table", "partition_by", "encoding", "epoch", "shift", "interval", "timezone", "since", "until"}
 
 
 def planned_bounds(session: Session, spec: TableSpec) -> list[Bounds]:
     """Compute contiguous bounds from the oldest row to the newest one, at least to ``premake`` intervals from now.
 
-    Raises PreconditionFailed above MAX_PARTITIONS, or for values outside the years 1 to 9999.
+    With `since` the first partition holds all older rows, with `until` the default partition all newer ones. Raises
+    PreconditionFailed above MAX_PARTITIONS, or for values outside the years 1 to 9999.
     """
-    return bounds_for(find_range(session, spec), spec)
+    return with_outliers(bounds_for(find_range(session, spec), spec), spec)
+
+
+def with_outliers(bounds: Sequence[Bounds], spec: TableSpec) -> list[Bounds]:
+    """Return the bounds of the intervals with those of the partitions for outliers around them."""
+    first = [Bounds(EARLIEST, bounds[0].lower, BEFORE)] if spec.since else []
+    default = [Bounds(bounds[-1].upper, LATEST, DEFAULT)] if spec.until else []
+    return [*first, *bounds, *default]
 
 
 def bounds_for(found: Row, spec: TableSpec) -> list[Bounds]:
-    """Compute the planned bounds for an oldest and a newest value; PreconditionFailed above MAX_PARTITIONS."""
+    """Compute the planned bounds of the intervals for an oldest and a newest value.
+
+    Raises PreconditionFailed above MAX_PARTITIONS.
+    """
     now = pendulum.now(spec.timezone)
     oldest = spec.codec.moment(found["oldest"]) if found["oldest"] is not None else now
+    oldest = spec.first_moment or oldest
     newest = spec.codec.moment(found["newest"]) if found["newest"] is not None else now
 
     ahead = spec.interval.shift(spec.interval.floor(now), spec.premake)
@@ -45,13 +57,17 @@ def bounds_for(found: Row, spec: TableSpec) -> list[Bounds]:
             f"rows from {oldest} to {newest} need about {figures.count(span, 'partition')}, more than the "
             f"{figures.number(MAX_PARTITIONS)} that the planner bears",
             where=spec.table,
-            remedy="Correct the rows with wrong values, or set a wider `interval` in the spec",
+            remedy="Correct the rows with wrong values, bound the partitions with `since` or `until` in the spec, or "
+            "set a wider `interval`",
         )
     return list(between(spec.interval, min(oldest, now), max(newest, ahead)))
 
 
-def find_range(session: Session, spec: TableSpec) -> Row:
-    """Read the oldest and newest finite partition value, and the estimated number of rows."""
+def find_range(session: Session, spec: TableSpec, within: sql.Composable | None = None) -> Row:
+    """Read the oldest and newest partition value, and the estimated number of rows.
+
+    The values are ``within`` a condition, by default `since` and `until`.
+    """
     by = sql.Identifier(spec.partition_by)
     try:
         return session.row(
@@ -59,7 +75,7 @@ def find_range(session: Session, spec: TableSpec) -> Row:
             {"schema": spec.name.schema, "name": spec.name.name},
             source=spec.name.identifier,
             partition_by=by,
-            finite=spec.codec.finite(by),
+            within=within or spec.codec.inside(by, spec.first_moment, spec.end_moment),
         )
     except psycopg.DataError as error:
         raise PreconditionFailed(
@@ -80,5 +96,9 @@ def plan_hash(source: Table, spec: TableSpec) -> str:
 
 def bounds_of(load: Row, spec: TableSpec) -> Bounds:
     """Return the bounds of a load."""
-    lower: datetime = load["lower_bound"]
-    return bounds_at(spec.interval, in_zone(lower, spec.timezone))
+    lower, upper = (in_zone(load[end], spec.timezone) for end in ("lower_bound", "upper_bound"))
+    if lower == EARLIEST:
+        return Bounds(EARLIEST, upper, BEFORE)
+    if upper == LATEST:
+        return Bounds(lower, LATEST, DEFAULT)
+    return bounds_at(spec.interval, lower)

@@ -14,7 +14,6 @@ from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.catalog import Table
-from partition_playbook.codecs import Key
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import attributes, capture, load_groups, throttle
 from partition_playbook.engine.layout import bounds_of
@@ -209,7 +208,7 @@ def _gather(run: Run, session: Session, parent: TableName, bounds: Mapping[Table
 
     column_type = now.live.column(run.spec.partition_by).type
     load_groups.create_parent(run, session, parent)
-    ends = {each: run.spec.codec.literals(interval, column_type) for each, interval in bounds.items()}
+    ends = {each: run.spec.codec.ends(interval, column_type) for each, interval in bounds.items()}
     load_groups.attach(session, parent, ends)
 
 
@@ -224,12 +223,10 @@ def _fill(run: Run, session: Session, parent: TableName, bounds: Mapping[TableNa
     settings = {"indexscan": "on" if ordered else "off", "parallel": "2" if alone else "0"}
     session.rows("engine/tune_load", settings | {"sort": SORT_MEMORY, "index": INDEX_MEMORY[alone]})
 
-    codec, column_type = run.spec.codec, source.column(run.spec.partition_by).type
     partitions = list(bounds)
     copied = 0
     for first, last in load_groups.merged(list(bounds.values())):
-        ends = codec.literals(first, column_type)[0], codec.literals(last, column_type)[1]
-        copied += copy_rows(run, session, source, parent, ends)
+        copied += copy_rows(run, session, source, parent, first, last)
     rows = _count(session, parent, partitions, copied)
 
     release(session, parent, partitions)
@@ -287,15 +284,16 @@ def _changed(table: TableName, problem: str) -> PreconditionFailed:
     )
 
 
-def copy_rows(run: Run, session: Session, source: Table, parent: TableName, ends: tuple[Key, Key]) -> int:
-    """Copy the rows between two bounds from the source through the parent of a load, sorted; return their number."""
+def copy_rows(run: Run, session: Session, source: Table, parent: TableName, first: Bounds, last: Bounds) -> int:
+    """Copy the rows of adjoining partitions from the source through the parent of a load, sorted; return the number."""
+    by, kind = sql.Identifier(run.spec.partition_by), source.column(run.spec.partition_by).type
     return session.run(
         "engine/load_partitions",
-        {"lower": ends[0], "upper": ends[1]},
         parent=parent.identifier,
         source=source.table_name.identifier,
         columns=columns(source.writable),
-        partition_by=sql.Identifier(run.spec.partition_by),
+        partition_by=by,
+        within=run.spec.codec.within(by, first, last, kind),
     )
 
 

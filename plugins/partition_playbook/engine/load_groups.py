@@ -12,7 +12,6 @@ from itertools import pairwise
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.codecs import Key
 from partition_playbook.database import Row, Session
 from partition_playbook.engine import attributes
 from partition_playbook.intervals import Bounds
@@ -81,15 +80,12 @@ def create_parent(run: Run, session: Session, parent: TableName) -> None:
     )
 
 
-def attach(session: Session, parent: TableName, ends: Mapping[TableName, tuple[Key, Key]]) -> None:
-    """Attach empty partitions to the parent of their load, each with two bounds as values of the partition column."""
+def attach(
+    session: Session, parent: TableName, ends: Mapping[TableName, tuple[sql.Composable, sql.Composable]]
+) -> None:
+    """Attach empty partitions to the parent of their load, each with both bounds as FOR VALUES has them."""
     several = [
-        {
-            "parent": parent.identifier,
-            "partition": partition.identifier,
-            "lower": sql.Literal(lower),
-            "upper": sql.Literal(upper),
-        }
+        {"parent": parent.identifier, "partition": partition.identifier, "lower": lower, "upper": upper}
         for partition, (lower, upper) in ends.items()
     ]
     session.run_many("engine/attach_to_load_parent", several)

@@ -41,7 +41,7 @@ from partition_playbook.intervals import Bounds
 from partition_playbook.lock_retry import PATIENCE, LockRetry
 from partition_playbook.names import SHADOW_SUFFIX, TableName, clip
 from partition_playbook.run import Run
-from partition_playbook.spec import DefaultPartition, RunParams
+from partition_playbook.spec import RunParams
 
 SWAP_LOCK = "ACCESS EXCLUSIVE on both tables, all locks of a try within 800 ms, then held for milliseconds"
 # Rows, keys and indexes once more, with some room: see `disk needed` in the plan.
@@ -243,18 +243,17 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     partitions = [run.table.partition(each.suffix) for each in bounds]
     parent = run.table.load_parent(0)
     for each, partition in zip(bounds, partitions, strict=True):
-        ends = run.spec.codec.literals(each, kind)
         load.empty(session, [partition])
         session.run("engine/hold_capture", log=run.table.change_log.identifier)
         load_groups.create_parent(run, session, parent)
-        load_groups.attach(session, parent, {partition: ends})
-        load.copy_rows(run, session, before.live, parent, ends)
+        load_groups.attach(session, parent, {partition: run.spec.codec.ends(each, kind)})
+        load.copy_rows(run, session, before.live, parent, each, each)
         load.release(session, parent, [partition])
         load.create_indexes(session, before.live.partitioned_by(before.partition_by), [partition])
 
     session.part = Part.ATTACH
     attach.attach(run, session, built, dict(zip(partitions, bounds, strict=True)))
-    if run.spec.default_partition is DefaultPartition.KEEP:
+    if attach.creates_default(run):
         attach.create_default(run, session, built)
         partitions.append(run.table.default)
 

@@ -8,6 +8,7 @@ from typing import Any
 from partition_playbook import figures
 from partition_playbook.checks import Check
 from partition_playbook.engine.planned import Folded, LiveLock, Plan
+from partition_playbook.intervals import Bounds
 
 # The check whose figures are a part of each plan, also if it passed.
 WRITE_RATE = "write_rate"
@@ -39,7 +40,7 @@ def as_sql(plan: Plan, checks: Sequence[Check] = ()) -> str:
         *summary(plan, checks),
         "",
         f"{figures.count(len(plan.partitions), 'partition')}:",
-        *(f"  {name.name} from {bounds.lower} to {bounds.upper}" for name, bounds in plan.partitions),
+        *(f"  {name.name} {_range(bounds)}" for name, bounds in plan.partitions),
     ]
     return "\n".join([*(f"-- {_plain(each)}".rstrip() for each in head), "", *_statements(plan, headings=True), ""])
 
@@ -74,7 +75,11 @@ def as_values(plan: Plan, checks: Sequence[Check] = ()) -> dict[str, Any]:
         "refused": [_told(each) for each in checks if each.blocks],
         "noted": [_told(each) for each in checks if _is_noted(each)],
         "partitions": [
-            {"name": name.name, "from": bounds.lower.isoformat(), "to": bounds.upper.isoformat()}
+            {
+                "name": name.name,
+                "from": None if bounds.is_first else bounds.lower.isoformat(),
+                "to": None if bounds.is_default else bounds.upper.isoformat(),
+            }
             for name, bounds in plan.partitions
         ],
         "statements": [
@@ -82,6 +87,11 @@ def as_values(plan: Plan, checks: Sequence[Check] = ()) -> dict[str, Any]:
             for each in plan.steps
         ],
     }
+
+
+def _range(bounds: Bounds) -> str:
+    lower = "MINVALUE" if bounds.is_first else bounds.lower
+    return f"from {lower} to {'MAXVALUE' if bounds.is_default else bounds.upper}"
 
 
 def _statements(plan: Plan, *, headings: bool = False) -> Iterator[str]:

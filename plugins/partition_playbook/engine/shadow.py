@@ -77,7 +77,7 @@ def create_tables(run: Run, session: Session, before: Sides, bounds: list[Bounds
     _record_parity_facts(run, session, source)
     run.ledger.set_phase(session, Phase.SHADOWED)
     run.ledger.add_note(
-        f"{figures.count(len(bounds), 'partition')} planned from {bounds[0].lower} to {bounds[-1].upper}",
+        f"{figures.count(len(bounds), 'partition')} planned, the first {bounds[0]}, the last {bounds[-1]}",
         session=session,
     )
 
@@ -111,10 +111,8 @@ def create_partition(run: Run, session: Session, partition: TableName, like: Tab
     create_detached(session, run.table, partition, like, _within(run.spec, like, bounds))
 
 
-def _within(spec: TableSpec, like: Table, bounds: Bounds) -> sql.Composed:
-    lower, upper = spec.codec.literals(bounds, like.column(spec.partition_by).type)
-    by = sql.Identifier(spec.partition_by)
-    return sql.SQL("{0} IS NOT NULL AND {0} >= {1} AND {0} < {2}").format(by, lower, upper)
+def _within(spec: TableSpec, like: Table, bounds: Bounds) -> sql.Composable:
+    return spec.codec.within(sql.Identifier(spec.partition_by), bounds, bounds, like.column(spec.partition_by).type)
 
 
 def create_detached(

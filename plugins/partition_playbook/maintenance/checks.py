@@ -12,7 +12,7 @@ from pendulum import DateTime
 from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.intervals import Bounds
-from partition_playbook.maintenance.ranges import ManagedPartition, Ranged
+from partition_playbook.maintenance.ranges import ManagedPartition, Ranged, is_first
 from partition_playbook.names import TableName
 from partition_playbook.runway import LONGEST_GAP_DAYS
 from partition_playbook.spec import Retention, TableSpec
@@ -40,7 +40,7 @@ def too_many_to_create_check(count: int) -> Check:
 
 def unmanaged_check(spec: TableSpec, ranged: Sequence[Ranged]) -> Check:
     """Check that every partition is one whole interval of the spec."""
-    foreign = [each for each in ranged if each.foreign]
+    foreign = [each for each in ranged if each.foreign and not is_first(spec, each)]
     return check(
         "unmanaged_partitions",
         not foreign,
@@ -50,6 +50,20 @@ def unmanaged_check(spec: TableSpec, ranged: Sequence[Ranged]) -> Check:
         remedy="Maintenance never changes these. Correct `interval` or `timezone` in the spec, or replace them by hand",
         severity=Severity.WARNING,
     )
+
+
+def first_partition_check(spec: TableSpec, ranged: Sequence[Ranged], cutoff: DateTime) -> list[Check]:
+    """Return the check that tells of a first partition wholly before the cutoff; none if there is no such one."""
+    due = [each for each in ranged if is_first(spec, each) and each.upper and each.upper <= cutoff]
+    return [
+        skipped(
+            "first_partition",
+            f"{each.table} holds every row before {each.upper}; retention never retires it. If nobody needs these "
+            f"rows, run ALTER TABLE {spec.name.quoted} DETACH PARTITION {each.table.quoted}, then DROP TABLE",
+            expected="no partition for older rows wholly before the cutoff",
+        )
+        for each in due
+    ]
 
 
 def overlap_check(spec: TableSpec, held: Sequence[tuple[Bounds, Sequence[Ranged]]], now: DateTime) -> Check:

@@ -22,7 +22,7 @@ from partition_playbook.maintenance.ranges import managed, ranges, touching
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
-from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, LONGEST_GAP_DAYS, next_runs
+from partition_playbook.runway import LONGEST_GAP_DAYS
 from partition_playbook.spec import TableSpec
 
 STAGE = "health"
@@ -55,7 +55,10 @@ class Growth:
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts about a table; ``ahead`` counts consecutive partitions after the current interval."""
+    """The facts about a table; ``ahead`` counts consecutive partitions after the current interval.
+
+    ``partitions_end`` is the end of the partitions without a gap from now on; None if the last one has an open end.
+    """
 
     ahead: int
     gaps: int
@@ -69,6 +72,7 @@ class Facts:
     growth: Growth | None
     disk: Disk
     freeze_limits: Row
+    partitions_end: DateTime | None = None
 
     @property
     def bytes(self) -> int:
@@ -107,6 +111,7 @@ def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
         growth=growth,
         disk=find_disk(session),
         freeze_limits=session.row("maintenance/find_freeze_limits"),
+        partitions_end=_partitions_end(run.spec, found, now),
     )
 
 
@@ -121,31 +126,38 @@ def _reach(spec: TableSpec, found: TableState, now: DateTime) -> tuple[int, int]
     return len(list(takewhile(bool, coming))), sum(not hit for _, hit in held)
 
 
+def _partitions_end(spec: TableSpec, found: TableState, now: DateTime) -> DateTime | None:
+    ranged = ranges(spec, found.partitions)
+    if any(each.lower and each.upper is None for each in ranged):
+        return None
+    last = max((each.upper for each in ranged if each.upper), default=now)
+    held = touching(ranged, between(spec.interval, now, max(last, now)))
+    return next((bounds.lower for bounds, hit in held if not hit), last)
+
+
 def runway_check(spec: TableSpec, found: TableState, now: DateTime) -> Check:
     """Check that the partitions reach the run after next; an error if they end before the next one."""
-    following, after_next = next_runs(now)
+    following, after_next = spec.schedule.next_runs(now)
     ranged = ranges(spec, found.partitions)
     wanted = between(spec.interval, now, after_next.in_timezone(spec.timezone))
     end = next((bounds.lower for bounds, hit in touching(ranged, wanted) if not hit), None)
-    least, default = LEAST_PREMAKE[spec.interval], DEFAULT_PREMAKE[spec.interval]
     return check(
         "runway",
         end is None or end >= after_next - RUNWAY_TOLERANCE,
         expected=f"partitions up to the run of partition_maintenance after next, {after_next.isoformat()}",
         actual=f"they end at {end.isoformat()}" if end else "they last longer",
-        remedy=f"Set `premake: {least}` or more in the spec, or remove the key: the default for a {spec.interval} is "
-        f"{default}. Then trigger partition_maintenance, without its param `premake`",
+        remedy=f"{spec.runway_remedy}. Then trigger partition_maintenance, without its param `premake`",
         severity=Severity.ERROR if end and end < following else Severity.WARNING,
     )
 
 
 def _waiting(run: Run, session: Session, found: TableState) -> Row | None:
-    """Count the rows in the default partition, up to a limit; None without a default partition."""
+    """Count the rows in the default partition not newer than `until`, up to a limit; None without such a partition."""
     default = next((each for each in found.partitions if each.is_default), None)
     if default is None:
         return None
     ordered = run.spec.codec.ordered(sql.Identifier(run.spec.partition_by))
-    parts = {"default": default.table.identifier, "ordered": ordered}
+    parts = {"default": default.table.identifier, "ordered": ordered, "counted": run.spec.unexpected_in_default}
     return session.row("maintenance/find_default_rows", {"limit": COUNTED_ROWS}, **parts)
 
 
@@ -253,6 +265,7 @@ class Health:
             "problems": list(self.problems),
             "partitions": len(facts.sizes),
             "ahead": facts.ahead,
+            "partitions_end": facts.partitions_end.isoformat() if facts.partitions_end else None,
             "gaps": facts.gaps,
             "pending_detach": facts.pending_detach,
             "default_rows": facts.waiting["rows"] if facts.waiting else None,
@@ -277,13 +290,16 @@ def judge(found: Iterable[Check], facts: Facts) -> Health:
     return Health(status, tuple(each.name for each in failed), facts)
 
 
-def record(ledger: Ledger, health: Health | None, problem: str = "") -> None:
+def record(ledger: Ledger, health: Health | None, problem: str = "", due: DateTime | None = None) -> None:
     """Write the health to the ledger, with the size of each partition; a ``problem`` without a health is red.
 
-    The view ``health`` shows the last measurement of each table.
+    ``due`` is the next scheduled run. The view ``health`` shows the last measurement of each table.
     """
+    scheduled: dict[str, Any] = {"due": due.isoformat()} if due else {}
     if health is None:
-        ledger.record_measurement(STAGE, "bytes", None, "bytes", status=Status.RED.value, problems=[problem])
+        ledger.record_measurement(
+            STAGE, "bytes", None, "bytes", **scheduled, status=Status.RED.value, problems=[problem]
+        )
         return
     sizes = {str(name): size for name, size in health.facts.sizes.items()}
-    ledger.record_measurement(STAGE, "bytes", health.facts.bytes, "bytes", **health.summary(), sizes=sizes)
+    ledger.record_measurement(STAGE, "bytes", health.facts.bytes, "bytes", **health.summary(), **scheduled, sizes=sizes)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pendulum
 import psycopg
 
 from partition_playbook import catalog, figures
@@ -147,7 +148,8 @@ def _with_own_analyze(found: TableState, done: Sequence[Done]) -> TableState:
 def _record(run: Run, params: MaintenanceParams, judged: Health | None, problem: str = "") -> None:
     """Record the health of the table, except after a dry run or a plan for another moment."""
     if params.is_real:
-        health.record(run.ledger, judged, problem)
+        due, _ = run.spec.schedule.next_runs(pendulum.now("UTC"))
+        health.record(run.ledger, judged, problem, due)
 
 
 def _plan(run: Run, params: MaintenanceParams, found: TableState) -> Plan:

@@ -88,6 +88,7 @@ def plan(
         findings.overlap_check(spec, held, now),
         findings.stranded_check(_stranded(found)),
         *retired.findings,
+        *(findings.first_partition_check(spec, ranged, cutoff) if cutoff else ()),
     ]
 
     statistics_due = _statistics_due(found, now)

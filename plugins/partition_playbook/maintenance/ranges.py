@@ -16,6 +16,7 @@ from partition_playbook.intervals import Bounds, Interval
 from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 
+OPEN = "it has an open end"
 UNREADABLE = "its bounds cannot be read as one range of time"
 ManagedPartition = tuple[DateTime, DateTime, Partition]
 KINDS = {"p": "it is partitioned itself", "f": "it is a foreign table"}
@@ -70,10 +71,15 @@ def _foreign(interval: Interval, timezone: str, kind: str, lower: DateTime | Non
     if kind != "r":
         return KINDS.get(kind, "it is not a plain table")
     if lower is None or upper is None:
-        return "it has an open end"
+        return OPEN
     if interval.floor(lower) != lower or interval.shift(lower, 1) != upper:
         return f"it is not one whole {interval} in {timezone}"
     return ""
+
+
+def is_first(spec: TableSpec, ranged: Ranged) -> bool:
+    """Return True for the partition of the rows older than `since`, which is never managed."""
+    return spec.since is not None and ranged.foreign == OPEN and ranged.lower is None
 
 
 def managed(ranged: Sequence[Ranged]) -> list[ManagedPartition]:

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, ObjectStoragePath, Param, get_current_context, task, task_group
+from airflow.sdk.exceptions import AirflowSkipException
 
 from partition_playbook.airflow.forms import form
 from partition_playbook.airflow.last_line import tell_failure
@@ -14,6 +15,7 @@ from partition_playbook.airflow.runs import attach_run, tell_trigger
 from partition_playbook.airflow.tasks import SHORT
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.ledger import MAINTENANCE
+from partition_playbook.maintenance.due import waits_for
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
 from partition_playbook.run import Run
@@ -22,6 +24,7 @@ from partition_playbook.spec import load_spec, require_single, spec_names, spec_
 log = logging.getLogger(__name__)
 
 # Outlets are the same for all mapped tasks, so each task adds an event of its table's asset through this alias.
+SCHEDULED = "scheduled"
 MAINTAINED = AssetAlias("partition_playbook")
 
 
@@ -55,9 +58,14 @@ def _maintained_run(context: Any) -> Run:
     on_failure_callback=[AnnounceFailure(red_message, run=_maintained_run), tell_failure],
 )
 def maintain_one(table: str) -> dict[str, Any]:
-    """Create partitions ahead, move rows out of the default partition, apply retention; return a summary."""
+    """Create partitions ahead, move rows out of the default partition, apply retention; return a summary.
+
+    A scheduled run skips a table that is not due, and says when it is; any other run acts on every table.
+    """
     context = get_current_context()
     context["maintained_table"] = table  # type: ignore[typeddict-unknown-key]
+    if context["dag_run"].run_type == SCHEDULED and (waits := waits_for(_maintained_run(context))):
+        raise AirflowSkipException(waits)
     params = _params()
     done = maintain_table(context["run_id"], table, params)
     if params.is_real and "health" in done:

@@ -9,3 +9,7 @@ UPDATE history AS live SET value = value + 1 WHERE itemid = %(itemid)s AND clock
 UPDATE history AS live SET clock = extract(epoch FROM %(moment)s::timestamptz)::int, ns = %(n)s WHERE itemid = %(itemid)s AND clock = %(clock)s AND ns = %(ns)s
 -- housekeeper
 DELETE FROM history AS live WHERE itemid = %(itemid)s AND clock = %(clock)s AND ns = %(ns)s
+-- insert without a clock
+INSERT INTO history AS live (itemid, ns) VALUES (9, %(n)s)
+-- insert at the end of the clock
+INSERT INTO history AS live (itemid, clock, ns) VALUES (9, 2147483647, %(n)s)

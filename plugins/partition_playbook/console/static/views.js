@@ -25,11 +25,13 @@ async function tables({ tables: listed, chosen, choose }) {
     number(count(each.health?.partitions)),
     number(count(each.health?.ahead)),
     number(count(each.health?.default_rows)),
+    cell(each.health?.partitions_end ? day(each.health.partitions_end) : "–"),
     cell(each.health?.full_at ? day(each.health.full_at) : "–"),
     cell(time(each.health?.checked_at)),
+    cell(time(each.health?.due)),
     cell(each.last_run ? [badge(each.last_run.state), " ", each.last_run.mode] : "none")));
   const heads = ["Table", "Health", "Problems", right("Size"), right("Per day"), right("Partitions"), right("Ahead"),
-    right("In default"), "Disk full", "Checked", "Last run"];
+    right("In default"), "Partitions end", "Disk full", "Checked", "Due", "Last run"];
   return { content: table("All table specs, with the state at the last partition_maintenance", heads, rows) };
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,16 +11,19 @@ from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.database import Row
-from partition_playbook.engine.layout import bounds_for
+from partition_playbook.engine.layout import bounds_for, find_range, with_outliers
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.intervals import Bounds, Interval
+from partition_playbook.intervals import Bounds, Interval, bounds_at
 from partition_playbook.runway import DEFAULT_PREMAKE
 from partition_playbook.sections.preflight.context import PreflightContext
+from partition_playbook.spec import DefaultPartition
 
 # More empty partitions up to the present are worth a warning.
 HANDFUL = 5
 # Far-out rows are counted up to here.
 MOST = 1000
+# Rows so many years away are wrong, or stand for no moment at all.
+CENTURIES = 400
 # The planner visits each partition that it cannot prune: measured as 0.01 to 0.03 ms.
 PLANNING_MS = 0.025
 # The first statement of a session reads the catalog for each: measured as 0.2 to 0.5 ms, with three indexes.
@@ -29,17 +32,23 @@ FIRST_PLANNING_MS = 0.3
 
 @dataclass(frozen=True)
 class FarRows:
-    """The few rows on the far side of the widest gap; at most MOST + 1 are counted."""
+    """The few rows on the far side of the widest gap; at most MOST + 1 are counted.
+
+    ``key`` is the key of the spec, with its value, by which they need no partitions of their own.
+    """
 
     rows: int
     oldest: str
     newest: str
+    key: str = ""
 
     def __str__(self) -> str:
-        counted = figures.count(self.rows, "row")
-        if self.rows > MOST:
-            counted = f"more than {figures.count(MOST, 'row')}"
-        return f"for {counted} from {self.oldest} to {self.newest}"
+        return f"for {self.counted} from {self.oldest} to {self.newest}"
+
+    @property
+    def counted(self) -> str:
+        """Return the number of the rows in words."""
+        return f"more than {figures.count(MOST, 'row')}" if self.rows > MOST else figures.count(self.rows, "row")
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,28 @@ def far_rows(context: PreflightContext) -> FarRows | None:
             continue
         found = _find(context, bounds)
         return found.far if found else None
-    return None
+    return _beyond_the_years(context)
+
+
+def _beyond_the_years(context: PreflightContext) -> FarRows | None:
+    """Return the rows centuries away, such as those of 0001 or 9999; None without any, or without others."""
+    spec, now = context.run.spec, pendulum.now(context.run.spec.timezone)
+    # Keys begin about 1970.
+    start, end = (now.subtract(years=CENTURIES) if spec.encoding is None else None), now.add(years=CENTURIES)
+    by = sql.Identifier(context.partition_by)
+    near = find_range(context.session, spec, spec.codec.inside(by, start, end))
+    if near["oldest"] is None:
+        return None
+
+    sides = {"since": (None, start), "until": (end, None)}
+    within = {key: spec.codec.inside(by, *ends) for key, ends in sides.items() if ends != (None, None)}
+    first, last = (bounds_at(spec.interval, spec.codec.moment(near[each])) for each in ("oldest", "newest"))
+    nearest = {"since": _bounding(context, since=first), "until": _bounding(context, until=last)}
+    keys = [nearest[key] for key, condition in within.items() if _count_far(context, condition)["rows"]]
+    if not keys:
+        return None
+    either = sql.SQL("({})").format(sql.SQL(" OR ").join(map(sql.SQL("({})").format, within.values())))
+    return FarRows(**_count_far(context, either), key=" and ".join(filter(None, keys)))
 
 
 def wider_intervals(interval: Interval) -> list[Interval]:
@@ -124,7 +154,8 @@ def _find(context: PreflightContext, bounds: Sequence[Bounds]) -> EmptyPartition
         older = [number for number in filled if number <= before]
         newer = [number for number in filled if number >= after]
         side = older if len(older) <= len(newer) else newer
-        far = FarRows(**_far_rows(context, bounds[side[0] - 1], bounds[side[-1] - 1]))
+        keys = {"since": bounds[after - 1]} if side is older else {"until": bounds[before - 1]}
+        far = FarRows(**_far_rows(context, bounds[side[0] - 1], bounds[side[-1] - 1]), key=_bounding(context, **keys))
 
     since = sum(each.upper <= _rows_begin(context) for each in bounds[filled[-1] :])
     newest, codec = context.rows_range["newest"], context.run.spec.codec
@@ -146,20 +177,38 @@ def _filled(context: PreflightContext, bounds: Sequence[Bounds]) -> list[int]:
     lowers = sql.SQL(", ").join(sql.Literal(codec.literals(each, kind)[0]) for each in bounds)
     edges = sql.SQL("ARRAY[{}]::{}[]").format(lowers, sql.SQL(kind))
     parts = {"source": context.table.table_name.identifier, "partition_by": sql.Identifier(by), "edges": edges}
-    # PostgreSQL compares a date or a timestamp with infinity; a key has none.
-    parts["beyond"] = sql.Literal("infinity" if codec.encoding is None else codec.literals(bounds[-1], kind)[1])
+    parts["beyond"] = sql.Literal(codec.literals(bounds[-1], kind)[1])
     return [row["number"] for row in context.session.rows(name, **parts)]
 
 
+def _bounding(context: PreflightContext, since: Bounds | None = None, until: Bounds | None = None) -> str:
+    """Return the key of the spec by which the partitions begin with ``since`` or end with ``until``."""
+    if since:
+        return f"`since: {since.lower.to_date_string()}`"
+    if until and context.run.spec.default_partition is DefaultPartition.KEEP:
+        return f"`until: {until.lower.to_date_string()}`"
+    return ""
+
+
+def outliers(context: PreflightContext, bounds: Sequence[Bounds]) -> Iterator[str]:
+    """Yield the rows beside the partitions of the intervals, with the partition for them."""
+    for each in with_outliers(bounds, context.run.spec):
+        if not each.is_interval:
+            found = FarRows(**_far_rows(context, each, each))
+            name = context.run.table.partition(each.suffix).name
+            yield f"{name} holds {found.counted}" + (f" from {found.oldest} to {found.newest}" if found.rows else "")
+
+
 def _far_rows(context: PreflightContext, first: Bounds, last: Bounds) -> Row:
-    codec, kind = context.run.spec.codec, context.table.column(context.partition_by).type
-    by = sql.Identifier(context.partition_by)
+    kind, by = context.table.column(context.partition_by).type, sql.Identifier(context.partition_by)
+    return _count_far(context, context.run.spec.codec.within(by, first, last, kind))
+
+
+def _count_far(context: PreflightContext, within: sql.Composable) -> Row:
     return context.session.row(
         "preflight/find_far_rows",
         {"most": MOST + 1},
         source=context.table.table_name.identifier,
-        partition_by=by,
-        moment=codec.as_moment(by),
-        lower=codec.literals(first, kind)[0],
-        upper=codec.literals(last, kind)[1],
+        moment=context.run.spec.codec.as_moment(sql.Identifier(context.partition_by)),
+        within=within,
     )

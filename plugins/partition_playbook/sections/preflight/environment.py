@@ -14,6 +14,7 @@ import pendulum
 from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.engine import doubled, materialized_views
+from partition_playbook.engine.layout import with_outliers
 from partition_playbook.engine.throttle import excesses
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
@@ -70,7 +71,8 @@ def _planned_relations(context: PreflightContext) -> Iterator[tuple[str, str]]:
     if context.run.spec.retention:
         yield table.schema, table.retention_proof.name
     with suppress(PreconditionFailed):  # too many partitions: partitions_planned reports it
-        yield from ((table.schema, table.partition(each.suffix).name) for each in context.bounds)
+        planned = with_outliers(context.bounds, context.run.spec)
+        yield from ((table.schema, table.partition(each.suffix).name) for each in planned if not each.is_default)
     for row in context.session.rows("catalog/list_sequences", context.name):
         if row["identity"]:
             yield from _swapped(row["schema"], row["name"])

@@ -14,6 +14,7 @@ from partition_playbook.catalog import Column
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.codecs import ALPHABET, LARGEST, Encoding
 from partition_playbook.engine import load
+from partition_playbook.engine.layout import with_outliers
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.sections.preflight import key_steps
 from partition_playbook.sections.preflight.context import PreflightContext
@@ -21,6 +22,7 @@ from partition_playbook.sections.preflight.empty_partitions import (
     FarRows,
     far_rows,
     find_empty_partitions,
+    outliers,
     wider_choices,
 )
 from partition_playbook.sections.preflight.key_steps import InboundKey, NewKey
@@ -401,16 +403,21 @@ def partitions_planned(context: PreflightContext) -> Check:
         return _too_many_partitions(context, expected, error)
 
     empty = find_empty_partitions(context)
+    beside = "".join(f"; {each}" for each in outliers(context, bounds))
     advice = _advice(context, empty.far) if empty else ""
     return check(
         "partitions_planned",
         empty is None,
         expected=expected,
         actual=f"{figures.count(len(bounds), 'partition')}, one per {context.run.spec.interval}, from "
-        f"{bounds[0].lower} to {bounds[-1].upper}{f'; {empty}' if empty else ''}",
+        f"{bounds[0].lower} to {bounds[-1].upper}{beside}{f'; {empty}' if empty else ''}",
         severity=Severity.WARNING,
         remedy=f"Each empty partition costs locks, memory and planning time. {advice}",
-        evidence={"partitions": [context.run.table.partition(each.suffix).name for each in bounds]},
+        evidence={
+            "partitions": [
+                context.run.table.partition(each.suffix).name for each in with_outliers(bounds, context.run.spec)
+            ]
+        },
     )
 
 
@@ -425,8 +432,10 @@ def _too_many_partitions(context: PreflightContext, expected: str, error: Precon
 
 
 def _advice(context: PreflightContext, far: FarRows | None) -> str:
-    """Return the ways to fewer partitions: without the far-out rows, or with a wider interval."""
+    """Return the ways to fewer partitions: without the far-out rows, by a key for them, or with a wider interval."""
     ways = ["correct or delete the far-out rows, if their values are wrong"] if far else []
+    if far and far.key:
+        ways.append(f"set {far.key} in the spec, so that they share one partition")
     if wider := wider_choices(context):
         ways.append(f"set {wider} in the spec")
     advice = ", or ".join(ways)

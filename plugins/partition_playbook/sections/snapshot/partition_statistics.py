@@ -47,10 +47,11 @@ def statistics(
 
 
 def edges(run: Run, bounds: Sequence[Bounds], kind: str) -> sql.Composed:
-    """Return the limits of adjoining bounds as an SQL array of the partition column's type."""
-    codec = run.spec.codec
-    ends = [codec.literals(each, kind)[0] for each in bounds] + [codec.literals(bounds[-1], kind)[1]]
-    return sql.SQL("ARRAY[{}]::{}[]").format(sql.SQL(", ").join(map(sql.Literal, ends)), sql.SQL(kind))
+    """Return the limits of adjoining bounds, without open ends, as an SQL array of the partition column's type."""
+    ends = [run.spec.codec.ends(each, kind) for each in bounds]
+    limits = [*(lower for (lower, _), each in zip(ends, bounds, strict=True) if not each.is_first)]
+    limits += [] if bounds[-1].is_default else [ends[-1][1]]
+    return sql.SQL("ARRAY[{}]::{}[]").format(sql.SQL(", ").join(limits), sql.SQL(kind))
 
 
 def counted_columns(run: Run, table: Table) -> tuple[str, ...]:
@@ -60,9 +61,9 @@ def counted_columns(run: Run, table: Table) -> tuple[str, ...]:
 
 
 def _place(run: Run, bounds: Sequence[Bounds], bucket: int | None) -> str:
-    if bucket and bucket <= len(bounds):
-        return run.table.partition(bounds[bucket - 1].suffix).name
-    return OUTSIDE
+    # Bucket 0 is below the first limit: with an open end it belongs to the first partition.
+    place = -1 if bucket is None else bucket - (not bounds[0].is_first)
+    return run.table.partition(bounds[place].suffix).name if 0 <= place < len(bounds) else OUTSIDE
 
 
 def _distinct(session: Session, run: Run, bounds: Sequence[Bounds], name: str, parts: Row) -> dict[str, int]:

@@ -13,7 +13,7 @@ from partition_playbook.catalog import Partition
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.database import Session
 from partition_playbook.engine import layout
-from partition_playbook.intervals import Bounds, bounds_at
+from partition_playbook.intervals import BEFORE, Bounds, bounds_at
 from partition_playbook.run import Run
 from partition_playbook.spec import DefaultPartition
 
@@ -31,11 +31,12 @@ def partition_check(run: Run, session: Session) -> Check:
     default = "and a default" if _keeps(run) else "and no default"
     ranged = [each for each in actual if not each.is_default]
     span = f", {expected[0].lower} to {expected[-1].upper}" if expected else ""
+    first = " and a first one for older rows" if run.spec.since else ""
 
     return check(
         "partition_count",
         not problems,
-        expected=f"{figures.count(len(expected), 'planned partition')}{span}, {default}, without a gap",
+        expected=f"{figures.count(len(expected), 'planned partition')}{span}{first}, {default}, without a gap",
         actual="; ".join(problems) or f"{figures.count(len(ranged), 'partition')} {default}, without a gap",
         remedy="Trigger partition_maintenance to create missing partitions; correct the other bounds with DETACH "
         "PARTITION and ATTACH PARTITION",
@@ -44,8 +45,11 @@ def partition_check(run: Run, session: Session) -> Check:
 
 
 def expected_bounds(run: Run) -> list[Bounds]:
-    """Return the planned bounds, in order; without a default partition the current interval too, as rows need it."""
-    planned = {layout.bounds_of(load, run.spec) for load in run.ledger.loads()}
+    """Return the planned bounds of intervals, in order.
+
+    Without a default partition they include the current interval, as rows need it.
+    """
+    planned = {each for load in run.ledger.loads() if (each := layout.bounds_of(load, run.spec)).is_interval}
     current = set() if _keeps(run) else {bounds_at(run.spec.interval, pendulum.now(run.spec.timezone))}
     return sorted(planned | current)
 
@@ -63,7 +67,13 @@ def _bound_problems(run: Run, actual: Sequence[Partition], expected: Sequence[Bo
 
     ends = {each.table.name: each.ends(run.spec.codec) for each in actual if not each.is_default}
     ranged = sorted((found[0], found[1], name) for name, found in ends.items() if found and found[0] and found[1])
-    yield from (f"the bound of {name} is not one closed range" for name in ends.keys() - {each[2] for each in ranged})
+    closed = {each[2] for each in ranged}
+    if run.spec.since:
+        first = run.table.partition(BEFORE).name
+        if ends.get(first) != (None, expected[0].lower if expected else None):
+            yield f"{first} does not hold every row before the planned partitions"
+        closed.add(first)
+    yield from (f"the bound of {name} is not one closed range" for name in ends.keys() - closed)
     yield from _gaps(ranged, expected)
 
     found_bounds = {(lower, upper) for lower, upper, _ in ranged}
@@ -92,22 +102,25 @@ def _as_maintenance(run: Run, each: Ranged) -> bool:
 def default_check(run: Run, session: Session) -> Check:
     """Return a warning if the default partition has rows: they came after the plan, for a time that it does not cover.
 
-    PostgreSQL keeps rows of an attached partition's range out of the default partition.
+    With `until` it holds the rows after it, which do not count. PostgreSQL keeps rows of an attached partition's range
+    out of the default partition.
     """
     default = next((each.table for each in catalog.partitions(session, run.table) if each.is_default), None)
     if default is None:
         return skipped("default_empty", "there is no default partition", expected="0 rows")
 
     by = sql.Identifier(run.spec.partition_by)
-    found = session.row("validation/find_default_rows", table=default.identifier, ordered=run.spec.codec.ordered(by))
+    ordered, counted = run.spec.codec.ordered(by), run.spec.unexpected_in_default
+    found = session.row("validation/find_default_rows", table=default.identifier, ordered=ordered, counted=counted)
+    after = f", without those after {run.spec.until}" if run.spec.until else ""
     rows = figures.count(found["rows"], "row")
     return check(
         "default_empty",
         found["rows"] == 0,
-        expected="0 rows in the default partition",
+        expected=f"0 rows in the default partition{after}",
         actual=f"{rows} in {default}, from {found['oldest']} to {found['newest']}"
         if found["rows"]
-        else f"0 rows in {default}",
+        else f"0 rows in {default}{after}",
         severity=Severity.WARNING,
         remedy="These rows were written after the partitions were planned, and nothing is lost. UPDATE wrong values; "
         "partition_maintenance moves the others into partitions of their own",
