@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,11 +15,14 @@ import pendulum
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ByteSize,
     ConfigDict,
     Field,
     JsonValue,
+    PlainSerializer,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -28,9 +31,15 @@ from partition_playbook import figures, resources
 from partition_playbook.choices import Choice
 from partition_playbook.codecs import DEFAULT_SHIFT, END, UNIX_EPOCH, Codec, Encoding
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.intervals import Interval
+from partition_playbook.intervals import INTERVAL_PATTERN, INTERVALS, Interval, Unit
 from partition_playbook.names import MAX_BYTES, TableName, is_quoted
-from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, RUN_AFTER_NEXT_DAYS
+from partition_playbook.runway import (
+    MOST_PREMAKE,
+    RUN_AFTER_NEXT_DAYS,
+    default_premake,
+    least_premake,
+    premake_remedy,
+)
 from partition_playbook.spec_problems import PERIOD_PATTERN, REFERENCE, SECRET, Problem, named, problems_of, tell
 from partition_playbook.spec_yaml import Location, read_document
 
@@ -658,8 +667,26 @@ DEFAULT_QUERIES = (
 )
 
 
-def _by_interval(values: Mapping[Interval, int]) -> str:
-    return ", ".join(f"{interval} {count}" for interval, count in values.items())
+def _by_interval(count: Callable[[Interval], int]) -> str:
+    # An hour alone needs more partitions ahead than are kept.
+    kept = [each for each in INTERVALS if least_premake(each) <= MOST_PREMAKE]
+    return ", ".join(f"{interval} {count(interval)}" for interval in kept)
+
+
+def _interval(value: Any) -> Any:
+    if isinstance(value, Interval):
+        return value
+    if isinstance(value, str | int):
+        return Interval.parse(str(value))
+    raise ValueError("write an interval such as `month` or `6 hours`")
+
+
+Width = Annotated[
+    Interval,
+    BeforeValidator(_interval),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": INTERVAL_PATTERN}),
+]
 
 
 class TableSpec(_Value):
@@ -686,9 +713,10 @@ class TableSpec(_Value):
         default=None,
         description=f"With `encoding: snowflake`: the number of bits below the time. `null`: {DEFAULT_SHIFT}.",
     )
-    interval: Interval = Field(
+    interval: Width = Field(
         default=Interval.MONTH,
-        description="Width of a partition. Narrower ones let retention drop less at a time, wider ones plan faster.",
+        description="Width of a partition, at most a year. Narrower ones let retention drop less at a time, wider ones "
+        "plan faster. Hours need the `timezone` UTC.",
     )
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
         default="UTC",
@@ -696,11 +724,11 @@ class TableSpec(_Value):
         "bounds never depend on a client.",
     )
     premake: int = Field(
-        default_factory=lambda given: DEFAULT_PREMAKE[given.get("interval", Interval.MONTH)],
+        default_factory=lambda given: default_premake(given.get("interval", Interval.MONTH)),
         ge=1,
-        le=120,
+        le=MOST_PREMAKE,
         description="Partitions to keep ahead of the current one. They must last until the run of maintenance after "
-        f"next. Default: {_by_interval(DEFAULT_PREMAKE)}. Least: {_by_interval(LEAST_PREMAKE)}.",
+        f"next. Default: {_by_interval(default_premake)}. Least: {_by_interval(least_premake)}.",
     )
     retention: Retention | None = Field(
         default=None, description="A period such as `24 months`, short for `keep`, or a mapping. `null` keeps all."
@@ -769,6 +797,15 @@ class TableSpec(_Value):
     @classmethod
     def _retention_may_be_text(cls, value: Any) -> Any:
         return {"keep": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _hours_are_those_of_utc(self) -> Self:
+        if self.interval.unit is Unit.HOUR and self.timezone != "UTC":
+            raise ValueError(
+                f"interval {self.interval} needs timezone UTC, because its partitions begin with hours of UTC; remove "
+                "timezone, or write an interval of days"
+            )
+        return self
 
     @model_validator(mode="after")
     def _epoch_belongs_to_a_snowflake(self) -> Self:
@@ -1031,14 +1068,12 @@ def read_spec(path: Path, *, standing: bool = False) -> TableSpec:
 
 def require_runway(spec: TableSpec, *, where: str) -> None:
     """Raise InvalidSpec if the partitions ahead end before the run of maintenance after next."""
-    least = LEAST_PREMAKE[spec.interval]
-    if spec.premake < least:
+    if spec.premake < least_premake(spec.interval):
         raise InvalidSpec(
-            f"key 'premake': {figures.count(spec.premake, spec.interval.value)} ahead can end before the run of "
+            f"key 'premake': {figures.count(spec.premake, spec.interval.noun)} ahead can end before the run of "
             f"partition_maintenance after next, up to {figures.count(RUN_AFTER_NEXT_DAYS, 'day')} later",
             where=where,
-            remedy=f"Set `premake: {least}` or more, or remove the key: the default for a {spec.interval} is "
-            f"{DEFAULT_PREMAKE[spec.interval]}",
+            remedy=premake_remedy(spec.interval),
         )
 
 

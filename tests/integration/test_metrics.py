@@ -17,7 +17,7 @@ from partition_playbook import metrics
 from partition_playbook.checks import check
 from partition_playbook.database import Database, Limits, Row
 from partition_playbook.engine import rollback, throttle
-from partition_playbook.intervals import Interval, between
+from partition_playbook.intervals import INTERVALS, Interval, Unit, between
 from partition_playbook.ledger import Ledger
 from partition_playbook.maintenance import health
 from partition_playbook.maintenance.maintain import maintain
@@ -33,6 +33,7 @@ from tests.fixtures.moments import now
 from tests.fixtures.tables import open_run
 
 Connection = psycopg.Connection[Any]
+MULTIPLES = [Interval.parse(each) for each in ("5 hours", "2 weeks", "5 months")]
 Connect = Callable[[], Connection]
 
 
@@ -94,13 +95,15 @@ def flush_statistics(connection: Connection) -> None:
 # ---- Partitions
 
 
-@pytest.mark.parametrize("interval", list(Interval))
+@pytest.mark.parametrize("interval", [*INTERVALS, *MULTIPLES], ids=str)
 @pytest.mark.parametrize(
     ("timezone", "kind"), [("UTC", "timestamptz"), ("America/Havana", "timestamptz"), ("UTC", "date")]
 )
 def test_partitions_are_counted_as_maintenance_counts_them(
     connection: Connection, connect: Connect, interval: Interval, timezone: str, kind: str
 ) -> None:
+    if interval.unit is Unit.HOUR:
+        timezone, kind = "UTC", "timestamp" if kind == "date" else kind
     run = partitioned(connection, connect, spec_of(interval=interval, timezone=timezone), kind=kind)
     row = only(run)
     assert (row["partitions_ahead"], row["partition_gaps"]) == live(run) == (4, 0)

@@ -162,11 +162,14 @@ def test_the_server_counts_waiting_rows_by_the_same_intervals(
         found = [each.date() for each in found]
     with connection.cursor() as cursor:
         cursor.executemany("INSERT INTO visits VALUES (%s)", [(each,) for each in found])
-    run = run_on(connect, "maintenance", timezone=zone)
-    with run.database.session() as session:
-        default = next(each for each in catalog.partitions(session, run.table) if each.is_default)
-        counted = waiting.find(run, session, default).rows
-    assert counted == Counter(bounds_at(Interval.DAY, in_zone(each, zone)) for each in found)
+    intervals = {"day": zone, "2 days": zone} | ({} if kind == "date" else {"hour": "UTC", "6 hours": "UTC"})
+    for text, name in intervals.items():
+        spec = TableSpec.model_validate({"table": "visits", "partition_by": "at", "interval": text, "timezone": name})
+        run = open_run(connect, spec, f"upkeep by {text}", "maintenance")
+        with run.database.session() as session:
+            default = next(each for each in catalog.partitions(session, run.table) if each.is_default)
+            counted = waiting.find(run, session, default).rows
+        assert counted == Counter(bounds_at(Interval.parse(text), in_zone(each, name)) for each in found)
 
 
 def test_a_day_shown_twice_counts_in_both_intervals(connection: Connection, connect: Connect) -> None:

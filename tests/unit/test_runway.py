@@ -15,7 +15,7 @@ from pendulum import DateTime
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Outcome, Severity
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.intervals import Interval, between, in_zone
+from partition_playbook.intervals import INTERVALS, Interval, between, in_zone
 from partition_playbook.maintenance.actions import Detach
 from partition_playbook.maintenance.checks import DUE_DAYS
 from partition_playbook.maintenance.health import RUNWAY_TOLERANCE, runway_check
@@ -23,11 +23,11 @@ from partition_playbook.maintenance.plan import Plan, plan
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.runway import (
-    DEFAULT_PREMAKE,
-    LEAST_PREMAKE,
     LONGEST_GAP_DAYS,
     MAINTENANCE_CRON,
     RUN_AFTER_NEXT_DAYS,
+    default_premake,
+    least_premake,
     next_runs,
 )
 from partition_playbook.spec import TableSpec, load_spec, require_runway, validated
@@ -60,32 +60,38 @@ def test_the_lengths_agree_with_the_schedule_of_the_dag() -> None:
         assert next_runs(following.subtract(microseconds=1)) == (following, after_next)
 
 
+WIDTHS = [
+    *(each for each in INTERVALS if each != Interval.HOUR),
+    *map(Interval.parse, ("6 hours", "10 days", "2 weeks", "2 months", "2 quarters")),
+]
+
+
 def horizon(interval: Interval, zone: str, run: DateTime, premake: int) -> DateTime:
     """Return the end of the partitions that a run leaves."""
     return interval.shift(interval.floor(in_zone(run, zone)), premake + 1)
 
 
-@pytest.mark.parametrize("interval", Interval)
+@pytest.mark.parametrize("interval", WIDTHS, ids=str)
 def test_the_least_premake_reaches_the_run_after_next_and_one_less_does_not(interval: Interval) -> None:
     short = []
     for zone in ZONES:
         for run, after_next in zip(RUNS, RUNS[2:], strict=False):
-            least = LEAST_PREMAKE[interval]
+            least = least_premake(interval)
             assert horizon(interval, zone, run, least) >= after_next - RUNWAY_TOLERANCE
             short.append(horizon(interval, zone, run, least - 1) < after_next - RUNWAY_TOLERANCE)
     assert any(short)
-    assert DEFAULT_PREMAKE[interval] >= LEAST_PREMAKE[interval]
+    assert default_premake(interval) >= least_premake(interval)
 
 
-@pytest.mark.parametrize("interval", Interval)
+@pytest.mark.parametrize("interval", WIDTHS, ids=str)
 def test_the_defaults_work_and_too_small_a_value_is_refused_with_the_least_that_works(
     interval: Interval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARTITION_PLAYBOOK_TABLES", str(tmp_path))
-    head, least = f"table: pings\npartition_by: at\ninterval: {interval.value}\n", LEAST_PREMAKE[interval]
+    head, least = f"table: pings\npartition_by: at\ninterval: {interval}\n", least_premake(interval)
     file = tmp_path / "pings.yaml"
     file.write_text(head)
-    assert load_spec("pings").premake == DEFAULT_PREMAKE[interval]
+    assert load_spec("pings").premake == default_premake(interval)
     file.write_text(f"{head}premake: {least}\n")
     assert load_spec("pings").premake == least
     if least > 1:
@@ -95,6 +101,14 @@ def test_the_defaults_work_and_too_small_a_value_is_refused_with_the_least_that_
         followed = refused.value.remedy.split("`")[1]
         file.write_text(f"{head}{followed}\n")
         assert load_spec("pings").premake == least
+
+
+def test_an_interval_that_needs_too_many_partitions_ahead_is_refused_with_the_way_on() -> None:
+    with pytest.raises(InvalidSpec, match="400 hours ahead can end before") as refused:
+        require_runway(pings(interval="hour"), where="here")
+    assert refused.value.remedy == (
+        "Set a wider `interval`: at most 400 partitions are kept ahead, and `hour` needs 1,488"
+    )
 
 
 def test_a_spec_in_the_ledger_and_of_a_standing_table_stays_readable(

@@ -22,7 +22,7 @@ from partition_playbook.maintenance.ranges import managed, ranges, touching
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
-from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE, LONGEST_GAP_DAYS, next_runs
+from partition_playbook.runway import LONGEST_GAP_DAYS, next_runs, premake_remedy
 from partition_playbook.spec import TableSpec
 
 STAGE = "health"
@@ -127,14 +127,12 @@ def runway_check(spec: TableSpec, found: TableState, now: DateTime) -> Check:
     ranged = ranges(spec, found.partitions)
     wanted = between(spec.interval, now, after_next.in_timezone(spec.timezone))
     end = next((bounds.lower for bounds, hit in touching(ranged, wanted) if not hit), None)
-    least, default = LEAST_PREMAKE[spec.interval], DEFAULT_PREMAKE[spec.interval]
     return check(
         "runway",
         end is None or end >= after_next - RUNWAY_TOLERANCE,
         expected=f"partitions up to the run of partition_maintenance after next, {after_next.isoformat()}",
         actual=f"they end at {end.isoformat()}" if end else "they last longer",
-        remedy=f"Set `premake: {least}` or more in the spec, or remove the key: the default for a {spec.interval} is "
-        f"{default}. Then trigger partition_maintenance, without its param `premake`",
+        remedy=f"{premake_remedy(spec.interval)}. Then trigger partition_maintenance, without its param `premake`",
         severity=Severity.ERROR if end and end < following else Severity.WARNING,
     )
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from partition_playbook import figures
 from partition_playbook.checks import Check, check
 from partition_playbook.maintenance.managers import other_managers_check
-from partition_playbook.runway import DEFAULT_PREMAKE, LEAST_PREMAKE
+from partition_playbook.runway import least_premake, premake_remedy
 from partition_playbook.sections.preflight.context import PreflightContext
 
 
 def runway(context: PreflightContext) -> Check:
     """Check that the spec keeps enough partitions ahead for the schedule of partition_maintenance."""
     spec = context.run.spec
-    least = LEAST_PREMAKE[spec.interval]
+    least = least_premake(spec.interval)
     return check(
         "runway",
         spec.premake >= least,
         expected=f"at least {figures.count(least, 'partition')} ahead, for the run of partition_maintenance after next",
         actual=f"`premake` is {spec.premake}",
-        remedy=f"Set `premake: {least}` or more in the spec, or remove the key: the default for a {spec.interval} is "
-        f"{DEFAULT_PREMAKE[spec.interval]}",
+        remedy=premake_remedy(spec.interval),
     )
 
 
