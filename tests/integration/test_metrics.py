@@ -160,6 +160,17 @@ def test_only_the_newest_partitions_have_a_size_of_their_own(connection: Connect
     assert only(run)["partitions"] == 46
 
 
+def test_the_newest_keys_are_the_largest_numbers(connection: Connection, connect: Connect) -> None:
+    spec = spec_of(table="public.keys", partition_by="key", encoding="epoch_seconds", interval="day")
+    connection.execute("CREATE TABLE keys (key bigint) PARTITION BY RANGE (key)")
+    for number in range(38):
+        lower, upper = (86_400 * (11_558 + count) for count in (number, number + 1))
+        connection.execute(f"CREATE TABLE k{number:02} PARTITION OF keys FOR VALUES FROM ({lower}) TO ({upper})")
+    connection.execute("CREATE TABLE k_oldest PARTITION OF keys FOR VALUES FROM (MINVALUE) TO (998611200)")
+    rows = read(open_run(connect, spec, "keyed", "maintenance"), metrics.PARTITIONS)
+    assert [row["partition"] for row in rows] == [f"k{number:02}" for number in range(2, 38)]
+
+
 def test_a_locked_partition_makes_no_scrape_wait(connection: Connection, connect: Connect, dsn: str) -> None:
     run = partitioned(connection, connect, spec_of())
     before = {group: read(run, group) for group in metrics.GROUPS}
