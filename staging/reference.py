@@ -63,7 +63,8 @@ the YAML language server then completes the keys and marks the wrong ones:
 """
 NOTATIONS = """## Notations
 
-- A **period** is a number and a unit, such as `24 months`. Units: `day`, `week`, `month`, `quarter`, `year`, or plural.
+- A **period** is a number and a unit, such as `24 months`. Units: `hour`, `day`, `week`, `month`,
+  `quarter`, `year`, or plural.
 - A **duration** is a number of seconds, or text such as `00:01:30` or `PT90S`.
 - A **size** is a number of bytes, or text with a unit, such as `20 GiB`.
 - A **date** is `2026-11-23`. A **date and time** is `2026-11-23T12:00:00Z`; without a time zone it is in UTC.

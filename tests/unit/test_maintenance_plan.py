@@ -255,6 +255,19 @@ def test_retention_drops_a_partition_at_the_cutoff_and_not_a_microsecond_before(
     assert (names(planned, Detach), names(planned, Drop)) == (dropped, dropped)
 
 
+def test_hours_to_keep_are_elapsed_hours_and_days_are_those_of_the_calendar() -> None:
+    now = at("2026-10-25T12:00", "Europe/Berlin")
+    cutoffs = [Retention(keep=keep).cutoff(now).isoformat() for keep in ("24 hours", "1 day")]
+    assert cutoffs == ["2026-10-24T13:00:00+02:00", "2026-10-24T12:00:00+02:00"]
+
+
+def test_hourly_partitions_are_retired_by_the_hour() -> None:
+    table = spec(interval="hour")
+    there = own(table, "2026-02-14T07:00", "2026-02-14T11:00")
+    planned = made(table, there, at("2026-02-14T11:59"), retention=keeping("3 hours"), premake=0)
+    assert names(planned, Drop) == ["p_y2026m02d14h07"]
+
+
 def test_the_cutoff_is_in_the_zone_of_the_spec() -> None:
     table = spec(timezone="Europe/Berlin")
     there = own(table, "2024-01-01", "2026-06-01")
