@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from partition_playbook import figures
 from partition_playbook.choices import Choice
+from partition_playbook.intervals import Interval, Unit
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.spec import DEFAULT_QUERIES, DEFAULT_TABLES, Period, RunParams, TableSpec
 from partition_playbook.spec_yaml import MAX_SPEC_BYTES
@@ -33,6 +34,7 @@ WORDS: dict[Any, str] = {
     timedelta: "duration",
     ByteSize: "size",
     JsonValue: "JSON",
+    Interval: "[unit](#unit), or a number of them",
 }
 LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -61,7 +63,8 @@ the YAML language server then completes the keys and marks the wrong ones:
 """
 NOTATIONS = """## Notations
 
-- A **period** is a number and a unit, such as `24 months`. Units: `day`, `week`, `month`, `quarter`, `year`, or plural.
+- A **period** is a number and a unit, such as `24 months`. Units: `hour`, `day`, `week`, `month`,
+  `quarter`, `year`, or plural.
 - A **duration** is a number of seconds, or text such as `00:01:30` or `PT90S`.
 - A **size** is a number of bytes, or text with a unit, such as `20 GiB`.
 - A **date** is `2026-11-23`. A **date and time** is `2026-11-23T12:00:00Z`; without a time zone it is in UTC.
@@ -98,7 +101,9 @@ def models_of(model: type[BaseModel]) -> list[type[BaseModel]]:
 
 def choices_of(model: type[BaseModel]) -> list[type[Choice]]:
     """Return the choices of a model's fields."""
-    return [found for found in _classes(model) if issubclass(found, Choice)]
+    found = list(_classes(model))
+    units: list[type[Choice]] = [Unit] if Interval in found else []
+    return [*units, *(each for each in found if issubclass(each, Choice))]
 
 
 def _classes(model: type[BaseModel]) -> Iterator[type]:
@@ -197,7 +202,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _literal(value: Any) -> str:
-    plain = value.value if isinstance(value, Choice) else list(value) if isinstance(value, tuple) else value
+    plain = str(value) if isinstance(value, Choice | Interval) else list(value) if isinstance(value, tuple) else value
     return yaml.safe_dump(plain, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
 
 

@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from partition_playbook.choices import Choice
+from partition_playbook.intervals import Unit
 from partition_playbook.spec import DEFAULT_TABLES, LEAST_CHANGE_LOG, TableSpec
 from partition_playbook.spec_problems import PERIOD_PATTERN
 from staging import reference
@@ -44,7 +45,7 @@ def schema() -> dict[str, Any]:
     for model in reference.models_of(TableSpec):
         _describe(model, found if model is TableSpec else found["$defs"][model.__name__])
         for choice in reference.choices_of(model):
-            found["$defs"][choice.__name__] |= _choice(choice)
+            found["$defs"].setdefault(choice.__name__, {}).update(_choice(choice))
 
     _refine(found["properties"], found["$defs"])
     return {"$schema": DIALECT, "title": "Table spec of Partition Playbook"} | found
@@ -70,6 +71,9 @@ def _refine(keys: dict[str, Any], models: dict[str, Any]) -> None:
 
     size = [{"type": "string", "pattern": SIZE}, {"type": "integer", "minimum": LEAST_CHANGE_LOG}]
     keys["change_log_limit"]["anyOf"] = [*size, {"type": "null"}]
+
+    # The units are described where an editor looks for them.
+    keys["interval"]["description"] += "\n\n" + models.pop(Unit.__name__)["description"]
 
     models["Probe"]["properties"]["sql"]["pattern"] = NAMES_TABLE
     models["Retention"]["allOf"] = [

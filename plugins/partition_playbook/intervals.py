@@ -1,16 +1,20 @@
 """Partition bounds as values, in the time zone of the spec.
 
 A bound is the first moment of a civil day. Clocks can skip midnight, or show it twice, so only ``resolve`` turns a
-wall clock into a moment. Columns without a time zone have the wall clock 00:00 itself as their bound.
+wall clock into a moment. Columns without a time zone have the wall clock 00:00 itself as their bound. The bounds of
+hours are hours of UTC: no clock skips one of these, or shows it twice.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from difflib import get_close_matches
 from functools import lru_cache
+from typing import ClassVar
 
 import pendulum
 from pendulum import DateTime
@@ -22,18 +26,67 @@ EARLIEST, LATEST = DateTime(1, 1, 2, tzinfo=UTC), DateTime(9999, 12, 30, tzinfo=
 # The suffixes of these partitions; the first one sorts before those of the intervals.
 BEFORE, DEFAULT = "before", "default"
 
+# Intervals of several hours, days or weeks are counted from this Monday, of months and years from its January.
+ORIGIN = datetime(2000, 1, 3, tzinfo=UTC)
+_MOST_DAYS = 365.29  # 12 months of their mean width have 365.28
+_UNITS = "(hour|day|week|month|quarter|year)"
+INTERVAL_PATTERN = f"^({_UNITS}|([1-9][0-9]{{0,3}}) {_UNITS}s?)$"
 
-class Interval(Choice):
-    """The width of a partition."""
 
+class Unit(Choice):
+    """The unit of an interval: `month`, or a number of them, such as `6 hours` or `3 months`.
+
+    Hours, days and weeks are counted from Monday, 2000-01-03, months, quarters and years from January 2000. Hours are
+    those of UTC, so a clock change makes none longer or shorter.
+    """
+
+    HOUR = "hour", "One hour of UTC. Partitions are named like `events_y2026m02d28h09`."
     DAY = "day", "One calendar day. Partitions are named like `events_y2026m02d28`."
     WEEK = "week", "One ISO week, from Monday. Partitions are named like `events_y2026w09`."
     MONTH = "month", "One calendar month. Partitions are named like `events_y2026m02`."
     QUARTER = "quarter", "Three calendar months, from January. Partitions are named like `events_y2026q1`."
     YEAR = "year", "One calendar year. Partitions are named like `events_y2026`."
 
+    @property
+    def days(self) -> float:
+        """Return the mean width in days; only for estimates."""
+        return {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.44, "quarter": 91.31, "year": 365.24}[self.value]
+
+    @property
+    def months(self) -> int:
+        """Return the number of calendar months; 0 for a unit of days or hours."""
+        return {Unit.MONTH: 1, Unit.QUARTER: 3, Unit.YEAR: 12}.get(self, 0)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The width of a partition: ``count`` units."""
+
+    HOUR: ClassVar[Interval]
+    DAY: ClassVar[Interval]
+    WEEK: ClassVar[Interval]
+    MONTH: ClassVar[Interval]
+    QUARTER: ClassVar[Interval]
+    YEAR: ClassVar[Interval]
+
+    unit: Unit
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Read ``month``, ``1 month`` or ``6 hours``; ValueError with the intervals to write instead."""
+        if found := re.match(INTERVAL_PATTERN, text):
+            interval = cls(Unit(found[2] or found[4]), int(found[3] or 1))
+            if interval.days <= _MOST_DAYS:
+                return interval
+            raise ValueError("the widest interval is a year; write `year` or less")
+        raise ValueError(_no_interval(text))
+
     def floor(self, moment: DateTime) -> DateTime:
-        """Return the start of the interval around ``moment``, in the moment's own zone."""
+        """Return the start of the interval around ``moment``: in UTC for hours, else in the moment's own zone."""
+        if self.unit is Unit.HOUR:
+            passed = elapsed(moment) - elapsed(ORIGIN)
+            return pendulum.instance(ORIGIN + passed // self._hours * self._hours)
         day, zone = self._first_day(_day(moment)), moment.tzinfo
         # A clock that goes back over midnight shows the day before once more, while the new interval goes on.
         after = _first_moment(self._shift_day(day, 1), zone)
@@ -41,50 +94,87 @@ class Interval(Choice):
 
     def shift(self, start: DateTime, count: int) -> DateTime:
         """Return the start ``count`` intervals after ``start``; a negative count goes back."""
+        if self.unit is Unit.HOUR:
+            return pendulum.instance(self.floor(start) + count * self._hours)
         day = self._shift_day(self._first_day(_day(start)), count)
         found = _first_moment(day, start.tzinfo)
         # A day that its zone skipped begins together with the next one.
         skipped = count < 0 and found == start
         return _first_moment(self._shift_day(day, -1), start.tzinfo) if skipped else found
 
+    @property
+    def _hours(self) -> timedelta:
+        return timedelta(hours=self.count)
+
+    @property
+    def _days(self) -> int:
+        return self.count * (7 if self.unit is Unit.WEEK else 1)
+
+    @property
+    def _months(self) -> int:
+        return self.count * self.unit.months
+
     def _first_day(self, day: date) -> date:
-        match self:
-            case Interval.DAY:
-                return day
-            case Interval.WEEK:
-                return day - timedelta(days=day.weekday())
-            case Interval.MONTH:
-                return day.replace(day=1)
-            case Interval.QUARTER:
-                return day.replace(month=3 * ((day.month - 1) // 3) + 1, day=1)
-            case Interval.YEAR:
-                return day.replace(month=1, day=1)
+        if self._months:
+            month = 12 * (day.year - ORIGIN.year) + day.month - 1
+            return _first_of_month(month // self._months * self._months)
+        return day - timedelta(days=(day - ORIGIN.date()).days % self._days)
 
     def _shift_day(self, first: date, count: int) -> date:
-        if self in (Interval.DAY, Interval.WEEK):
-            return first + timedelta(days=count * (7 if self is Interval.WEEK else 1))
-        months = {Interval.MONTH: 1, Interval.QUARTER: 3, Interval.YEAR: 12}[self]
-        year, month = divmod(12 * first.year + first.month - 1 + count * months, 12)
-        return date(year, month + 1, 1)
+        if self._months:
+            return _first_of_month(12 * (first.year - ORIGIN.year) + first.month - 1 + count * self._months)
+        return first + timedelta(days=count * self._days)
 
     def suffix(self, start: DateTime) -> str:
-        """Return the suffix of the partition's name, ``y2026m02`` for a month."""
-        match self:
-            case Interval.DAY:
-                return f"y{start.year}m{start.month:02d}d{start.day:02d}"
-            case Interval.WEEK:
+        """Return the suffix of the partition's name, ``y2026m02`` for a month; its order as text is that of time."""
+        match self.unit:
+            case Unit.HOUR:
+                return start.format("[y]YYYY[m]MM[d]DD[h]HH")
+            case Unit.DAY:
+                return start.format("[y]YYYY[m]MM[d]DD")
+            case Unit.WEEK:
                 return f"y{start.isocalendar()[0]:04d}w{start.isocalendar()[1]:02d}"
-            case Interval.MONTH:
-                return f"y{start.year}m{start.month:02d}"
-            case Interval.QUARTER:
+            case Unit.MONTH:
+                return start.format("[y]YYYY[m]MM")
+            case Unit.QUARTER:
                 return f"y{start.year:04d}q{start.quarter}"
-            case Interval.YEAR:
-                return f"y{start.year}"
+            case Unit.YEAR:
+                return start.format("[y]YYYY")
 
     @property
     def days(self) -> float:
         """Return the mean width in days; only for estimates."""
-        return {"day": 1.0, "week": 7.0, "month": 30.44, "quarter": 91.31, "year": 365.24}[self.value]
+        return self.count * self.unit.days
+
+    @property
+    def noun(self) -> str:
+        """Return the word for one of it, ``month`` or ``6-hour interval``; an s at the end makes the plural."""
+        return self.unit.value if self.count == 1 else f"{self.count}-{self.unit} interval"
+
+    def told(self, moment: DateTime) -> str:
+        """Return a moment as text, with its hour if the unit is one."""
+        return moment.format("YYYY-MM-DD HH:mm") if self.unit is Unit.HOUR else moment.to_date_string()
+
+    def __str__(self) -> str:
+        return self.unit.value if self.count == 1 else f"{self.count} {self.unit}s"
+
+
+# One of each unit, the narrowest first.
+INTERVALS = tuple(Interval(unit) for unit in Unit)
+Interval.HOUR, Interval.DAY, Interval.WEEK, Interval.MONTH, Interval.QUARTER, Interval.YEAR = INTERVALS
+
+
+def _no_interval(text: str) -> str:
+    """Return the reason to refuse a text, and the nearest interval."""
+    number, _, word = text.rpartition(" ")
+    if word.rstrip("s").lower() in ("second", "minute"):
+        return "the narrowest interval is an hour; write `hour`"
+    if text.isdecimal():
+        return "a range of ids is no interval: partitions are ranges of time. Set `encoding` if the ids carry time"
+    near = get_close_matches(word.lower(), list(Unit), n=1)
+    meant = [f"{number} {each}s" if number else each for each in near]
+    hint = "".join(f", did you mean `{each}`?" for each in meant if re.match(INTERVAL_PATTERN, each))
+    return f"write {', '.join(Unit)}, or a number of them such as `6 hours`{hint}"
 
 
 @dataclass(frozen=True, order=True)
@@ -101,9 +191,9 @@ class Bounds:
         A ``timestamp`` or ``date`` column has no time zone: its bounds are the wall clock in the spec's zone.
         """
         if column_type == "date":
-            return _midnight(self.lower).date(), _midnight(self.upper).date()
+            return _wall_clock(self.lower).date(), _wall_clock(self.upper).date()
         if column_type.endswith("without time zone"):
-            return _midnight(self.lower), _midnight(self.upper)
+            return _wall_clock(self.lower), _wall_clock(self.upper)
         return self.lower, self.upper
 
     @property
@@ -190,12 +280,20 @@ def _first_moment(day: date, zone: tzinfo | None) -> DateTime:
     return resolve(datetime.combine(day, time()), zone or UTC)
 
 
-def _midnight(bound: DateTime) -> datetime:
-    """Return the wall clock 00:00 for which a bound stands, also where the zone's clocks never showed it."""
+def _wall_clock(bound: DateTime) -> datetime:
+    """Return the hour, or the wall clock 00:00, for which a bound stands, also where no clock of the zone showed it."""
     day = _day(bound)
+    if elapsed(_first_moment(day, bound.tzinfo)) != elapsed(bound):
+        return datetime(*bound.timetuple()[:6])
     while day > date.min and _first_moment(day - timedelta(days=1), bound.tzinfo) == bound:
         day -= timedelta(days=1)
     return datetime.combine(day, time())
+
+
+def _first_of_month(number: int) -> date:
+    """Return the first day of a month, counted from January of the origin."""
+    year, month = divmod(number, 12)
+    return date(ORIGIN.year + year, month + 1, 1)
 
 
 def _day(moment: DateTime) -> date:

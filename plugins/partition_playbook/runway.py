@@ -11,16 +11,18 @@ import pendulum
 from croniter import croniter
 from pendulum import DateTime
 
-from partition_playbook.intervals import Interval
+from partition_playbook.intervals import Interval, Unit
 
 # The DAG looks each hour, in UTC, and acts on the tables that are due.
 MAINTENANCE_CRON = "30 * * * *"
 SCHEDULES = {"hourly": "30 * * * *", "daily": "30 3 * * *", "weekly": "30 3 * * 1", "monthly": "30 3 1 * *"}
 # Of the schedule `monthly`, the rarest one that a table has by default.
 LONGEST_GAP_DAYS = 31
-# By default partitions last until the monthly run after next, in any time zone.
-DEFAULT_PREMAKE = {Interval.DAY: 62, Interval.WEEK: 10, Interval.MONTH: 3, Interval.QUARTER: 2, Interval.YEAR: 1}
-NARROWEST_DAYS = {Interval.DAY: 1, Interval.WEEK: 7, Interval.MONTH: 28, Interval.QUARTER: 90, Interval.YEAR: 365}
+# More partitions ahead cost planning time and locks before any row needs them.
+MOST_PREMAKE = 400
+# By default no more are kept ahead: as many days as from a monthly run to the run after next.
+FEW_AHEAD = 62
+NARROWEST_DAYS = {Unit.HOUR: 1 / 24, Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 28, Unit.QUARTER: 90, Unit.YEAR: 365}
 FIRST_LOOK, LOOKS = pendulum.datetime(2026, 1, 1), 500
 
 
@@ -52,18 +54,32 @@ class Schedule:
 
     def least_premake(self, interval: Interval) -> int:
         """Return the fewest partitions ahead with which a run leaves partitions up to the run after next."""
-        if self.cron == SCHEDULES["monthly"] and interval is Interval.MONTH:
-            return 2  # from one first day of a month to the next but one
-        return max(1, ceil(self.reach / timedelta(days=NARROWEST_DAYS[interval])))
+        if self.cron == SCHEDULES["monthly"] and interval.unit.months:
+            # From one first day of a month to the next but one.
+            return ceil(2 / (interval.count * interval.unit.months))
+        days = self.reach / timedelta(days=1)
+        return max(1, ceil(round(days / (interval.count * NARROWEST_DAYS[interval.unit]), 6)))
 
     def __str__(self) -> str:
         return self.text
 
 
+FROM_RAREST = tuple(Schedule(name) for name in ("monthly", "weekly", "daily", "hourly"))
+MONTHLY = FROM_RAREST[0]
+
+
 def rarest(interval: Interval, premake: int) -> Schedule:
     """Return the rarest named schedule for which the partitions ahead suffice."""
-    schedules = [Schedule(name) for name in ("monthly", "weekly", "daily", "hourly")]
-    return next((each for each in schedules if premake >= each.least_premake(interval)), schedules[-1])
+    return next((each for each in FROM_RAREST if premake >= each.least_premake(interval)), FROM_RAREST[-1])
+
+
+def default_premake(interval: Interval) -> int:
+    """Return the default of ``premake``: few partitions that suffice for the rarest possible schedule.
+
+    There is one more where a partition is wide and few are ahead.
+    """
+    least = rarest(interval, FEW_AHEAD).least_premake(interval)
+    return least + (interval.unit in (Unit.WEEK, Unit.MONTH, Unit.QUARTER))
 
 
 def _runs(cron: str, after: datetime, count: int) -> list[DateTime]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,11 +16,14 @@ from psycopg import sql
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ByteSize,
     ConfigDict,
     Field,
     JsonValue,
+    PlainSerializer,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -29,9 +32,9 @@ from partition_playbook import figures, resources
 from partition_playbook.choices import Choice
 from partition_playbook.codecs import DEFAULT_SHIFT, END, UNIX_EPOCH, Codec, Encoding
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.intervals import Interval, in_zone
+from partition_playbook.intervals import INTERVAL_PATTERN, INTERVALS, Interval, Unit, in_zone
 from partition_playbook.names import MAX_BYTES, TableName, is_quoted
-from partition_playbook.runway import DEFAULT_PREMAKE, SCHEDULES, Schedule, rarest
+from partition_playbook.runway import MONTHLY, MOST_PREMAKE, SCHEDULES, Schedule, default_premake, rarest
 from partition_playbook.spec_problems import PERIOD_PATTERN, REFERENCE, SECRET, Problem, named, problems_of, tell
 from partition_playbook.spec_yaml import Location, read_document
 
@@ -45,7 +48,6 @@ LEAST_LOCK, MOST_LOCK = timedelta(milliseconds=10), timedelta(minutes=1)
 LEAST_ANSWER = timedelta(minutes=1)
 LEAST_LAG = timedelta(milliseconds=100)
 MOST_LOAD_WORKERS = 32
-MOST_PREMAKE = 120
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -675,11 +677,24 @@ DEFAULT_QUERIES = (
 )
 
 
-def _by_interval(values: Mapping[Interval, int]) -> str:
-    return ", ".join(f"{interval} {count}" for interval, count in values.items())
+def _by_interval(count: Callable[[Interval], int]) -> str:
+    return ", ".join(f"{interval} {count(interval)}" for interval in INTERVALS if count(interval) <= MOST_PREMAKE)
 
 
-LEAST_PREMAKE = {each: Schedule("monthly").least_premake(each) for each in Interval}
+def _interval(value: Any) -> Any:
+    if isinstance(value, Interval):
+        return value
+    if isinstance(value, str | int):
+        return Interval.parse(str(value))
+    raise ValueError("write an interval such as `month` or `6 hours`")
+
+
+Width = Annotated[
+    Interval,
+    BeforeValidator(_interval),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": INTERVAL_PATTERN}),
+]
 
 
 def _is_schedule(text: str) -> str:
@@ -712,9 +727,10 @@ class TableSpec(_Value):
         default=None,
         description=f"With `encoding: snowflake`: the number of bits below the time. `null`: {DEFAULT_SHIFT}.",
     )
-    interval: Interval = Field(
+    interval: Width = Field(
         default=Interval.MONTH,
-        description="Width of a partition. Narrower ones let retention drop less at a time, wider ones plan faster.",
+        description="Width of a partition, at most a year. Narrower ones let retention drop less at a time, wider ones "
+        "plan faster. Hours need the `timezone` UTC.",
     )
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
         default="UTC",
@@ -722,12 +738,12 @@ class TableSpec(_Value):
         "bounds never depend on a client.",
     )
     premake: int = Field(
-        default_factory=lambda given: DEFAULT_PREMAKE[given.get("interval", Interval.MONTH)],
+        default_factory=lambda given: default_premake(given.get("interval", Interval.MONTH)),
         ge=1,
         le=MOST_PREMAKE,
         description="Partitions to keep ahead of the current one. They must last until the run of maintenance after "
-        f"next. Default: {_by_interval(DEFAULT_PREMAKE)}. Least for `maintain: monthly`: "
-        f"{_by_interval(LEAST_PREMAKE)}.",
+        f"next. Default: {_by_interval(default_premake)}. Least for `maintain: monthly`: "
+        f"{_by_interval(MONTHLY.least_premake)}.",
     )
     maintain: Annotated[str, AfterValidator(_is_schedule)] | None = Field(
         default=None,
@@ -816,6 +832,15 @@ class TableSpec(_Value):
     @classmethod
     def _retention_may_be_text(cls, value: Any) -> Any:
         return {"keep": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _hours_are_those_of_utc(self) -> Self:
+        if self.interval.unit is Unit.HOUR and self.timezone != "UTC":
+            raise ValueError(
+                f"interval {self.interval} needs timezone UTC, because its partitions begin with hours of UTC; remove "
+                "timezone, or write an interval of days"
+            )
+        return self
 
     @model_validator(mode="after")
     def _epoch_belongs_to_a_snowflake(self) -> Self:
@@ -1131,7 +1156,7 @@ def require_runway(spec: TableSpec, *, where: str) -> None:
     schedule = spec.schedule
     if spec.premake < schedule.least_premake(spec.interval):
         raise InvalidSpec(
-            f"key 'premake': {figures.count(spec.premake, spec.interval.value)} ahead can end before the run of "
+            f"key 'premake': {figures.count(spec.premake, spec.interval.noun)} ahead can end before the run of "
             f"partition_maintenance after next, up to {figures.seconds(schedule.reach.total_seconds())} later with "
             f"`maintain: {schedule}`",
             where=where,

@@ -18,7 +18,7 @@ from partition_playbook.spec_yaml import Location
 
 # A user name alone is allowed: it can be an Airflow connection, as in s3://aws_default@bucket.
 SECRET = re.compile(r"//[^/?#@]*:[^/?#]*@")
-PERIOD_PATTERN = r"^[0-9]+ (day|week|month|quarter|year)s?$"
+PERIOD_PATTERN = r"^[0-9]+ (hour|day|week|month|quarter|year)s?$"
 REFERENCE = "docs/table-spec.md describes each key"
 
 # By the beginning of pydantic's type of an error; the longest one counts.
@@ -161,7 +161,7 @@ def _wanted(error: ErrorDetails) -> str:
 
 def _pattern(pattern: str) -> str:
     if pattern == PERIOD_PATTERN:
-        return "write a period such as `24 months`: a number and day, week, month, quarter or year"
+        return "write a period such as `24 months`: a number and hour, day, week, month, quarter or year"
     if pattern == "^/":
         return "write an absolute path: it begins with `/`"
     if "://" in pattern:

@@ -17,7 +17,7 @@ from partition_playbook import metrics
 from partition_playbook.checks import check
 from partition_playbook.database import Database, Limits, Row
 from partition_playbook.engine import rollback, throttle
-from partition_playbook.intervals import Interval, between
+from partition_playbook.intervals import INTERVALS, Interval, Unit, between
 from partition_playbook.ledger import Ledger
 from partition_playbook.maintenance import health
 from partition_playbook.maintenance.maintain import maintain
@@ -33,6 +33,7 @@ from tests.fixtures.moments import now
 from tests.fixtures.tables import fill_readings, make_template, open_run
 
 Connection = psycopg.Connection[Any]
+MULTIPLES = [Interval.parse(each) for each in ("5 hours", "2 weeks", "5 months")]
 Connect = Callable[[], Connection]
 
 
@@ -94,13 +95,15 @@ def flush_statistics(connection: Connection) -> None:
 # ---- Partitions
 
 
-@pytest.mark.parametrize("interval", list(Interval))
+@pytest.mark.parametrize("interval", [*INTERVALS, *MULTIPLES], ids=str)
 @pytest.mark.parametrize(
     ("timezone", "kind"), [("UTC", "timestamptz"), ("America/Havana", "timestamptz"), ("UTC", "date")]
 )
 def test_partitions_are_counted_as_maintenance_counts_them(
     connection: Connection, connect: Connect, interval: Interval, timezone: str, kind: str
 ) -> None:
+    if interval.unit is Unit.HOUR:
+        timezone, kind = "UTC", "timestamp" if kind == "date" else kind
     run = partitioned(connection, connect, spec_of(interval=interval, timezone=timezone), kind=kind)
     row = only(run)
     assert (row["partitions_ahead"], row["partition_gaps"]) == live(run) == (4, 0)
@@ -155,6 +158,17 @@ def test_only_the_newest_partitions_have_a_size_of_their_own(connection: Connect
     newest = Interval.DAY.suffix(now().start_of("day").add(days=4))
     assert rows[-1]["partition"] == f"Readings_{newest}"
     assert only(run)["partitions"] == 46
+
+
+def test_the_newest_keys_are_the_largest_numbers(connection: Connection, connect: Connect) -> None:
+    spec = spec_of(table="public.keys", partition_by="key", encoding="epoch_seconds", interval="day")
+    connection.execute("CREATE TABLE keys (key bigint) PARTITION BY RANGE (key)")
+    for number in range(38):
+        lower, upper = (86_400 * (11_558 + count) for count in (number, number + 1))
+        connection.execute(f"CREATE TABLE k{number:02} PARTITION OF keys FOR VALUES FROM ({lower}) TO ({upper})")
+    connection.execute("CREATE TABLE k_oldest PARTITION OF keys FOR VALUES FROM (MINVALUE) TO (998611200)")
+    rows = read(open_run(connect, spec, "keyed", "maintenance"), metrics.PARTITIONS)
+    assert [row["partition"] for row in rows] == [f"k{number:02}" for number in range(2, 38)]
 
 
 def test_a_locked_partition_makes_no_scrape_wait(connection: Connection, connect: Connect, dsn: str) -> None:

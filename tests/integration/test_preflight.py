@@ -22,6 +22,7 @@ from partition_playbook.database import Database
 from partition_playbook.engine import shadow
 from partition_playbook.engine.write_rate import read_counters
 from partition_playbook.errors import InvalidSpec
+from partition_playbook.intervals import Interval
 from partition_playbook.ledger import Ledger, Phase
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight import environment, write_rate
@@ -259,6 +260,15 @@ def test_a_partition_column_of_another_type_is_refused(run: Run, connection: psy
     checks = found(with_spec(run, table="odd", partition_by="moment", distinct=[], synthetic={}))
     assert [name for name, each in checks.items() if each.blocks] == ["partition_type"]
     assert checks["partition_values"].outcome is Outcome.SKIPPED
+
+
+def test_a_date_has_no_hours(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute("CREATE TABLE days (id int PRIMARY KEY, day date NOT NULL)")
+    days = {"table": "days", "partition_by": "day", "distinct": [], "synthetic": {}, "premake": 248}
+    checks = found(with_spec(run, interval=Interval.parse("6 hours"), **days))
+    assert [name for name, each in checks.items() if each.blocks] == ["partition_type"]
+    assert "no hours for an interval of 6 hours" in checks["partition_type"].actual
+    assert found(with_spec(run, interval=Interval.DAY, **days))["partition_type"].outcome is Outcome.PASSED
 
 
 @pytest.mark.parametrize("kind", ["timestamptz", "timestamptz(3)", "timestamp", "timestamp(3)", "date"])

@@ -130,6 +130,28 @@ def test_a_daily_table_without_a_default_gets_the_days_around_the_change(
     assert later.summary["created"] == [f"visits_y2027m05d0{day}" for day in (3, 4, 5, 6)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "doubled", "held"),
+    [
+        ("timestamptz", ("2027-10-31 02:30+02", "2027-10-31 02:30+01"), ["31h00", "31h01"]),
+        ("timestamp", ("2027-10-31 02:30", "2027-10-31 02:30"), ["31h02", "31h02"]),
+    ],
+)
+def test_an_hour_that_a_clock_shows_twice_is_two_hours_of_utc_or_one_of_a_wall_clock(
+    connection: Connection, connect: Connect, kind: str, doubled: tuple[str, str], held: list[str]
+) -> None:
+    daily(connection, "Europe/Berlin", kind, ())
+    run = run_on(connect, "maintenance", interval="hour", premake=3, default_partition="none")
+    done = maintained(run, "2027-10-30T23:10:00+00:00")
+    assert done.summary["created"] == [f"visits_y2027m10d{hour}" for hour in ("30h23", "31h00", "31h01", "31h02")]
+    for each in doubled:
+        connection.execute("INSERT INTO visits VALUES (%s)", (each,))
+    found = connection.execute("SELECT tableoid::regclass::text FROM visits ORDER BY 1").fetchall()
+    assert [name[-5:] for (name,) in found] == held
+    later = maintained(run, "2027-10-31T01:00:00+00:00")
+    assert later.summary["created"] == [f"visits_y2027m10d31h0{hour}" for hour in (3, 4)]
+
+
 def test_partitions_that_begin_at_the_second_midnight_are_managed(connection: Connection, connect: Connect) -> None:
     daily(connection, "America/Havana", "timestamptz", ("2027-11-05", "2027-11-06", "2027-11-07"))
     run = run_on(connect, "maintenance", timezone="America/Havana", premake=2, default_partition="none")
@@ -162,11 +184,14 @@ def test_the_server_counts_waiting_rows_by_the_same_intervals(
         found = [each.date() for each in found]
     with connection.cursor() as cursor:
         cursor.executemany("INSERT INTO visits VALUES (%s)", [(each,) for each in found])
-    run = run_on(connect, "maintenance", timezone=zone)
-    with run.database.session() as session:
-        default = next(each for each in catalog.partitions(session, run.table) if each.is_default)
-        counted = waiting.find(run, session, default).rows
-    assert counted == Counter(bounds_at(Interval.DAY, in_zone(each, zone)) for each in found)
+    intervals = {"day": zone, "2 days": zone} | ({} if kind == "date" else {"hour": "UTC", "6 hours": "UTC"})
+    for text, name in intervals.items():
+        spec = TableSpec.model_validate({"table": "visits", "partition_by": "at", "interval": text, "timezone": name})
+        run = open_run(connect, spec, f"upkeep by {text}", "maintenance")
+        with run.database.session() as session:
+            default = next(each for each in catalog.partitions(session, run.table) if each.is_default)
+            counted = waiting.find(run, session, default).rows
+        assert counted == Counter(bounds_at(Interval.parse(text), in_zone(each, name)) for each in found)
 
 
 def test_a_day_shown_twice_counts_in_both_intervals(connection: Connection, connect: Connect) -> None:

@@ -17,7 +17,17 @@ from pydantic import ValidationError
 
 from partition_playbook.catalog import bound_ends
 from partition_playbook.codecs import ALPHABET, END, OLDEST, UNIX_EPOCH, Codec, Encoding
-from partition_playbook.intervals import BEFORE, DEFAULT, EARLIEST, LATEST, Bounds, Interval, between
+from partition_playbook.intervals import (
+    BEFORE,
+    DEFAULT,
+    EARLIEST,
+    INTERVALS,
+    LATEST,
+    Bounds,
+    Interval,
+    Unit,
+    between,
+)
 from partition_playbook.spec import TableSpec
 
 TWITTER = datetime.fromtimestamp(1288834974.657, UTC).replace(microsecond=657_000)
@@ -25,6 +35,8 @@ ZONES = ("UTC", "Europe/Berlin", "America/Santiago", "Pacific/Apia", "Asia/Kathm
 
 encodings = st.sampled_from(list(Encoding))
 zones = st.sampled_from(ZONES)
+multiples = [Interval.parse(each) for each in ("6 hours", "5 hours", "10 days", "2 weeks", "3 months", "5 months")]
+intervals = st.sampled_from([*INTERVALS, *multiples])
 moments = st.datetimes(OLDEST.replace(tzinfo=None), END.replace(tzinfo=None), timezones=st.just(UTC))
 
 
@@ -78,10 +90,12 @@ def _with_digits(found: Codec, first: Any, low: int) -> Any:
     return Decimal(first) + Decimal(low % 1000) / 1000
 
 
-@given(encodings, zones, st.sampled_from(list(Interval)), moments.filter(lambda each: each < END.replace(year=9990)))
+@given(encodings, zones, intervals, moments.filter(lambda each: each < END.replace(year=9990)))
 def test_bounds_leave_no_gap_and_do_not_overlap(
     encoding: Encoding, zone: str, interval: Interval, moment: datetime
 ) -> None:
+    # A spec of hours has the zone UTC.
+    zone = "UTC" if interval.unit is Unit.HOUR else zone
     found = codec(encoding, zone)
     start = pendulum.instance(max(moment, found.epoch + timedelta(days=800))).in_timezone(pendulum.timezone(zone))
     planned = list(between(interval, start, interval.shift(interval.floor(start), 3)))

@@ -6,7 +6,9 @@ from itertools import pairwise
 import pendulum
 import pytest
 
-from partition_playbook.intervals import Interval, between, bounds_at, in_zone
+from partition_playbook.intervals import INTERVALS, Interval, between, bounds_at, in_zone
+
+MULTIPLES = [Interval.parse(each) for each in ("6 hours", "5 hours", "10 days", "2 weeks", "3 months", "5 months")]
 
 
 @pytest.mark.parametrize(
@@ -19,6 +21,14 @@ from partition_playbook.intervals import Interval, between, bounds_at, in_zone
         (Interval.WEEK, "2027-01-03T23:00:00", "2026-12-28", "2027-01-04", "y2026w53"),
         (Interval.QUARTER, "2026-11-23T00:00:00", "2026-10-01", "2027-01-01", "y2026q4"),
         (Interval.YEAR, "2026-11-23T00:00:00", "2026-01-01", "2027-01-01", "y2026"),
+        (Interval.HOUR, "2026-02-28T23:59:59.999999", "2026-02-28T23:00", "2026-03-01", "y2026m02d28h23"),
+        (Interval.parse("6 hours"), "2026-02-28T05:00", "2026-02-28T00:00", "2026-02-28T06:00", "y2026m02d28h00"),
+        (Interval.parse("7 hours"), "2000-01-02T23:59:59", "2000-01-02T17:00", "2000-01-03T00:00", "y2000m01d02h17"),
+        (Interval.parse("10 days"), "2000-01-13", "2000-01-13", "2000-01-23", "y2000m01d13"),
+        (Interval.parse("2 weeks"), "2026-12-01", "2026-11-30", "2026-12-14", "y2026w49"),
+        (Interval.parse("3 months"), "2026-11-23", "2026-10-01", "2027-01-01", "y2026m10"),
+        (Interval.parse("5 months"), "1999-12-31", "1999-08-01", "2000-01-01", "y1999m08"),
+        (Interval.parse("2 quarters"), "2026-11-23", "2026-07-01", "2027-01-01", "y2026q3"),
     ],
 )
 def test_bounds_hold_their_moment(interval: Interval, moment: str, lower: str, upper: str, suffix: str) -> None:
@@ -32,13 +42,26 @@ def test_a_bound_belongs_to_the_later_interval() -> None:
     assert bounds_at(Interval.MONTH, edge.subtract(microseconds=1)).upper == edge
 
 
-@pytest.mark.parametrize("interval", list(Interval))
+@pytest.mark.parametrize("interval", [*INTERVALS, *MULTIPLES], ids=str)
 def test_there_is_no_gap_and_no_overlap(interval: Interval) -> None:
     found = list(between(interval, pendulum.datetime(2023, 11, 15), pendulum.datetime(2026, 3, 1)))
     assert found[0].lower <= pendulum.datetime(2023, 11, 15) < found[0].upper
     assert found[-1].lower <= pendulum.datetime(2026, 3, 1) < found[-1].upper
     assert all(left.upper == right.lower for left, right in pairwise(found))
-    assert len({each.suffix for each in found}) == len(found)
+    suffixes = [each.suffix for each in found]
+    assert sorted(set(suffixes)) == suffixes
+
+
+@pytest.mark.parametrize(("text", "read"), [("1 month", "month"), ("6 hour", "6 hours"), ("12 months", "12 months")])
+def test_an_interval_is_read_and_written(text: str, read: str) -> None:
+    assert str(Interval.parse(text)) == read
+    assert Interval.parse(read) == Interval.parse(text)
+
+
+@pytest.mark.parametrize("text", ["0 days", "-1 day", "2 years", "366 days", "13 months", "8768 hours", "1.5 days"])
+def test_no_interval_is_wider_than_a_year_or_without_width(text: str) -> None:
+    with pytest.raises(ValueError, match="write "):
+        Interval.parse(text)
 
 
 def test_days_keep_to_the_wall_clock_when_the_clocks_change() -> None:

@@ -11,7 +11,7 @@ from pendulum import DateTime
 
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Outcome, Severity
-from partition_playbook.intervals import Interval, between, bounds_at, in_zone
+from partition_playbook.intervals import INTERVALS, between, bounds_at, in_zone
 from partition_playbook.maintenance.actions import Action, Analyze, Archive, Create, Detach, Drop, Finalize, describe
 from partition_playbook.maintenance.checks import DUE_DAYS
 from partition_playbook.maintenance.params import MaintenanceParams
@@ -133,10 +133,10 @@ def test_a_day_on_which_the_clocks_change_is_one_partition(day: str, hours: int)
     assert (create.bounds.upper - create.bounds.lower).total_hours() == hours
 
 
-@pytest.mark.parametrize("interval", list(Interval))
+@pytest.mark.parametrize("interval", [*map(str, INTERVALS), "6 hours", "10 days", "2 weeks", "5 months"])
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Apia", "Asia/Kathmandu"])
-def test_what_is_planned_is_in_order_afterwards(interval: Interval, zone: str) -> None:
-    table = spec(interval=interval, timezone=zone)
+def test_what_is_planned_is_in_order_afterwards(interval: str, zone: str) -> None:
+    table = spec(interval=interval, timezone="UTC" if "hour" in interval else zone)
     now = at("2026-03-28T23:30")
     creates = [each for each in made(table, [], now, premake=40).actions if isinstance(each, Create)]
     there = [ranged(each.partition.name, f"'{each.bounds.lower}'", f"'{each.bounds.upper}'") for each in creates]
@@ -253,6 +253,19 @@ def test_retention_drops_a_partition_at_the_cutoff_and_not_a_microsecond_before(
     table = spec()
     planned = made(table, own(table, "2024-01-01", "2026-06-01"), at(now), premake=1, retention=TWO_YEARS)
     assert (names(planned, Detach), names(planned, Drop)) == (dropped, dropped)
+
+
+def test_hours_to_keep_are_elapsed_hours_and_days_are_those_of_the_calendar() -> None:
+    now = at("2026-10-25T12:00", "Europe/Berlin")
+    cutoffs = [Retention(keep=keep).cutoff(now).isoformat() for keep in ("24 hours", "1 day")]
+    assert cutoffs == ["2026-10-24T13:00:00+02:00", "2026-10-24T12:00:00+02:00"]
+
+
+def test_hourly_partitions_are_retired_by_the_hour() -> None:
+    table = spec(interval="hour")
+    there = own(table, "2026-02-14T07:00", "2026-02-14T11:00")
+    planned = made(table, there, at("2026-02-14T11:59"), retention=keeping("3 hours"), premake=0)
+    assert names(planned, Drop) == ["p_y2026m02d14h07"]
 
 
 def test_the_cutoff_is_in_the_zone_of_the_spec() -> None:
@@ -393,6 +406,24 @@ def test_an_implausible_number_of_partitions_is_not_created() -> None:
     ancient = ranged("ancient", "'1970-01-01 00:00:00+00'", "'1970-01-02 00:00:00+00'")
     planned = made(table, [ancient], at("2026-02-14"))
     assert (names(planned, Create), failed(planned)) == ([], ["too_many_to_create"])
+
+
+def test_a_partition_at_either_end_of_the_calendar_is_foreign_to_a_multiple() -> None:
+    table = spec(interval="5 months")
+    first = ranged("first", "'0001-01-01 00:00:00+00'", "'0001-02-01 00:00:00+00'")
+    last = ranged("last", "'9999-11-01 00:00:00+00'", "'9999-12-01 00:00:00+00'")
+    planned = made(table, [first, last], at("2026-02-14"), premake=1)
+    assert failed(planned) == ["unmanaged_partitions"]
+    assert len(names(planned, Create)) == 2
+
+
+def test_a_reason_names_the_hours() -> None:
+    planned = made(spec(interval="6 hours"), [], at("2026-02-14T13:00"), premake=1)
+    reasons = {each.partition.name[-3:]: each.reason for each in planned.actions if isinstance(each, Create)}
+    assert reasons == {
+        "h12": "the 6-hour interval of 2026-02-14 13:00 has no partition",
+        "h18": "premake 1: 6-hour intervals after 2026-02-14 13:00 are created ahead",
+    }
 
 
 def test_every_action_says_why_and_under_which_lock() -> None:

@@ -23,7 +23,7 @@ def test_the_page_is_what_the_models_say_now() -> None:
 
 def test_every_model_of_the_spec_is_found() -> None:
     assert {model.__name__ for model in MODELS} >= {"TableSpec", "Retention", "Hold", "Query", "Probe", "HttpProbe"}
-    assert {choice.__name__ for choice in CHOICES} >= {"Interval", "Retire", "Mode", "RetentionMode"}
+    assert {choice.__name__ for choice in CHOICES} >= {"Unit", "Retire", "Mode", "RetentionMode"}
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

@@ -15,7 +15,7 @@ from pendulum import DateTime
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Outcome, Severity
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.intervals import Interval, between, in_zone
+from partition_playbook.intervals import INTERVALS, Interval, between, in_zone
 from partition_playbook.maintenance.actions import Detach
 from partition_playbook.maintenance.checks import DUE_DAYS
 from partition_playbook.maintenance.health import RUNWAY_TOLERANCE, runway_check
@@ -23,16 +23,16 @@ from partition_playbook.maintenance.plan import Plan, plan
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.runway import (
-    DEFAULT_PREMAKE,
     LONGEST_GAP_DAYS,
+    MONTHLY,
     SCHEDULES,
     Schedule,
+    default_premake,
     rarest,
 )
-from partition_playbook.spec import LEAST_PREMAKE, TableSpec, load_spec, require_runway, validated
+from partition_playbook.spec import TableSpec, load_spec, require_runway, validated
 
 DAG = Path(__file__).resolve().parents[2] / "dags" / "partition_maintenance.py"
-MONTHLY = Schedule("monthly")
 ZONES = ["UTC", "America/Santiago", "America/Los_Angeles", "Pacific/Auckland", "Asia/Kathmandu", "Pacific/Pago_Pago"]
 
 
@@ -60,21 +60,31 @@ def test_the_lengths_agree_with_the_schedule_of_the_dag() -> None:
         assert MONTHLY.next_runs(following.subtract(microseconds=1)) == (following, after_next)
 
 
+WIDTHS = [
+    *(each for each in INTERVALS if each != Interval.HOUR),
+    *map(Interval.parse, ("6 hours", "10 days", "2 weeks", "2 months", "2 quarters")),
+]
+# Of 62 days they need more partitions than are kept by default.
+OFTENER = {Interval.parse("6 hours"): Schedule("weekly"), Interval.HOUR: Schedule("daily")}
+
+
 def horizon(interval: Interval, zone: str, run: DateTime, premake: int) -> DateTime:
     """Return the end of the partitions that a run leaves."""
     return interval.shift(interval.floor(in_zone(run, zone)), premake + 1)
 
 
-@pytest.mark.parametrize("interval", Interval)
+@pytest.mark.parametrize("interval", WIDTHS, ids=str)
 def test_the_least_premake_reaches_the_run_after_next_and_one_less_does_not(interval: Interval) -> None:
     short = []
     for zone in ZONES:
         for run, after_next in zip(RUNS, RUNS[2:], strict=False):
-            least = LEAST_PREMAKE[interval]
+            least = MONTHLY.least_premake(interval)
             assert horizon(interval, zone, run, least) >= after_next - RUNWAY_TOLERANCE
             short.append(horizon(interval, zone, run, least - 1) < after_next - RUNWAY_TOLERANCE)
     assert any(short)
-    assert DEFAULT_PREMAKE[interval] >= LEAST_PREMAKE[interval]
+    schedule = OFTENER.get(interval, MONTHLY)
+    assert default_premake(interval) >= schedule.least_premake(interval)
+    assert rarest(interval, default_premake(interval)) == schedule
 
 
 @pytest.mark.parametrize("text", [*SCHEDULES, "0 4 15 * *", "15 2 * * 1-5", "0 0 1 */3 *"])
@@ -83,7 +93,7 @@ def test_the_least_premake_of_a_schedule_reaches_its_run_after_next(text: str) -
     for _ in range(40):
         run, _ = schedule.next_runs(run)
         _, after_next = schedule.next_runs(run)
-        for interval in Interval:
+        for interval in WIDTHS:
             end = horizon(interval, "America/Santiago", run, schedule.least_premake(interval))
             assert end >= after_next - RUNWAY_TOLERANCE
 
@@ -91,19 +101,19 @@ def test_the_least_premake_of_a_schedule_reaches_its_run_after_next(text: str) -
 def test_a_table_has_the_rarest_schedule_for_which_its_partitions_ahead_suffice() -> None:
     found = {premake: rarest(Interval.DAY, premake).text for premake in (62, 61, 14, 13, 3, 2, 1)}
     assert list(found.values()) == ["monthly", "weekly", "weekly", "daily", "daily", "daily", "hourly"]
-    assert {pings(interval=each).schedule for each in Interval} == {MONTHLY}
+    assert {pings(interval=str(each)).schedule for each in INTERVALS if each != Interval.HOUR} == {MONTHLY}
     assert pings(interval="day", maintain="0 5 * * *").schedule.cron == "0 5 * * *"
 
 
-@pytest.mark.parametrize("interval", Interval)
+@pytest.mark.parametrize("interval", WIDTHS, ids=str)
 def test_the_defaults_work_and_too_small_a_value_is_refused_with_the_least_that_works(
     interval: Interval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARTITION_PLAYBOOK_TABLES", str(tmp_path))
-    head, least = f"table: pings\npartition_by: at\ninterval: {interval.value}\n", LEAST_PREMAKE[interval]
+    head, least = f"table: pings\npartition_by: at\ninterval: {interval}\n", MONTHLY.least_premake(interval)
     file = tmp_path / "pings.yaml"
     file.write_text(head)
-    assert load_spec("pings").premake == DEFAULT_PREMAKE[interval]
+    assert load_spec("pings").premake == default_premake(interval)
     file.write_text(f"{head}premake: {least}\n")
     assert load_spec("pings").premake == least
     if least > 1:
@@ -118,6 +128,14 @@ def test_the_defaults_work_and_too_small_a_value_is_refused_with_the_least_that_
         followed = refused.value.remedy.split("`")[1]
         file.write_text(f"{head}{followed}\n")
         assert load_spec("pings").premake == least
+
+
+def test_an_interval_that_needs_too_many_partitions_ahead_for_its_schedule_is_refused_with_the_way_on() -> None:
+    with pytest.raises(InvalidSpec, match="48 hours ahead can end before") as refused:
+        require_runway(pings(interval="hour", maintain="monthly"), where="here")
+    assert refused.value.remedy == "In the spec set `maintain: daily`"
+    require_runway(pings(interval="hour", maintain="daily"), where="here")
+    require_runway(pings(interval="hour"), where="here")
 
 
 def test_a_spec_in_the_ledger_and_of_a_standing_table_stays_readable(

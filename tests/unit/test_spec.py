@@ -35,7 +35,7 @@ def test_the_worked_spec_is_valid() -> None:
 def test_two_keys_are_enough(tables: Path) -> None:
     (tables / "events.yaml").write_text("table: app.events\npartition_by: at\n")
     spec = load_spec("events")
-    assert (spec.name.schema, spec.interval, spec.timezone, spec.premake) == ("app", "month", "UTC", 3)
+    assert (spec.name.schema, str(spec.interval), spec.timezone, spec.premake) == ("app", "month", "UTC", 3)
     assert spec_names() == ["events"]
 
 
@@ -198,15 +198,37 @@ def test_a_throttle_that_lets_nothing_begin_is_refused(wrong: dict[str, float]) 
         ),
         (
             "interval: months\n",
-            "line 3: key 'interval': write day, week, month, quarter or year, did you mean `month`? (given: 'months')",
+            "line 3: key 'interval': write hour, day, week, month, quarter, year, or a number of them such as "
+            "`6 hours`, did you mean `month`? (given: 'months')",
+            "docs/table-spec.md",
+        ),
+        (
+            "interval: 15 minutes\n",
+            "line 3: key 'interval': the narrowest interval is an hour; write `hour` (given: '15 minutes')",
+            "docs/table-spec.md",
+        ),
+        (
+            "interval: 10000000\n",
+            "line 3: key 'interval': a range of ids is no interval: partitions are ranges of time. Set `encoding` if "
+            "the ids carry time (given: 10000000)",
+            "docs/table-spec.md",
+        ),
+        (
+            "interval: 2 years\n",
+            "line 3: key 'interval': the widest interval is a year; write `year` or less (given: '2 years')",
+            "docs/table-spec.md",
+        ),
+        (
+            "interval: 6 hours\ntimezone: Europe/Berlin\n",
+            "interval 6 hours needs timezone UTC, because its partitions begin with hours of UTC; remove timezone",
             "docs/table-spec.md",
         ),
         ("premake: many\n", "line 3: key 'premake': write a whole number (given: 'many')", "docs/table-spec.md"),
-        ("premake: 200\n", "line 3: key 'premake': must be at most 120 (given: 200)", "docs/table-spec.md"),
+        ("premake: 500\n", "line 3: key 'premake': must be at most 400 (given: 500)", "docs/table-spec.md"),
         (
             "retention:\n  keep: soon\n",
             "line 4: key 'retention.keep': write a period such as `24 months`: "
-            "a number and day, week, month, quarter or year (given: 'soon')",
+            "a number and hour, day, week, month, quarter or year (given: 'soon')",
             "docs/table-spec.md",
         ),
         ("queries: 5\n", "line 3: key 'queries': write a list: each entry on a line of its own, after `- `", "docs"),

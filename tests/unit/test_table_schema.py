@@ -12,10 +12,12 @@ import yaml
 from jsonschema import Draft7Validator, FormatChecker
 
 from partition_playbook.errors import InvalidSpec
+from partition_playbook.intervals import Unit
 from partition_playbook.spec import DEFAULT_TABLES, TABLES_VARIABLE, TableSpec, load_spec
 from staging import reference, table_schema
 
 SCHEMA: dict[str, Any] = json.loads(table_schema.SCHEMA.read_text())
+UNITS = "\n".join(f"- `{each.value}`: {each.meaning}" for each in Unit)
 SHIPPED = sorted(DEFAULT_TABLES.glob("*.yaml"))
 SCENARIOS = sorted((Path(__file__).resolve().parents[1] / "scenarios").glob("*/spec.yaml"))
 HEAD = "table: t\npartition_by: at\n"
@@ -37,13 +39,18 @@ GOOD = (
     "queries: []",
     "since: 2020-01-01",
     "until: 2030-12-31",
+    "interval: 12 hours",
+    "interval: 2 weeks",
 )
 WRONG = (
+    "interval: 15 minutes",
+    "interval: 0 days",
+    "interval: months",
     "partitions: 3",
     "interval: fortnight",
     "premake: many",
     "premake: 0",
-    "premake: 121",
+    "premake: 401",
     "timezone: 5",
     "retention: 90",
     "retention: soon",
@@ -167,6 +174,7 @@ def test_every_key_has_the_description_of_its_model() -> None:
     for model in reference.models_of(TableSpec):
         keys = (SCHEMA if model is TableSpec else SCHEMA["$defs"][model.__name__])["properties"]
         assert {name: each["description"] for name, each in keys.items()} == {
-            name: each.description for name, each in model.model_fields.items()
+            name: each.description if name != "interval" else f"{each.description}\n\n{Unit.__doc__}\n\n{UNITS}"
+            for name, each in model.model_fields.items()
         }
     assert "\n- `archive`: It is written to object storage" in SCHEMA["$defs"]["Retire"]["description"]

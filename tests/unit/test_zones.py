@@ -17,7 +17,7 @@ from pendulum import DateTime
 
 from partition_playbook.catalog import bound_ends
 from partition_playbook.codecs import Codec
-from partition_playbook.intervals import Bounds, Interval, between, bounds_at, in_zone
+from partition_playbook.intervals import INTERVALS, Bounds, Interval, Unit, between, bounds_at, in_zone
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
@@ -105,12 +105,17 @@ def begins_its_day(bounds: Bounds, name: str) -> None:
         assert wall(lower - before, name).date() < first
 
 
+CIVIL = [each for each in INTERVALS if each.unit is not Unit.HOUR]
+MULTIPLES = [Interval.parse(each) for each in ("2 days", "10 days", "2 weeks", "3 months", "5 months")]
+
+
 def come_back(interval: Interval, bounds: Bounds, name: str) -> None:
     assert bounds_at(interval, bounds.lower) == bounds
     assert bounds_at(interval, in_zone(utc(bounds.lower), name)) == bounds
     assert str(bounds_at(interval, bounds.lower)) == str(bounds)
     assert interval.shift(bounds.upper, -1).isoformat() == bounds.lower.isoformat()
-    for kind in ("timestamp with time zone", WITHOUT_ZONE, "date"):
+    kinds = ["timestamp with time zone", WITHOUT_ZONE, *(["date"] if interval.unit is not Unit.HOUR else [])]
+    for kind in kinds:
         lower, upper = bounds.literals(kind)
         assert [in_zone(each, name) for each in (lower, upper)] == [bounds.lower, bounds.upper]
         assert bound_ends(f"FOR VALUES FROM ('{lower}') TO ('{upper}')", Codec(name)) == (bounds.lower, bounds.upper)
@@ -144,7 +149,7 @@ def test_the_changes_are_those_that_are_known() -> None:
     assert len(changes()) > 2_000
 
 
-@pytest.mark.parametrize("interval", list(Interval))
+@pytest.mark.parametrize("interval", [*CIVIL, Interval.parse("2 days"), Interval.parse("3 months")], ids=str)
 def test_bounds_adjoin_where_a_clock_changes_at_midnight(interval: Interval) -> None:
     monthly = [(name, moment) for name, moment in changes() if (moment + DAY / 2).day == 1]
     for name, moment in changes() if interval is Interval.DAY else [*one_of_a_kind(), *monthly]:
@@ -179,7 +184,7 @@ def test_each_row_lies_in_its_bounds_where_a_clock_changes_at_midnight(interval:
 
 @given(
     st.sampled_from(zones()),
-    st.sampled_from(list(Interval)),
+    st.sampled_from([*CIVIL, *MULTIPLES]),
     st.datetimes(datetime(1970, 1, 1), datetime(2037, 12, 31)),
     st.integers(0, 40),
 )
@@ -193,6 +198,32 @@ def test_bounds_adjoin_at_any_moment_of_any_zone(name: str, interval: Interval, 
     for each in found[:2]:
         come_back(interval, each, name)
         begins_its_day(each, name)
+
+
+HOURS = [Interval.parse(each) for each in ("hour", "5 hours", "6 hours")]
+
+
+@given(st.sampled_from(zones()), st.sampled_from(HOURS), st.datetimes(datetime(1970, 1, 1), datetime(2037, 12, 31)))
+def test_hours_are_those_of_utc_in_any_zone(name: str, interval: Interval, clock: datetime) -> None:
+    moment = clock.replace(tzinfo=UTC)
+    found = list(between(interval, in_zone(moment, name), in_zone(moment + DAY, name)))
+    assert all(utc(left.upper) == utc(right.lower) for left, right in pairwise(found))
+    holds(found[0], moment)
+    holds(found[-1], moment + DAY)
+    for each in found:
+        assert utc(each.upper) - utc(each.lower) == timedelta(hours=interval.count)
+        assert each.literals(WITHOUT_ZONE) == tuple(utc(end).replace(tzinfo=None) for end in (each.lower, each.upper))
+        come_back(interval, each, "UTC")
+    names = [each.suffix for each in found]
+    assert sorted(set(names)) == names
+
+
+def test_the_doubled_hour_has_two_partitions() -> None:
+    zone = "Europe/Berlin"
+    first, last = (datetime(2026, 10, 24, 22, 30, tzinfo=UTC) + timedelta(hours=count) for count in (0, 4))
+    found = list(between(Interval.HOUR, in_zone(first, zone), in_zone(last, zone)))
+    assert [in_zone(each.lower, zone).hour for each in found] == [0, 1, 2, 2, 3]
+    assert [each.suffix[-3:] for each in found] == ["h22", "h23", "h00", "h01", "h02"]
 
 
 def literals(name: str, moment: datetime | date, kind: str) -> tuple[str, str]:

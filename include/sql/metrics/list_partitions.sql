@@ -11,15 +11,19 @@ WITH tables AS MATERIALIZED (
      UNION
     SELECT x.indrelid FROM pg_locks l JOIN pg_index x ON x.indexrelid = l.relation WHERE l.mode = 'AccessExclusiveLock'
 ), ranked AS (
-    -- The text of a bound begins with the year, or is a key of as many digits, so its order is that of time.
+    -- A bound is a number, or a text that begins with the year or with the digits of the time.
     SELECT t.table_schema, t.table_name, c.oid, c.relname, c.relpages, c.reltuples,
-           row_number() OVER (PARTITION BY c.relkind, i.inhparent ORDER BY pg_get_expr(c.relpartbound, 0) DESC) AS place
+           row_number() OVER (
+               PARTITION BY c.relkind, i.inhparent
+               ORDER BY substring(b.bound FROM '^FOR VALUES FROM \(''?(-?[0-9]+(?:[.][0-9]+)?)''?\)')::numeric DESC NULLS LAST,
+                        b.bound LIKE 'FOR VALUES FROM (MINVALUE)%', b.bound DESC) AS place
       FROM tables t
       JOIN pg_namespace n ON n.nspname = t.table_schema
       JOIN pg_class p ON p.relnamespace = n.oid AND p.relname = t.table_name AND p.relkind = 'p'
       JOIN pg_partitioned_table k ON k.partrelid = p.oid
       JOIN pg_inherits i ON i.inhparent = p.oid
       JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind = 'r' AND c.oid <> k.partdefid
+     CROSS JOIN LATERAL (SELECT pg_get_expr(c.relpartbound, 0) AS bound) AS b
 )
 SELECT r.table_schema || '.' || r.table_name AS "table",
        r.relname::text AS "partition",

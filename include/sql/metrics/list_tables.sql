@@ -9,6 +9,8 @@ WITH specs AS MATERIALIZED (
            r.table_schema, r.table_name, r.run_id, r.started_at, r.spec,
            CASE WHEN r.mode = 'maintenance' THEN regexp_replace(r.run_id, '^.*/', '') ELSE coalesce(r.params->>'table', '') END AS spec_name,
            coalesce(r.spec->>'interval', 'month') AS width,
+           regexp_replace(coalesce(r.spec->>'interval', 'month'), '^[0-9]+ |s$', '', 'g') AS unit,
+           coalesce(substring(r.spec->>'interval' FROM '^[0-9]+')::int, 1) AS times,
            coalesce(r.spec->>'timezone', 'UTC') AS timezone,
            r.spec->>'encoding' AS encoding,
            extract(epoch FROM (r.spec->>'epoch')::timestamptz) AS key_zero,
@@ -30,7 +32,12 @@ WITH specs AS MATERIALIZED (
      WHERE m.stage = 'health' AND m.name = 'bytes'
      ORDER BY r.table_schema, r.table_name, m.taken_at DESC
 ), periods AS MATERIALIZED (
+    -- As in intervals.py: one of hours, months and days is the width.
     SELECT s.*, c.oid, c.relkind, c.relkind = 'p' AS partitioned,
+           CASE s.unit WHEN 'hour' THEN s.times ELSE 0 END AS hours,
+           CASE s.unit WHEN 'month' THEN s.times WHEN 'quarter' THEN 3 * s.times WHEN 'year' THEN 12 * s.times ELSE 0 END AS months,
+           CASE s.unit WHEN 'day' THEN s.times WHEN 'week' THEN 7 * s.times ELSE 0 END AS days,
+           CASE WHEN s.unit IN ('hour', 'day', 'week') THEN timestamp '2000-01-03' ELSE timestamp '2000-01-01' END AS origin,
            now() AT TIME ZONE s.timezone AS now_there,
            -- PostgreSQL has no unit for quarters.
            CASE WHEN s.keep LIKE '%quarter%' THEN 3 * split_part(s.keep, ' ', 1)::int * interval '1 month' ELSE s.keep::interval END AS kept,
@@ -61,7 +68,7 @@ WITH specs AS MATERIALIZED (
       LEFT JOIN locked ON locked.relation = c.oid
      GROUP BY below.root
 ), children AS MATERIALIZED (
-    SELECT p.oid AS root, p.width, p.timezone, p.key_zero, p.shift, c.oid, c.relkind, a.atttypid,
+    SELECT p.oid AS root, p.hours, p.months, p.days, p.origin, make_interval(months => p.months, days => p.days, hours => p.hours) AS step, p.timezone, p.key_zero, p.shift, c.oid, c.relkind, a.atttypid,
            -- A spec that does not fit its table must not stop the scrape.
            CASE WHEN a.atttypid = ANY (CASE p.encoding WHEN 'uuidv7' THEN '{{uuid}}'
                                                        WHEN 'ulid' THEN '{{text,varchar,bpchar}}'
@@ -106,26 +113,25 @@ WITH specs AS MATERIALIZED (
 ), numbered AS (
     -- The number of the interval at the lower end, and of the first one at or after the upper end.
     SELECT w.*, first.number AS first, last.number + 1 AS after,
-           w.relkind = 'r' AND first.starts AND last.number = first.number AND until.starts AS managed
+           w.relkind = 'r' AND since.starts AND last.number = first.number AND until.starts AS managed
       FROM walls w
      CROSS JOIN LATERAL (SELECT CASE WHEN isfinite(w.lower) THEN w.lower END AS lower, CASE WHEN isfinite(w.upper) THEN w.upper END AS upper) AS f
      CROSS JOIN LATERAL (
-         SELECT CASE w.width WHEN 'day' THEN f.lower::date - date '2000-01-03'
-                             WHEN 'week' THEN floor((f.lower::date - date '2000-01-03') / 7.0)
-                             ELSE floor((12 * extract(year FROM f.lower) + extract(month FROM f.lower) - 1)
-                                        / CASE w.width WHEN 'month' THEN 1 WHEN 'quarter' THEN 3 ELSE 12 END) END::int AS number,
-                -- Where the clock skips midnight, the day begins later.
-                coalesce(date_trunc(w.width, f.lower) = f.lower::date::timestamp
-                         AND f.lower IN (f.lower::date::timestamp, f.lower::date::timestamp AT TIME ZONE w.timezone AT TIME ZONE w.timezone), false) AS starts) AS first
+         SELECT CASE WHEN w.hours > 0 THEN floor(extract(epoch FROM f.lower - w.origin) / (3600 * w.hours))
+                     WHEN w.days > 0 THEN floor((f.lower::date - w.origin::date)::numeric / w.days)
+                     ELSE floor((12 * (extract(year FROM f.lower) - 2000) + extract(month FROM f.lower) - 1) / w.months) END::int AS number) AS first
+     CROSS JOIN LATERAL (
+         -- Where the clock skips midnight, the day begins later.
+         SELECT coalesce(w.origin + first.number * w.step = CASE WHEN w.hours > 0 THEN f.lower ELSE f.lower::date::timestamp END
+                         AND (w.hours > 0 OR f.lower IN (f.lower::date::timestamp, f.lower::date::timestamp AT TIME ZONE w.timezone AT TIME ZONE w.timezone)), false) AS starts) AS since
      CROSS JOIN LATERAL (SELECT f.upper - interval '1 microsecond' AS value) AS e
      CROSS JOIN LATERAL (
-         SELECT CASE w.width WHEN 'day' THEN e.value::date - date '2000-01-03'
-                             WHEN 'week' THEN floor((e.value::date - date '2000-01-03') / 7.0)
-                             ELSE floor((12 * extract(year FROM e.value) + extract(month FROM e.value) - 1)
-                                        / CASE w.width WHEN 'month' THEN 1 WHEN 'quarter' THEN 3 ELSE 12 END) END::int AS number) AS last
+         SELECT CASE WHEN w.hours > 0 THEN floor(extract(epoch FROM e.value - w.origin) / (3600 * w.hours))
+                     WHEN w.days > 0 THEN floor((e.value::date - w.origin::date)::numeric / w.days)
+                     ELSE floor((12 * (extract(year FROM e.value) - 2000) + extract(month FROM e.value) - 1) / w.months) END::int AS number) AS last
      CROSS JOIN LATERAL (
-         SELECT coalesce(date_trunc(w.width, f.upper) = f.upper::date::timestamp
-                         AND f.upper IN (f.upper::date::timestamp, f.upper::date::timestamp AT TIME ZONE w.timezone AT TIME ZONE w.timezone), false) AS starts) AS until
+         SELECT coalesce(w.origin + (last.number + 1) * w.step = CASE WHEN w.hours > 0 THEN f.upper ELSE f.upper::date::timestamp END
+                         AND (w.hours > 0 OR f.upper IN (f.upper::date::timestamp, f.upper::date::timestamp AT TIME ZONE w.timezone AT TIME ZONE w.timezone)), false) AS starts) AS until
 ), spans AS MATERIALIZED (
     SELECT n.*,
            lag(n.after) OVER (PARTITION BY n.root ORDER BY n.lower) AS before,
@@ -134,10 +140,9 @@ WITH specs AS MATERIALIZED (
       FROM numbered n
 ), today AS (
     SELECT p.oid AS root,
-           (CASE p.width WHEN 'day' THEN p.now_there::date - date '2000-01-03'
-                         WHEN 'week' THEN floor((p.now_there::date - date '2000-01-03') / 7.0)
-                         ELSE floor((12 * extract(year FROM p.now_there) + extract(month FROM p.now_there) - 1)
-                                    / CASE p.width WHEN 'month' THEN 1 WHEN 'quarter' THEN 3 ELSE 12 END) END)::int AS number
+           CASE WHEN p.hours > 0 THEN floor(extract(epoch FROM p.now_there - p.origin) / (3600 * p.hours))
+                WHEN p.days > 0 THEN floor((p.now_there::date - p.origin::date)::numeric / p.days)
+                ELSE floor((12 * (extract(year FROM p.now_there) - 2000) + extract(month FROM p.now_there) - 1) / p.months) END::int AS number
       FROM periods p
 ), reach AS (
     SELECT s.root, t.number AS today, s.oldest, s.newest,
@@ -219,11 +224,8 @@ SELECT p.table_schema || '.' || p.table_name AS "table",
        (p.status IS DISTINCT FROM 'red')::int AS healthy,
        coalesce(extract(epoch FROM p.checked_at), 0)::float8 AS maintained_timestamp_seconds,
        coalesce(extract(epoch FROM coalesce(p.due, due.at)), 0)::float8 AS maintenance_due_timestamp_seconds,
-       coalesce(extract(epoch FROM (CASE p.width WHEN 'day' THEN date '2000-01-03' + r.missing
-                                                 WHEN 'week' THEN date '2000-01-03' + 7 * r.missing
-                                                 ELSE CASE WHEN r.missing * k.months >= 12
-                                                           THEN make_date(r.missing * k.months / 12, r.missing * k.months % 12 + 1, 1) END
-                                     END)::timestamp AT TIME ZONE p.timezone), 0)::float8 AS partitions_end_timestamp_seconds,
+       coalesce(extract(epoch FROM (p.origin + r.missing * make_interval(months => p.months, days => p.days, hours => p.hours))
+                                   AT TIME ZONE p.timezone), 0)::float8 AS partitions_end_timestamp_seconds,
        greatest(coalesce(t.oldest_age, 0), 0)::float8 AS retention_oldest_age_seconds,
        coalesce(t.due, 0) AS retention_due_partitions,
        coalesce(t.overdue, 0) AS retention_overdue_partitions,
@@ -237,7 +239,6 @@ SELECT p.table_schema || '.' || p.table_name AS "table",
  CROSS JOIN LATERAL (SELECT date_trunc('month', p.maintained_at AT TIME ZONE 'UTC') + interval '3 hours 30 minutes' AS month) AS m
  CROSS JOIN LATERAL (
      SELECT (m.month + CASE WHEN m.month > p.maintained_at AT TIME ZONE 'UTC' THEN interval '0' ELSE interval '1 month' END) AT TIME ZONE 'UTC' AS at) AS due
- CROSS JOIN LATERAL (SELECT CASE p.width WHEN 'quarter' THEN 3 WHEN 'year' THEN 12 ELSE 1 END AS months) AS k
   LEFT JOIN tree ON tree.root = p.oid
   LEFT JOIN counts c ON c.root = p.oid
   LEFT JOIN reach r ON r.root = p.oid

@@ -140,7 +140,7 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
 
     return answers.PartitionMap(
         table=str(spec.name),
-        interval=spec.interval,
+        interval=str(spec.interval),
         timezone=spec.timezone,
         now=now,
         horizon=spec.interval.shift(spec.interval.floor(now), spec.premake + 1),

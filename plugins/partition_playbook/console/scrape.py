@@ -118,7 +118,7 @@ def read_rows(database: Database, specs: Specs) -> Rows:
     rows = {group: [row for row in listed if row["table"] in names] for group, listed in found.items()}
     for table in names.keys() - {row["table"] for row in rows[metrics.TABLES]}:
         spec = specs[names[table]]
-        known: Row = {"table": table, "spec": names[table], "interval": spec.interval.value, "version": __version__}
+        known: Row = {"table": table, "spec": names[table], "interval": str(spec.interval), "version": __version__}
         known |= {"info": 1, "healthy": 1, "partitions_wanted_ahead": spec.premake}
         rows[metrics.TABLES].append(metrics.TABLES.absent(known))
         rows[metrics.RUNS].append(metrics.RUNS.absent({"table": table, "phase": "none", "run_phase": 1}))

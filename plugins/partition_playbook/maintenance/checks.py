@@ -44,9 +44,9 @@ def unmanaged_check(spec: TableSpec, ranged: Sequence[Ranged]) -> Check:
     return check(
         "unmanaged_partitions",
         not foreign,
-        expected=f"every partition is one whole {spec.interval} in {spec.timezone}",
+        expected=f"every partition is one whole {spec.interval.noun} in {spec.timezone}",
         actual="; ".join(map(str, foreign))
-        or f"{figures.count(len(ranged), 'partition')}, each one whole {spec.interval}",
+        or f"{figures.count(len(ranged), 'partition')}, each one whole {spec.interval.noun}",
         remedy="Maintenance never changes these. Correct `interval` or `timezone` in the spec, or replace them by hand",
         severity=Severity.WARNING,
     )
@@ -76,9 +76,9 @@ def overlap_check(spec: TableSpec, held: Sequence[tuple[Bounds, Sequence[Ranged]
     return check(
         "no_overlaps",
         not blocked,
-        expected=f"no partition that covers only part of a {spec.interval}",
+        expected=f"no partition that covers only part of one {spec.interval.noun}",
         actual="; ".join(f"part of {bounds} is in {', '.join(_names(hit))}" for bounds, hit in blocked) or "none",
-        remedy=f"Detach these partitions, or replace them by whole {spec.interval}s. "
+        remedy=f"Detach these partitions, or replace them by whole {spec.interval.noun}s. "
         "Then trigger partition_maintenance again",
         severity=Severity.ERROR if any(bounds.upper > now for bounds, _ in blocked) else Severity.WARNING,
     )

@@ -181,7 +181,7 @@ def _failures(done: Sequence[Done]) -> list[Check]:
 
 
 def _state_checks(run: Run, params: MaintenanceParams, after: Plan) -> list[Check]:
-    reach = f"a partition for every {run.spec.interval} up to {after.horizon.isoformat()}"
+    reach = f"a partition for every {run.spec.interval.noun} up to {after.horizon.isoformat()}"
     return [
         _left("partitions_ahead", after, (Create, Split), reach, params.dry_run),
         _left("no_pending_detach", after, (Finalize,), "no interrupted detach", params.dry_run),

@@ -140,9 +140,9 @@ def _beside(bounds: Bounds, ranged: Sequence[Ranged]) -> Bounds:
 def _create(spec: TableSpec, bounds: Bounds, due: DateTime, ahead: int) -> Create:
     """Return the action; rows are ``due`` up to the moment of the plan or the server's clock, the later of the two."""
     if bounds.lower > due:
-        reason = f"premake {ahead}: {spec.interval}s after {due.to_date_string()} are created ahead"
+        reason = f"premake {ahead}: {spec.interval.noun}s after {spec.interval.told(due)} are created ahead"
     elif bounds.upper > due:
-        reason = f"the {spec.interval} of {due.to_date_string()} has no partition"
+        reason = f"the {spec.interval.noun} of {spec.interval.told(due)} has no partition"
     else:
         reason = "a gap between partitions"
     return Create(spec.name.partition(bounds.suffix), bounds, reason, coming=bounds.lower > due)

@@ -72,14 +72,21 @@ def _foreign(interval: Interval, timezone: str, kind: str, lower: DateTime | Non
         return KINDS.get(kind, "it is not a plain table")
     if lower is None or upper is None:
         return OPEN
-    if interval.floor(lower) != lower or interval.shift(lower, 1) != upper:
-        return f"it is not one whole {interval} in {timezone}"
+    if not _is_whole(interval, lower, upper):
+        return f"it is not one whole {interval.noun} in {timezone}"
     return ""
 
 
 def is_first(spec: TableSpec, ranged: Ranged) -> bool:
     """Return True for the partition of the rows older than `since`, which is never managed."""
     return spec.since is not None and ranged.foreign == OPEN and ranged.lower is None
+
+
+def _is_whole(interval: Interval, lower: DateTime, upper: DateTime) -> bool:
+    try:
+        return interval.floor(lower) == lower and interval.shift(lower, 1) == upper
+    except (ValueError, OverflowError):  # the interval begins before year 1, or ends after 9999
+        return False
 
 
 def managed(ranged: Sequence[Ranged]) -> list[ManagedPartition]:

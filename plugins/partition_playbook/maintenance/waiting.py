@@ -40,7 +40,7 @@ def find(run: Run, session: Session, default: Partition) -> Waiting:
     codec, interval = run.spec.codec, run.spec.interval
     parts = {"default": default.table.identifier, "partition_by": codec.ordered(by), "moment": codec.as_moment(by)}
     parts["readable"] = LIKELY.format(by) if run.spec.encoding is None else codec.finite(by)
-    found = session.rows("maintenance/list_waiting", {"interval": interval.value}, **parts)
+    found = session.rows("maintenance/list_waiting", {"interval": interval.unit.value}, **parts)
     if not found:
         return NOTHING
 

@@ -69,7 +69,7 @@ def _content(found: Sequence[tuple[str, TableSpec]], failures: Sequence[Failure]
             "spec": name,
             "table": str(spec.name),
             "connection": spec.connection,
-            "interval": spec.interval.value,
+            "interval": str(spec.interval),
             "partition_by": spec.partition_by,
         }
         for name, spec in found

@@ -145,8 +145,8 @@ def _moments(run: Run, table: Table) -> list[Moments]:
     """Return the bounds of three partitions, as literals: the previous, the current and the next one."""
     interval, now = run.spec.interval, pendulum.now(run.spec.timezone)
     current = bounds_at(interval, now)
-    # The moments before and behind the bounds lie in the neighbours, whatever their width.
-    around = (bounds_at(interval, current.lower.subtract(hours=12)), current, bounds_at(interval, current.upper))
+    before = current.lower.subtract(seconds=1)
+    around = (bounds_at(interval, before), current, bounds_at(interval, current.upper))
     return [run.spec.codec.literals(each, table.column(run.spec.partition_by).type) for each in around]
 
 
@@ -187,7 +187,7 @@ def _updates(run: Run, table: Table, elsewhere: sql.Composable) -> Iterator[Writ
         yield Write("UPDATE of the other columns to NULL", False, empty)
 
     dates = table.column(by).type == "date"
-    if not (dates and run.spec.interval is Interval.DAY):  # a partition of one date has no later one
+    if not (dates and run.spec.interval == Interval.DAY):  # a partition of one date has no later one
         yield Write(
             f"UPDATE with a later {by}",
             False,

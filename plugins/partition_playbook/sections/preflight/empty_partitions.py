@@ -13,8 +13,8 @@ from partition_playbook import figures
 from partition_playbook.database import Row
 from partition_playbook.engine.layout import bounds_for, find_range, with_outliers
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.intervals import Bounds, Interval, bounds_at
-from partition_playbook.runway import DEFAULT_PREMAKE
+from partition_playbook.intervals import INTERVALS, Bounds, Interval, bounds_at
+from partition_playbook.runway import default_premake
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.spec import DefaultPartition
 
@@ -122,15 +122,14 @@ def _beyond_the_years(context: PreflightContext) -> FarRows | None:
 
 def wider_intervals(interval: Interval) -> list[Interval]:
     """Return the wider intervals, the narrowest first."""
-    known = list(Interval)
-    return known[known.index(interval) + 1 :]
+    return [each for each in INTERVALS if each.days > interval.days]
 
 
 def wider_choices(context: PreflightContext) -> str:
     """Return the key for each wider interval with its number of partitions; empty if there is none."""
     found = []
     for interval in wider_intervals(context.run.spec.interval):
-        changes = {"interval": interval, "premake": DEFAULT_PREMAKE[interval]}
+        changes = {"interval": interval, "premake": default_premake(interval)}
         try:
             count = len(bounds_for(context.rows_range, context.run.spec.model_copy(update=changes)))
         except PreconditionFailed:

@@ -16,6 +16,7 @@ from partition_playbook.codecs import ALPHABET, LARGEST, Encoding
 from partition_playbook.engine import load
 from partition_playbook.engine.layout import with_outliers
 from partition_playbook.errors import PreconditionFailed
+from partition_playbook.intervals import Unit
 from partition_playbook.sections.preflight import key_steps
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.sections.preflight.empty_partitions import (
@@ -43,6 +44,7 @@ INBOUND_KEY_MS = 1.0
 TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
 KEY_TYPES = {kind for encoding in Encoding for kind in encoding.types}
 KEY_REMEDY = {
+    "date": "Set an `interval` of a day or more in the spec",
     "integer": "Make the column a bigint first, set a narrower `interval`, or a smaller `premake` in the spec",
     "bigint": "Correct `epoch` and `shift` in the spec, or set a smaller `premake`",
     "text": 'Run ALTER TABLE … ALTER COLUMN … TYPE text COLLATE "C" first: partitions are ranges in the order of the '
@@ -81,6 +83,8 @@ def partition_type(context: PreflightContext) -> Check:
     suits = plain in types and not column.generated
     problem = _key_problem(context, column, plain) if suits and encoding else ""
     remedy = "Set partition_by in the spec to a stored column of one of these types, or ALTER COLUMN … TYPE first"
+    if plain == "date" and suits and context.run.spec.interval.unit is Unit.HOUR:
+        problem = f"date, which has no hours for an interval of {context.run.spec.interval}"
     if encoding is None and plain in KEY_TYPES:
         remedy = f"If {context.partition_by} carries time, set `encoding` in the spec. Otherwise s{remedy[1:]}"
 
@@ -409,7 +413,7 @@ def partitions_planned(context: PreflightContext) -> Check:
         "partitions_planned",
         empty is None,
         expected=expected,
-        actual=f"{figures.count(len(bounds), 'partition')}, one per {context.run.spec.interval}, from "
+        actual=f"{figures.count(len(bounds), 'partition')}, one per {context.run.spec.interval.noun}, from "
         f"{bounds[0].lower} to {bounds[-1].upper}{beside}{f'; {empty}' if empty else ''}",
         severity=Severity.WARNING,
         remedy=f"Each empty partition costs locks, memory and planning time. {advice}",

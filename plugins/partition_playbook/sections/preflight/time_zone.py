@@ -69,7 +69,7 @@ def _different(session: Session, zone: str, bounds: Sequence[Bounds]) -> list[st
         "zone": zone,
         "moments": [each.lower.isoformat() for each in bounds],
         "clocks": [each.lower.naive().isoformat() for each in bounds],
-        "days": [str(each.literals("date")[0]) for each in bounds],
+        "starts": [str(each.literals("timestamp without time zone")[0]) for each in bounds],
     }
     rows = session.rows("preflight/list_different_bounds", values)
     return [f"{row['moment']} on the worker is {row['clock']} on the server" for row in rows]
