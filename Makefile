@@ -64,8 +64,8 @@ check: $(LOCKED) ## Run ruff (lint and format) and mypy
 	$(RUN) ruff format --check
 	$(RUN) mypy
 
-bench: $(LOCKED) ## Benchmark with ROWS=10000000: the playbook's batches, this engine, and a plain copy as the limit
-	$(RUN) staging.bench --rows $(or $(ROWS),10000000)
+bench: $(LOCKED) ## Benchmark with ROWS=10000000 and INTERVALS=day: the playbook's batches, this engine, a plain copy, pg_partman
+	$(RUN) staging.bench --rows $(or $(ROWS),10000000) --intervals $(or $(INTERVALS),day)
 
 screenshots: $(LOCKED) ## Take the screenshots in docs/ from the last `make demo`
 	@$(RUN) staging.browser

@@ -82,15 +82,18 @@ def fetch(version: int) -> Path:
     return programs(version)
 
 
-def fetch_from_debian(version: int) -> None:
-    """Unpack Debian's current server beside the installed one, which stays as it is; do nothing without Debian."""
+def fetch_from_debian(version: int, *extensions: str) -> None:
+    """Unpack Debian's current server beside the installed one, which stays as it is; do nothing without Debian.
+
+    Packages of ``extensions`` are unpacked into it.
+    """
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         return
     if os.geteuid() == 0:
         subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
 
     with tempfile.TemporaryDirectory() as folder:
-        packages = [f"postgresql-{version}", f"postgresql-client-{version}"]
+        packages = [f"postgresql-{version}", f"postgresql-client-{version}", *extensions]
         done = subprocess.run(["apt-get", "download", "-qq", *packages], cwd=folder, capture_output=True, check=False)
         if done.returncode == 0:
             (DEBIAN / str(version)).mkdir(parents=True, exist_ok=True)

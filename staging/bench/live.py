@@ -18,6 +18,7 @@ from partition_playbook.engine.cutover import Swapped
 from partition_playbook.engine.sides import Direction
 from partition_playbook.run import Run
 from staging.bench.copies import Connect, measured, open_run, timed
+from staging.record import Latency
 from staging.writers import Writers
 
 WRITERS, RATE, WORKERS = 4, 50.0, 2
@@ -27,15 +28,17 @@ AROUND_SECONDS = 2.0
 
 def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
     """Migrate, roll back and cut over again under writers; return milliseconds, seconds and bytes, named by unit."""
-    run = open_run(connect, "bench-live")
     parts: dict[str, float] = {}
     with Writers(conninfo, count=WRITERS, rate=RATE) as writers, peak_memory(connect) as memory:
+        loads = _load_alone(connect, writers)
+        run = open_run(connect, "bench-live")
+        quiet_since = time.time()
         time.sleep(QUIET_SECONDS)
-        before = writers.latency()
         started = time.time()
+        loads["before_2_loaders"] = writers.latency(since=quiet_since, until=started)
         with measured(connect) as copied:
-            _build(run, parts)
-        during = writers.latency(since=started)
+            loaded = _build(run, parts)
+        loads["with_2_loaders"] = writers.latency(since=started, until=loaded)
         swaps = {"cutover": _swap(run, parts, "cutover", Direction.FORWARD)}
         _compare(run, parts, "verify_after_cutover")
         time.sleep(QUIET_SECONDS)
@@ -53,7 +56,7 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
 
     return {
         "writers": {"count": WRITERS, "transactions_per_second_each": RATE, "writes": compared.writes},
-        "latency_ms": {"before": asdict(before), "during_loads": asdict(during), **around},
+        "latency_ms": {**{name: asdict(each) for name, each in loads.items()}, **around},
         "swaps": {name: _figures(swap) for name, swap in swaps.items()},
         "parts_seconds": parts,
         "wal_bytes": copied[0].wal_bytes,
@@ -64,16 +67,38 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
     }
 
 
-def _build(run: Run, parts: dict[str, float]) -> None:
+def _load_alone(connect: Connect, writers: Writers) -> dict[str, Latency]:
+    """Load with one worker, undo it, and return the latency of the writers before and during the loads."""
+    quiet_since = time.time()
+    time.sleep(QUIET_SECONDS)
+    run = open_run(connect, "bench-one-loader")
+    started = time.time()
+    _load(run, workers=1)
+    found = {
+        "before_1_loader": writers.latency(since=quiet_since, until=started),
+        "with_1_loader": writers.latency(since=started),
+    }
+    rollback.abandon(run)
+    return found
+
+
+def _load(run: Run, workers: int) -> None:
+    groups = load_groups.grouped(shadow.build(run), workers)
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(partial(load.load_group, run, workers=workers), groups))
+
+
+def _build(run: Run, parts: dict[str, float]) -> float:
+    """Build the shadow until it can be swapped in; return the Unix time at which the loads ended."""
     with timed(parts, "load"):
-        groups = load_groups.grouped(shadow.build(run), WORKERS)
-        with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(partial(load.load_group, run, workers=WORKERS), groups))
+        _load(run, WORKERS)
+    loaded = time.time()
     with timed(parts, "attach"):
         attach.attach_partitions(run)
         vacuum.vacuum_partitions(run, workers=WORKERS)
     with timed(parts, "catch_up"):
         reconcile.catch_up(run, until=reconcile.FEW_CHANGES)
+    return loaded
 
 
 def _swap(run: Run, parts: dict[str, float], name: str, direction: Direction) -> Swapped | None:
