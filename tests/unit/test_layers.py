@@ -91,6 +91,13 @@ def test_a_name_is_imported_from_the_module_that_defines_it() -> None:
                     assert not missing, f"{path.relative_to(PACKAGE)} takes {missing} from {node.module}"
 
 
+def test_no_module_imports_a_slow_library_that_few_tasks_use() -> None:
+    """Every task parses its DAG, and would import it."""
+    slow = re.compile(r"(import|from) (asyncpg|aiohttp|apprise|pygal|requests|airflow\.providers\.http)\b")
+    found = [f"{path}: {line}" for path in MODULES for line in path.read_text().split("\n") if slow.match(line)]
+    assert found == []
+
+
 def defined(path: Path) -> Iterator[str]:
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
