@@ -52,7 +52,7 @@ test-servers: $(LOCKED) ## Run the engine tests on PostgreSQL 14-18; SERVERS="15
 	@$(RUN) staging.pooler
 	$(RUN) staging.servers $(SERVERS) $(TESTS)
 
-resolve-extras: $(LOCKED) ## Resolve each extra of pyproject.toml against constraints.txt; asks the package index
+resolve-extras: $(LOCKED) ## Resolve each extra against constraints.txt and try an S3 server; asks the package index
 	$(RUN) pytest tests/extras
 
 soak: $(LOCKED) ## Test random tables and writes for half an hour, then crash random steps for MINUTES=10; SEED= repeats

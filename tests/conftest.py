@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.tables",
     "tests.fixtures.managed",
     "tests.fixtures.migration",
+    "tests.fixtures.object_server",
     "tests.fixtures.profiles",
     "tests.fixtures.scenario",
     "tests.fixtures.stages",
