@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m staging.bench", description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument(
-        "--intervals", type=Interval, nargs="*", default=[Interval.DAY], help="partitions beside monthly ones"
+        "--intervals", type=Interval.parse, nargs="*", default=[Interval.DAY], help="partitions beside monthly ones"
     )
     parser.add_argument("--json", type=Path, default=PROJECT / "bench.json")
     parser.add_argument("--without-airflow", action="store_true", help="skip the overhead of Airflow")
@@ -145,7 +145,7 @@ def measure(conninfo: str, rows: int, intervals: Sequence[Interval]) -> dict[str
         },
         **{
             f"ours_2_by_{each}": announced(
-                f"this engine, 2 workers, a partition a {each}", partial(copies.ours, connect, 2, each.value)
+                f"this engine, 2 workers, a partition a {each.noun}", partial(copies.ours, connect, 2, str(each))
             )
             for each in intervals
         },
