@@ -14,6 +14,8 @@ from partition_playbook.checks import Outcome
 from partition_playbook.codecs import Encoding
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
+from partition_playbook.sections.decision import report
+from partition_playbook.sections.decision.record import RunRecord
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.spec import RunParams, TableSpec
 from tests.fixtures.migration import finalize_anyway, migrate
@@ -58,6 +60,9 @@ def test_outliers_stay_in_partitions_of_their_own(
     assert "Trips_before holds 1 row from 1987-05-06" in planned.actual
     assert "Trips_default holds 1 row from 8999-12-30" in planned.actual
     migrate(run)
+    reported = {each["partition"]: each for each in report.compose(RunRecord.read(run), RunParams())["loads"]}
+    assert reported["Trips_before"]["lower_bound"] is reported["Trips_default"]["upper_bound"] is None
+    assert reported["Trips_before"]["upper_bound"] == spec.first_moment
     finalize_anyway(run)
 
     with run.database.session() as session:

@@ -14,6 +14,7 @@ from partition_playbook.benchmark.plans import outline
 from partition_playbook.checks import Check, Outcome, Severity, Verdict, as_json
 from partition_playbook.database import Row
 from partition_playbook.engine import way_back
+from partition_playbook.intervals import EARLIEST, LATEST
 from partition_playbook.ledger import Phase, Statistics
 from partition_playbook.markdown import escape
 from partition_playbook.run import Run
@@ -245,9 +246,12 @@ def _planned(stage: str, detail: dict[str, Any]) -> dict[str, Any]:
 
 def _loaded(load: Row) -> dict[str, Any]:
     begun, ended = load["started_at"], load["ended_at"]
-    known = ("lower_bound", "upper_bound", "state", "rows", "bytes", "started_at", "ended_at")
+    known = ("state", "rows", "bytes", "started_at", "ended_at")
     return {
         "partition": load["partition_name"],
+        # The first and the default partition of a spec with `since` and `until` have an open end.
+        "lower_bound": None if load["lower_bound"] == EARLIEST else load["lower_bound"],
+        "upper_bound": None if load["upper_bound"] == LATEST else load["upper_bound"],
         **{name: load.get(name) for name in known},
         "seconds": (ended - begun).total_seconds() if begun and ended else None,
     }
