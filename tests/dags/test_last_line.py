@@ -66,6 +66,7 @@ def test_an_error_of_our_own_is_told_in_its_own_words() -> None:
         ("LockNotAvailable 55P03", "End the session that holds the lock"),
         ("InsufficientPrivilege 42501", "Grant it to the role of the Airflow connection"),
         ("OperationalError", "the connection was lost"),
+        ("ProgrammingError", "query parameter missing: names. This is unforeseen"),
         ("OSError", "/artifacts/report.html: No space left on device"),
         ("an error without words", "KeyError. This is unforeseen"),
     ],

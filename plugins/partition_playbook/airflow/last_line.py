@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 FAILED, RETRIED = "FAILED: ", "RETRIED BY AIRFLOW: "
 # SQLSTATE classes of a session that ended: a lost connection, an end by the server, and a login that failed.
 SESSION_CLASSES = ("08", "28", "3D", "57P")
+# Errors of the driver for a lost connection have no SQLSTATE; any other one without it is a fault of ours.
+WITHOUT_STATE = (psycopg.OperationalError, psycopg.InterfaceError)
 LOST = (
     "If Airflow's tries are over, read the server's log, and clear this task when the server answers: nothing of an "
     "open transaction was committed"
@@ -59,7 +61,7 @@ def told(error: BaseException | str | None) -> str:
     """Return an error as one line: the playbook's own words, or the server's, and the next step."""
     if isinstance(error, PlaybookError):
         return _line(error)
-    if isinstance(error, psycopg.Error):
+    if isinstance(error, psycopg.Error) and (error.sqlstate or isinstance(error, WITHOUT_STATE)):
         problem, remedy = _of_the_server(error)
     else:
         problem, remedy = _of_airflow(error)

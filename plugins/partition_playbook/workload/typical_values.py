@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -56,11 +56,12 @@ class RowRange:
 
 def read_row_range(session: Session, table: TableName, partition_by: str, codec: Codec) -> RowRange | None:
     """Read the range of the rows in a partitioned table; None without a partition with rows."""
-    rows = session.rows("maintenance/list_filled", {"schema": table.schema, "name": table.name})
-    filled = frozenset((row["schema"], row["name"]) for row in rows)
+    partitions = catalog.partitions(session, table)
+    names = {"schemas": [each.table.schema for each in partitions], "names": [each.table.name for each in partitions]}
+    filled = frozenset((row["schema"], row["name"]) for row in session.rows("maintenance/list_filled", names))
     now = pendulum.now(codec.timezone)
 
-    held = sorted(_held(session, table, codec, filled), key=lambda each: each[0])
+    held = sorted(_held(partitions, codec, filled), key=lambda each: each[0])
     if not held:
         return None
     begun = [each for each in held if each[0] <= now] or held[:1]
@@ -78,10 +79,10 @@ def read_row_range(session: Session, table: TableName, partition_by: str, codec:
 
 
 def _held(
-    session: Session, table: TableName, codec: Codec, filled: frozenset[tuple[str, str]]
+    partitions: Iterable[Partition], codec: Codec, filled: frozenset[tuple[str, str]]
 ) -> Iterator[tuple[DateTime, DateTime, Partition]]:
     """Yield the partitions with rows and two ends, each with its ends."""
-    for each in catalog.partitions(session, table):
+    for each in partitions:
         lower, upper = each.ends(codec) or (None, None)
         if lower and upper and (each.table.schema, each.table.name) in filled:
             yield lower, upper, each
