@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from psycopg import sql
@@ -65,10 +65,11 @@ def test_nothing_is_lost_resurrected_stale_or_doubled(run: Run, writers: Writers
     assert writers.compare(table="sensor_readings_old").exact, "the way back would lose rows"
 
 
-def without_updates(run: Run, session: Session, table: TableName) -> None:
-    started(run, session, table)
-    drop = sql.SQL("DROP TRIGGER partition_playbook_update ON {}").format(table.identifier)
-    session.execute(drop, purpose="Forget the updates")
+def without_updates(run: Run, session: Session, tables: Sequence[TableName]) -> None:
+    started(run, session, tables)
+    for table in tables:
+        drop = sql.SQL("DROP TRIGGER partition_playbook_update ON {}").format(table.identifier)
+        session.execute(drop, purpose="Forget the updates")
 
 
 def forgetful(run: Run, session: Session, now: Sides, size: int | None, *, floor: int = 0) -> Batch:

@@ -29,7 +29,8 @@ SPEC = TableSpec.model_validate({"table": str(CALLS), "partition_by": "Rung At",
 FEW = 40
 REMAINS = """
     SELECT conname FROM pg_constraint WHERE conname LIKE '%excluded%' UNION ALL
-    SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL UNION ALL
+    SELECT indexrelid::regclass::text FROM pg_index
+     WHERE indpred IS NOT NULL AND indrelid <> to_regclass('partition_playbook.events') UNION ALL
     SELECT proname FROM pg_proc WHERE pronamespace = 'partition_playbook'::regnamespace AND proname LIKE '%\\_open'
 """
 

@@ -138,7 +138,7 @@ def test_a_rehearsal_is_a_go_or_a_check_names_what_is_withheld(
 
     with run.database.session() as session:
         assert server_state.read(session, run.table, run.spec.throttle).wal_bytes is None
-    with Writers(make_conninfo(dsn, user=WRITER), count=2, rate=20, seed=11) as writers:
+    with Writers(make_conninfo(dsn, user=WRITER), count=2, rate=20, seed=11, late=0) as writers:
         rehearse(run, params)
         assert writers.compare().exact
         assert writers.errors == ()

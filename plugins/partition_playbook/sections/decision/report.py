@@ -246,13 +246,11 @@ def _planned(stage: str, detail: dict[str, Any]) -> dict[str, Any]:
 
 def _loaded(load: Row) -> dict[str, Any]:
     begun, ended = load["started_at"], load["ended_at"]
-    known = ("state", "rows", "bytes", "started_at", "ended_at")
+    known = ("lower_bound", "upper_bound", "state", "rows", "bytes", "started_at", "ended_at")
     return {
         "partition": load["partition_name"],
         # The first and the default partition of a spec with `since` and `until` have an open end.
-        "lower_bound": None if load["lower_bound"] == EARLIEST else load["lower_bound"],
-        "upper_bound": None if load["upper_bound"] == LATEST else load["upper_bound"],
-        **{name: load.get(name) for name in known},
+        **{name: None if load.get(name) in (EARLIEST, LATEST) else load.get(name) for name in known},
         "seconds": (ended - begun).total_seconds() if begun and ended else None,
     }
 

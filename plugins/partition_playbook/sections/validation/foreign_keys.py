@@ -110,11 +110,16 @@ def enforcement_check(run: Run, now: Sides) -> Check:
 
 
 def _try_patiently(run: Run, session: Session, now: Sides, key: Constraint) -> Attempt:
-    """Try an orphan row, again while the application holds a lock that it needs."""
-    try:
-        return with_lock_retry(run.database, now.live.table_name, lambda _: _try_orphan(session, now, key), RETRY)
-    except LockNotGranted as error:
-        return Attempt(key, False, f"could not be tested: {error}")
+    """Try an orphan row, again while the application holds a lock that it needs, or has taken the next value."""
+    taken = Attempt(key, False, "")
+    for _ in range(RETRY.tries):
+        try:
+            return with_lock_retry(run.database, now.live.table_name, lambda _: _try_orphan(session, now, key), RETRY)
+        except LockNotGranted as error:
+            return Attempt(key, False, f"could not be tested: {error}")
+        except psycopg.errors.UniqueViolation as error:
+            taken = Attempt(key, False, f"could not be tested: {error.diag.message_primary or error}")
+    return taken
 
 
 def _try_orphan(session: Session, now: Sides, key: Constraint) -> Attempt:
@@ -132,7 +137,7 @@ def _try_orphan(session: Session, now: Sides, key: Constraint) -> Attempt:
             reason = _not_orphaned(session, now, key, rows)
     except psycopg.errors.ForeignKeyViolation as error:
         return Attempt(key, True, f"refused by {error.diag.constraint_name}")
-    except TRANSIENT_ERRORS:
+    except (*TRANSIENT_ERRORS, psycopg.errors.UniqueViolation):
         raise
     except psycopg.Error as error:
         return Attempt(key, False, f"could not be tested: {error.diag.message_primary or error}")
