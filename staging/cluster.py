@@ -116,7 +116,11 @@ def stop(data: Path, programs: Path | None = None) -> None:
     programs = programs or bin_dir()
     if find(data, programs):
         pg_ctl = _usable(data, programs) / "pg_ctl"
-        _run(pg_ctl, "stop", "-w", "-t", "60", "-m", "fast", *_in(data), log=data / "log")
+        try:
+            _run(pg_ctl, "stop", "-w", "-t", "60", "-m", "fast", *_in(data), log=data / "log")
+        except ClusterError:
+            if find(data, programs):  # else it has ended by itself meanwhile
+                raise
 
 
 @contextmanager
