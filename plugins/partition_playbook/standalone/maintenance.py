@@ -23,8 +23,8 @@ from partition_playbook.spec import load_spec, require_single, spec_names, spec_
 
 log = logging.getLogger(__name__)
 
-# Outlets are the same for all mapped tasks, so each task adds an event of its table's asset through this alias.
 SCHEDULED = "scheduled"
+# Outlets are the same for all mapped tasks, so each task adds an event of its table's asset through this alias.
 MAINTAINED = AssetAlias("partition_playbook")
 
 
@@ -60,11 +60,12 @@ def _maintained_run(context: Any) -> Run:
 def maintain_one(table: str) -> dict[str, Any]:
     """Create partitions ahead, move rows out of the default partition, apply retention; return a summary.
 
-    A scheduled run skips a table that is not due, and says when it is; any other run acts on every table.
+    A scheduled run skips a table that is not due, and says when it is. Any other run, and a cleared task, acts on it.
     """
     context = get_current_context()
     context["maintained_table"] = table  # type: ignore[typeddict-unknown-key]
-    if context["dag_run"].run_type == SCHEDULED and (waits := waits_for(_maintained_run(context))):
+    is_look = context["dag_run"].run_type == SCHEDULED and context["ti"].try_number == 1
+    if is_look and (waits := waits_for(_maintained_run(context))):
         raise AirflowSkipException(waits)
     params = _params()
     done = maintain_table(context["run_id"], table, params)
