@@ -40,6 +40,6 @@ def _sample_backlog(run: Run) -> None:
     try:
         with run.database.session(LIMITS) as session:
             waiting = batches.look(session, run.table.change_log, bound=0)  # counts nothing: it spans the ids
-            run.ledger.sample_backlog(session, waiting.number, estimated=True)
+            run.ledger.sample_backlog(session, waiting.number, estimated=True, position=waiting.last_change)
     except (psycopg.Error, PlaybookError) as error:
         log.info("%s: no sample of the backlog: %s", run.table, error)
