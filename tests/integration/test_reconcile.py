@@ -31,6 +31,7 @@ from partition_playbook.engine.batches import Batch
 from partition_playbook.engine.sides import Direction, Sides, sides
 from partition_playbook.errors import CatchUpTooSlow
 from partition_playbook.intervals import Interval
+from partition_playbook.lock_retry import LockRetry
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
 from tests.fixtures.migration import migrate
@@ -445,11 +446,50 @@ def test_a_cutover_takes_a_steady_backlog_along(
     run = make(connection, connect)
     build(run)
     touch(connection, 1, 100)
-    outwritten(monkeypatch, connection, rows=300)
+    outwritten(monkeypatch, connection, rows=100)
     swapped = cutover.swap(run, Direction.FORWARD)
     assert swapped
-    assert (swapped.tries, swapped.reconciled) == (1, 300)
+    assert (swapped.tries, swapped.reconciled) == (1, 100)
     assert equal(run)
+
+
+def test_a_try_with_too_many_changes_under_its_locks_ends_and_catches_up_again(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    bursts, most, lock_all = [401] * cutover.OVERFULL_TRIES, 400, cutover._lock_all
+
+    def and_burst(*given: Any) -> None:
+        connection.execute("UPDATE slots SET note = 'burst' WHERE id <= %s", (bursts.pop(0),))
+        lock_all(*given)
+
+    monkeypatch.setattr(cutover, "_lock_all", and_burst)
+    monkeypatch.setattr(cutover, "changes_under_lock", lambda run: most)
+    hasty = LockRetry(pause_seconds=0)
+    with pytest.raises(CatchUpTooSlow, match="401 changes in the change log, more than the 400 allowed"):
+        cutover.swap(run, Direction.FORWARD, hasty)
+    assert bursts == []
+
+    bursts += [ROWS, 401, most]
+    swapped = cutover.swap(run, Direction.FORWARD, hasty)
+    assert swapped
+    assert (swapped.tries, swapped.reconciled) == (3, most)
+    assert swapped.longest_try_ms > 0
+    assert equal(run)
+
+
+def test_the_changes_under_the_lock_are_those_of_half_of_the_longest_hold(
+    connection: Connection, connect: Connect
+) -> None:
+    run = make(connection, connect)
+    assert cutover.changes_under_lock(run) == 1_000, "no run has measured a change"
+    # Of each further measurement there are more batches than the rate is found from.
+    for seconds, most in ((0.000_1, 1_000), (0.001, 500), (0.01, 200)):
+        with run.database.session() as session:
+            for taken in (1_000, 2_000) * 50:
+                run.ledger.sample_backlog(session, 0, taken=taken, seconds=taken * seconds, position=1)
+        assert cutover.changes_under_lock(run) == most
 
 
 def test_the_check_of_the_pace_compares_both_rates(
