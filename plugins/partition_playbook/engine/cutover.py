@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 # The waiting changes allowed when the lock is requested (at best, and if more passes no longer help) and when it is
 # granted. They decide how long the lock is held.
 BACKLOG_BEFORE_LOCK = 50
-STEADY_BACKLOG = 500
+STEADY_BACKLOG = 800
 BACKLOG_UNDER_LOCK = 1_000
 # So few changes are taken under the lock whatever their time: another try would block the application again.
 LEAST_UNDER_LOCK = 200
@@ -420,18 +420,18 @@ def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> Non
 def changes_under_lock(run: Run) -> int:
     """Return the number of changes that may wait under the lock: half of ``max_lock`` by their measured time."""
     known = write_rate.followed(run)
-    seconds = HOLD_SHARE * run.spec.max_lock.total_seconds() - known.fixed_seconds
+    seconds = HOLD_SHARE * run.spec.max_lock.total_seconds()
     return max(LEAST_UNDER_LOCK, min(BACKLOG_UNDER_LOCK, round(seconds / known.change_seconds)))
 
 
 def catch_up(run: Run, session: Session, now: Sides, most_changes: int) -> None:
     """Reconcile until few enough changes wait for a lock of milliseconds.
 
-    Stops at BACKLOG_BEFORE_LOCK changes. If a batch no longer lowers the backlog, STEADY_BACKLOG is enough, or half of
-    ``most_changes``: more changes come while the locks are requested. CatchUpTooSlow after CATCH_UP_PASSES batches, or
+    Stops at BACKLOG_BEFORE_LOCK changes. If a batch no longer lowers the backlog, four fifths of ``most_changes`` are
+    few enough: others come while the locks are requested. CatchUpTooSlow after CATCH_UP_PASSES batches, or
     after HOPELESS_PASSES without a new low.
     """
-    steady = min(STEADY_BACKLOG, most_changes // 2)
+    steady = most_changes * STEADY_BACKLOG // BACKLOG_UNDER_LOCK
     change_log = run.table.change_log
     waiting, floor = batches.look(session, change_log), 0
     lowest, unchanged = waiting.number, 0
