@@ -221,9 +221,9 @@ class Ledger:
         """Record the number of waiting changes."""
         self._event(session, "backlog", "changes wait", None, waiting, None, detail)
 
-    def reconcile_pace(self, session: Session) -> Row:
+    def reconcile_pace(self, session: Session, batches: int) -> Row:
         """Return the sums of the last batches of the run: changes, seconds, written changes, passed seconds."""
-        return session.row("ledger/find_reconcile_pace", {"run_id": self.run_id})
+        return session.row("ledger/find_reconcile_pace", {"run_id": self.run_id, "batches": batches})
 
     def followed_rate(self, session: Session, table: TableName, least: int) -> list[Row]:
         """Return the time of a batch by its changes, of the last run of the table, else of the slowest other table."""

@@ -36,6 +36,7 @@ from staging.bench import (
     maintenance,
     peers,
     scrape,
+    whole_migration,
 )
 from staging.bench.copies import Copied
 from staging.instance import PROJECT
@@ -56,6 +57,7 @@ TARGETS = {
     "comparison_over_scan_in_time_order": ("<=", 1.5),
     "swap_held_ms_few_partitions": ("<=", 15.0),
     "swap_held_ms_1000_partitions": ("<=", 50.0),
+    "migration_of_1000_partitions_over_16": ("<=", 2.0),
     "writers_p99_with_1_loader_over_before": ("<=", 2.0),
     "writers_p99_with_2_loaders_over_before": ("<=", 3.0),
     "maintenance_of_1000_partitions_over_10": ("<=", 2.0),
@@ -84,7 +86,9 @@ def main() -> None:
     found["no_result"] = list(machine_load.refusals(asked.rows, found["load"]))
 
     with cluster.temporary(cluster.SETTINGS) as server:
-        for name in ("bench", "in_time_order", "maintenance", "console", "metrics", "backlog", "few", "many"):
+        for name in ("bench", "in_time_order", "maintenance", "console", "metrics", "backlog"):
+            server.create_database(name)
+        for name in ("few", "many", "whole_few", "whole_many"):
             server.create_database(name)
         found["maintenance"] = maintenance.measure(partial(psycopg.connect, server.conninfo("maintenance")))
         found["console"] = console_answers.measure(partial(psycopg.connect, server.conninfo("console")))
@@ -105,6 +109,12 @@ def main() -> None:
             found["holds"] = {
                 name: holds.measure(server.conninfo(name), layout, swaps, rate) for name, layout in layouts.items()
             }
+            console.print("forward, back and forward again under four writers, with few and with many partitions")
+            found["whole"] = {
+                name: whole_migration.measure(server.conninfo(f"whole_{name}"), asked.rows, layout, rate)
+                for name, layout in layouts.items()
+            }
+            console.print(found["whole"])
 
     if not asked.maintenance_only:
         console.print(f"PostgreSQL {peers.VERSION}, with pg_partman beside it")
@@ -233,6 +243,9 @@ def copy_ratios(found: Mapping[str, Any]) -> dict[str, float]:
         "comparison_over_scan_in_time_order": found["comparison_in_time_order"]["ratio"],
         "swap_held_ms_few_partitions": max(found["holds"]["few"]["held_ms"].values()),
         "swap_held_ms_1000_partitions": max(found["holds"]["many"]["held_ms"].values()),
+        "migration_of_1000_partitions_over_16": round(
+            found["whole"]["many"]["seconds"] / found["whole"]["few"]["seconds"], 2
+        ),
         "writers_p99_with_1_loader_over_before": _p99_over(latency, "with_1_loader", "before_1_loader"),
         "writers_p99_with_2_loaders_over_before": _p99_over(latency, "with_2_loaders", "before_2_loaders"),
     }

@@ -37,7 +37,7 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
         started = time.time()
         loads["before_2_loaders"] = writers.latency(since=quiet_since, until=started)
         with measured(connect) as copied:
-            loaded = _build(run, parts)
+            loaded = build(run, parts)
         loads["with_2_loaders"] = writers.latency(since=started, until=loaded)
         swaps = {"cutover": _swap(run, parts, "cutover", Direction.FORWARD)}
         _compare(run, parts, "verify_after_cutover")
@@ -88,7 +88,7 @@ def _load(run: Run, workers: int) -> None:
         list(pool.map(partial(load.load_group, run, workers=workers), groups))
 
 
-def _build(run: Run, parts: dict[str, float]) -> float:
+def build(run: Run, parts: dict[str, float]) -> float:
     """Build the shadow until it can be swapped in; return the Unix time at which the loads ended."""
     with timed(parts, "load"):
         _load(run, WORKERS)

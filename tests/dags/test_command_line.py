@@ -79,6 +79,8 @@ def test_a_migrated_table_is_looked_at_without_a_write(ask: Ask, connection: psy
     status = ask("status", "readings")
     assert status.exit_code == 2  # Airflow has no DAG run of it
     assert "    newest run: rehearse, live, lost, test-run\n    next: " in status.stdout
+    assert "\n    unknown: the application's rate is not known yet; the rate of reconcile is " in status.stdout
+    assert status.stdout.endswith("; 0 changes in the change log\n")
     (table,) = content(ask("status", "readings", "--json"), 2)["tables"]
     assert (table["table"], table["last_run"]["state"]) == ("public.sensor_readings", "lost")
 

@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
 
 from partition_playbook.checks import check
+from partition_playbook.console import answers, write_pace
 from partition_playbook.engine import reconcile, throttle, way_back
 from partition_playbook.gates import EVIDENCE
 from partition_playbook.ledger import Ledger
@@ -736,6 +737,46 @@ def test_the_backlog_is_what_the_reconciler_saw(viewer: Any, run: Run, connectio
     assert ask(viewer, "backlog", after=seen[2]["event_id"]) == []
 
 
+SAMPLE = """
+INSERT INTO partition_playbook.events (run_id, section, kind, message, rows, happened_at, detail)
+VALUES ('test-run', 'migration', 'backlog', 'changes wait', 0, now() - make_interval(secs => %s), %s)
+"""
+
+
+def test_the_rate_of_the_application_stands_beside_the_one_that_reconcile_follows(
+    viewer: Any, run: Run, connection: Connection
+) -> None:
+    told = check("write_rate", True, expected="", actual="", evidence={"followed_per_second": 9_000, "measured": ""})
+    replace(run.ledger, section="preflight").record_checks([told])
+    connection.execute("UPDATE sensor_readings SET battery = 1 WHERE id <= 100")
+    before = ask(viewer, "progress")["pace"]
+    assert (before["written"], before["followed"], before["verdict"]) == (None, 9_000, "unknown")
+    assert before["source"] == "a cautious assumption"
+
+    (last,) = connection.execute(
+        "SELECT pg_sequence_last_value(pg_get_serial_sequence(%s, '_partition_playbook_change'))",
+        (run.table.change_log.quoted,),
+    ).fetchall()[0]
+    # The newest sample tells a moment; a batch of 500 changes in ten seconds is no measurement yet.
+    connection.execute(SAMPLE, (100, Jsonb({"position": last - 100})))
+    connection.execute(SAMPLE, (2, Jsonb({"position": last, "taken": 500, "seconds": 10})))
+    shown = ask(viewer, "progress")["pace"]
+    assert shown["written"] == pytest.approx(1, rel=0.2)
+    assert shown["over"] == pytest.approx(100, rel=0.2)
+    assert (shown["followed"], shown["verdict"]) == (9_000, "keeps up")
+
+    connection.execute(SAMPLE, (1, Jsonb({"position": last, "taken": 500, "seconds": 2_000})))
+    shown = ask(viewer, "progress")
+    assert shown["pace"]["followed"] == pytest.approx(1_000 / 2_010)
+    assert shown["pace"]["verdict"] == "falls behind"
+    line = write_pace.describe(answers.Progress(**shown))
+    assert line.startswith("falls behind: the application writes ")
+    assert line.endswith("changes/s (measured by the last batches of this run); 100 changes in the change log")
+
+    connection.execute("UPDATE partition_playbook.runs SET ended_at = now()")
+    assert ask(viewer, "progress")["pace"] is None
+
+
 def test_of_many_samples_the_peak_and_the_last_one_stay(viewer: Any, connection: Connection) -> None:
     connection.execute(
         "INSERT INTO partition_playbook.events (run_id, section, kind, message, rows) "
@@ -885,7 +926,7 @@ def test_a_big_table_takes_few_statements_and_pages(viewer: Any, big: Connection
         cost[path] = big.execute(f"SELECT sum(calls), sum(shared_blks_hit + shared_blks_read) {COUNTED}").fetchall()[0]
     (whole,) = big.execute("SELECT pg_relation_size('partition_playbook.events') / 8192").fetchall()[0]
     # The progress of a run takes the most; two of its statements find the files of the run in the ledger.
-    assert max(calls for calls, _ in cost.values()) <= 18
+    assert max(calls for calls, _ in cost.values()) <= 19
     # What filters looks at every event once, what draws partitions at each of them; the rest at neither.
     assert cost.pop("backlog")[1] < 1.2 * whole
     assert cost.pop("partitions")[1] < whole + 10 * 1_000

@@ -263,7 +263,7 @@ def test_a_loss_just_before_the_lock_is_seen_under_it(stages: Stages) -> None:
         now, expected = sides(session, found.run), cutover.table_fingerprint(found.run)
         found.connection.execute("SELECT nextval(%s::regclass)", [SPEC.name.capture_loss.quoted])
         with pytest.raises(CaptureLost):
-            cutover.drain_change_log(found.run, session, now, expected)
+            cutover.drain_change_log(found.run, session, now, expected, 1_000, cutover.Tries())
 
 
 def capture_is_lost(run: Run) -> bool:

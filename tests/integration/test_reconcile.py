@@ -31,6 +31,7 @@ from partition_playbook.engine.batches import Batch
 from partition_playbook.engine.sides import Direction, Sides, sides
 from partition_playbook.errors import CatchUpTooSlow
 from partition_playbook.intervals import Interval
+from partition_playbook.lock_retry import LockRetry
 from partition_playbook.run import Run
 from partition_playbook.spec import TableSpec
 from tests.fixtures.migration import migrate
@@ -82,9 +83,9 @@ def touch(connection: Connection, first: int, last: int, note: str = "touched") 
         connection.execute("UPDATE slots SET note = %s WHERE id = %s", (note, number))
 
 
-def exchange(connection: Connection) -> None:
-    """Let row 2 take the code of row 1, and row 1 the one of row 2, by three changes."""
-    for code, number in ((10 * ROWS, 1), (1, 2), (2, 1)):
+def exchange(connection: Connection, one: int = 1, other: int = 2) -> None:
+    """Let two rows exchange their codes, which are their ids, by three changes."""
+    for code, number in ((10 * ROWS, one), (one, other), (other, one)):
         connection.execute("UPDATE slots SET code = %s WHERE id = %s", (code, number))
 
 
@@ -264,12 +265,13 @@ SELECT count(DISTINCT relation) AS number
 """
 
 
-def planned_partitions(run: Run) -> int:
+def planned_partitions(run: Run, size: int = reconcile.BATCH, *, added: int = 0) -> int:
     """Reconcile a batch; return the number of partitions that the plans of its statements lock."""
     with reconcile.reconciler(run) as session:
         now = reconcile.with_ranges(run, session, sides(session, run))
         with run.database.block(session, "REPEATABLE READ"):
-            assert reconcile.apply_changes(run, session, now, reconcile.BATCH).count
+            batch = reconcile.apply_changes(run, session, now, size)
+            assert (batch.count > 0, batch.added) == (True, added)
             values = {"table": now.partitioned.table_name.quoted}
             return int(session.connection.execute(PLANNED, values).fetchall()[0]["number"])
 
@@ -279,6 +281,7 @@ def test_a_batch_is_planned_for_the_partitions_that_it_reaches_in_both_direction
 ) -> None:
     connection.execute(SLOTS)
     connection.execute(f"UPDATE slots SET at = now() - id % {DAYS} * interval '1 day'")
+    connection.execute(f"{FORWARD_KEYS['index']}; {BACK_KEYS['index']}")
     run = open_run(connect, SPEC.model_copy(update={"interval": Interval.DAY}), "slots")
     loads = shadow.build(run)
     load.load_group(run, [each["partition_name"] for each in loads], workers=1)
@@ -291,9 +294,28 @@ def test_a_batch_is_planned_for_the_partitions_that_it_reaches_in_both_direction
         assert planned_partitions(run) <= 5
 
         # More slices than one statement has; a gap of 6 days between two of them.
-        connection.execute("UPDATE slots SET note = note || '.' WHERE id % 7 = 0")
+        connection.execute("UPDATE slots SET note = note || '.' WHERE id %% 7 = 0 AND id <= %s", (DAYS,))
         assert planned_partitions(run) <= DAYS
         assert equal(run)
+
+        # Another row has the code still; before the cutover it is in the same partition.
+        exchange(connection, *((3, 3 + DAYS) if direction is Direction.FORWARD else (103, 104)))
+        assert planned_partitions(run, 1, added=1) <= 5
+        assert reconcile.catch_up(run) == 0
+
+        if direction is Direction.BACK:
+            connection.execute("INSERT INTO slots VALUES (5, now() - interval '70 days', 6000, 'second')")
+            assert planned_partitions(run) <= 5
+            assert connection.execute("SELECT count(*) FROM slots_doubled").fetchone() == (1,)
+            connection.execute("DELETE FROM slots WHERE id = 5 AND code = 5")
+            assert planned_partitions(run) <= 8
+            assert connection.execute("SELECT count(*) FROM slots_doubled").fetchone() == (0,)
+
+            # The live table has these rows of many slices too, so none is stale.
+            twice = f"SELECT id, now() - interval '70 days', -id, 'second' FROM slots WHERE id % 7 = 0 AND id <= {DAYS}"
+            connection.execute(f"INSERT INTO slots {twice}")
+            assert planned_partitions(run, added=0) <= DAYS
+            assert equal(run)
         assert cutover.swap(run, direction)
 
 
@@ -424,11 +446,50 @@ def test_a_cutover_takes_a_steady_backlog_along(
     run = make(connection, connect)
     build(run)
     touch(connection, 1, 100)
-    outwritten(monkeypatch, connection, rows=300)
+    outwritten(monkeypatch, connection, rows=100)
     swapped = cutover.swap(run, Direction.FORWARD)
     assert swapped
-    assert (swapped.tries, swapped.reconciled) == (1, 300)
+    assert (swapped.tries, swapped.reconciled) == (1, 100)
     assert equal(run)
+
+
+def test_a_try_with_too_many_changes_under_its_locks_ends_and_catches_up_again(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(connection, connect)
+    build(run)
+    bursts, most, lock_all = [401] * cutover.OVERFULL_TRIES, 400, cutover._lock_all
+
+    def and_burst(*given: Any) -> None:
+        connection.execute("UPDATE slots SET note = 'burst' WHERE id <= %s", (bursts.pop(0),))
+        lock_all(*given)
+
+    monkeypatch.setattr(cutover, "_lock_all", and_burst)
+    monkeypatch.setattr(cutover, "changes_under_lock", lambda run: most)
+    hasty = LockRetry(pause_seconds=0)
+    with pytest.raises(CatchUpTooSlow, match="401 changes in the change log, more than the 400 allowed"):
+        cutover.swap(run, Direction.FORWARD, hasty)
+    assert bursts == []
+
+    bursts += [ROWS, 401, most]
+    swapped = cutover.swap(run, Direction.FORWARD, hasty)
+    assert swapped
+    assert (swapped.tries, swapped.reconciled) == (3, most)
+    assert swapped.longest_try_ms > 0
+    assert equal(run)
+
+
+def test_the_changes_under_the_lock_are_those_of_half_of_the_longest_hold(
+    connection: Connection, connect: Connect
+) -> None:
+    run = make(connection, connect)
+    assert cutover.changes_under_lock(run) == 1_000, "no run has measured a change"
+    # Of each further measurement there are more batches than the rate is found from.
+    for seconds, most in ((0.000_1, 1_000), (0.001, 500), (0.01, 200)):
+        with run.database.session() as session:
+            for taken in (1_000, 2_000) * 50:
+                run.ledger.sample_backlog(session, 0, taken=taken, seconds=taken * seconds, position=1)
+        assert cutover.changes_under_lock(run) == most
 
 
 def test_the_check_of_the_pace_compares_both_rates(

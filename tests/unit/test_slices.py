@@ -34,6 +34,17 @@ def test_a_table_without_order_is_read_few_times(rows: list[int]) -> None:
     assert len(list(slices._together(rows, -(-sum(rows) // slices.SCANS)))) <= slices.SCANS
 
 
+def test_one_statement_has_few_slices_and_leaves_out_the_widest_gaps() -> None:
+    wide = [100 * number for number in range(slices.ARMS)]
+    near = [wide[3] + 10, wide[5] - 20]
+    found = slices.reached_at_once([*wide, *near], MONTHS).slices
+    assert [Slice(each, each) for each in wide if each not in {300, 500}] == [
+        each for each in found if each.first == each.last
+    ]
+    assert {Slice(300, 310), Slice(480, 500)} < set(found)
+    assert slices.reached_at_once(wide[:2], MONTHS).slices == (Slice(0, 0), Slice(100, 100))
+
+
 def test_the_conditions_of_neighbours_meet() -> None:
     first, last = Slice(0, 1), Slice(2, 3)
     assert text(MONTHS.within("t", first)) == '"t"."at" < \'2026-02-01\'::date'

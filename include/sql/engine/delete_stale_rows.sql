@@ -14,7 +14,7 @@ WITH gone AS (
                             SELECT {columns} FROM {log} WHERE _partition_playbook_change BETWEEN %(added_first)s AND %(added_last)s) AS k
                       JOIN {live} AS t ON {changed}) AS t
              WHERE {predicate}) AS w
-     WHERE {collides} AND {predicate}
+     WHERE {collides} AND {predicate} AND {reached}
        -- A row that has the value in the live table too is no remainder: the live table has the value twice.
        AND NOT EXISTS (SELECT FROM {live} AS t WHERE {same} AND {collides} AND {predicate})
     RETURNING {gone_columns}

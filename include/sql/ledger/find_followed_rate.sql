@@ -11,7 +11,7 @@ WITH samples AS (
            row_number() OVER (PARTITION BY r.table_schema, r.table_name ORDER BY e.event_id DESC) AS number
       FROM partition_playbook.events e
       JOIN partition_playbook.runs r USING (run_id)
-     WHERE e.kind = 'backlog' AND e.section = 'migration' AND e.detail ? 'position'
+     WHERE e.kind = 'backlog' AND e.section = 'migration' AND e.detail ? 'taken'
 )
 SELECT table_schema, table_name,
        (array_agg(run_id ORDER BY number))[1] AS run_id,

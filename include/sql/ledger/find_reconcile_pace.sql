@@ -1,5 +1,5 @@
 -- purpose: Sum up the last batches of a run: their changes and seconds, and the changes written from the first to the last
--- params: run_id
+-- params: run_id, batches
 -- returns: row
 -- lock: ACCESS SHARE on events
 -- transaction: one
@@ -13,6 +13,6 @@ SELECT coalesce(sum(taken), 0) AS taken,
                (detail->>'seconds')::float8 AS seconds,
                (detail->>'position')::bigint AS position
           FROM partition_playbook.events
-         WHERE run_id = %(run_id)s AND kind = 'backlog' AND detail ? 'position'
+         WHERE run_id = %(run_id)s AND kind = 'backlog' AND detail ? 'taken'
          ORDER BY event_id DESC
-         LIMIT 20) AS batches
+         LIMIT %(batches)s) AS batches

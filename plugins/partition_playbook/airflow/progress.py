@@ -8,6 +8,7 @@ import psycopg
 from airflow.sdk.observability import stats
 
 from partition_playbook.database import Limits
+from partition_playbook.engine import batches
 from partition_playbook.engine.load import is_loaded
 from partition_playbook.errors import PlaybookError
 from partition_playbook.run import Run
@@ -38,7 +39,7 @@ def _sample_backlog(run: Run) -> None:
     """Record the estimated number of waiting changes; a failure stops no load."""
     try:
         with run.database.session(LIMITS) as session:
-            waiting = session.value("engine/estimate_changes", log=run.table.change_log.identifier)
-            run.ledger.sample_backlog(session, int(waiting), estimated=True)
+            waiting = batches.look(session, run.table.change_log, bound=0)  # counts nothing: it spans the ids
+            run.ledger.sample_backlog(session, waiting.number, estimated=True, position=waiting.last_change)
     except (psycopg.Error, PlaybookError) as error:
         log.info("%s: no sample of the backlog: %s", run.table, error)

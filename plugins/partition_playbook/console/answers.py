@@ -223,9 +223,23 @@ class Headline(BaseModel):
     note: str
 
 
+class Pace(BaseModel):
+    """Changes per second: ``written`` by the application over the last ``over`` seconds, ``followed`` by reconcile.
+
+    Each is None while nothing tells it. ``source`` is the origin of the followed rate.
+    """
+
+    written: float | None
+    over: float | None
+    followed: float | None
+    source: str
+    verdict: str
+
+
 class Progress(BaseModel):
     """The state of a run; ``waiting_changes`` is None without a change log and at most ``most_counted``.
 
+    ``pace`` is None without a change log and for a run that has ended.
     ``waived`` names the waived checks, each with its waiver. ``failure`` is the last error of a failed task.
     ``dag_run`` is the path of the DAG run in Airflow. ``has_plan`` and ``has_report`` say if these files are here.
     """
@@ -248,6 +262,7 @@ class Progress(BaseModel):
     waits: list[Wait]
     waiting_changes: int | None
     most_counted: int
+    pace: Pace | None
     lock_waits: list[LockWait]
     way_back: WayBack | None
 

@@ -17,7 +17,7 @@ from partition_playbook.airflow.run_steps import AT_WORK, Activity, Step, read_a
 from partition_playbook.airflow.runs import open_database
 from partition_playbook.catalog import bound_ends
 from partition_playbook.checks import Verdict, as_json
-from partition_playbook.console import answers, series, server_state
+from partition_playbook.console import answers, series, server_state, write_pace
 from partition_playbook.console.problems import explain
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import way_back
@@ -194,7 +194,7 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         run = _run(session, spec, run_id)
         loads = _loads(session, spec, run)
         waits = session.rows("console/list_waits", {"run_id": run_id, "limit": MOST_RECENT})
-        waiting = _waiting_changes(session, spec.name)
+        changes = _changes(session, spec.name)
         lock_waits = session.rows("console/list_lock_waits", {"schema": spec.name.schema, "names": _names(spec.name)})
         versions = read_versions(session, run_id)
         found, kept = read_checks(session, run_id), read_file_names(session, run_id)
@@ -203,6 +203,10 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
             "console/find_trigger", {"run_id": run_id, "message": TRIGGERED, "first": FIRST_EVENTS}
         )
         measured = headline.by_stage(read_measurements(session, run_id))
+        pace = None
+        if changes and not run["ended_at"]:
+            preflight = found.get("preflight", ())
+            pace = write_pace.read(session, run_id, changes["last_change"], preflight, most_events=MOST_RECENT)
 
     (shown,) = _with_states([run])
     now, key = pendulum.now("UTC"), dag_run_key(run)
@@ -226,8 +230,9 @@ def progress(spec: TableSpec, run_id: str) -> answers.Progress:
         eta=None if stopped else series.eta(loads, now),
         headlines=[answers.Headline(**vars(each)) for each in headline.headlines(loads, measured)],
         waits=[answers.Wait(**row) for row in waits],
-        waiting_changes=waiting,
+        waiting_changes=changes["waiting"] if changes else None,
         most_counted=MOST_CHANGES,
+        pace=pace,
         lock_waits=[answers.LockWait(**row) for row in lock_waits],
         way_back=_way_back(run, measured),
     )
@@ -262,12 +267,13 @@ def _loads(session: Session, spec: TableSpec, run: Row) -> list[Row]:
     return session.rows("console/watch_loads", {"run_id": run["run_id"], "schema": table.schema, "source": source})
 
 
-def _waiting_changes(session: Session, table: TableName) -> int | None:
-    """Return the number of waiting changes, at most MOST_CHANGES; None without a change log."""
+def _changes(session: Session, table: TableName) -> Row | None:
+    """Return the number of waiting changes, at most MOST_CHANGES, and the last change; None without a change log."""
     log = table.change_log
     if session.value("maintenance/find_oid", {"schema": log.schema, "name": log.name}) is None:
         return None
-    return int(session.value("console/count_waiting_changes", {"limit": MOST_CHANGES}, log=log.identifier))
+    values = {"log": log.quoted, "limit": MOST_CHANGES}
+    return session.row("console/count_waiting_changes", values, log=log.identifier)
 
 
 def _steps(found: Iterable[Step], now: datetime) -> list[answers.Step]:

@@ -27,6 +27,7 @@ from partition_playbook.engine import (
     sequences,
     swap_script,
     verify,
+    write_rate,
 )
 from partition_playbook.engine.advisory_locks import Exclusive, exclusive_session
 from partition_playbook.engine.batches import Waiting
@@ -46,8 +47,14 @@ log = logging.getLogger(__name__)
 # The waiting changes allowed when the lock is requested (at best, and if more passes no longer help) and when it is
 # granted. They decide how long the lock is held.
 BACKLOG_BEFORE_LOCK = 50
-STEADY_BACKLOG = 1_000
-BACKLOG_UNDER_LOCK = 2_000
+STEADY_BACKLOG = 800
+BACKLOG_UNDER_LOCK = 1_000
+# So few changes are taken under the lock whatever their time: another try would block the application again.
+LEAST_UNDER_LOCK = 200
+# The share of `max_lock` for the changes under the lock.
+HOLD_SHARE = 0.5
+# After so many tries that found more changes under their locks, another one would find as many.
+OVERFULL_TRIES = 5
 CATCH_UP_PASSES = 500
 # After so many batches without a new low of the backlog, more of them would not help either.
 HOPELESS_PASSES = 100
@@ -156,7 +163,9 @@ def _swap_proven(
     reconcile.catch_up(run, until=reconcile.FEW_CHANGES)
     materialized_views.prepare(run)
     foreign_keys.prepare(run, now.direction)
-    preconditions = replace(preconditions, table_fingerprint=table_fingerprint(run))
+    preconditions = replace(
+        preconditions, table_fingerprint=table_fingerprint(run), most_changes=changes_under_lock(run)
+    )
     tries = Tries()
 
     def attempt(lock_timeout: int) -> Swapped:
@@ -196,19 +205,27 @@ def require_parity(run: Run, now: Sides) -> None:
 
 @dataclass(frozen=True)
 class SwapPreconditions:
-    """The state during the preparation of a swap; it must be the same under the lock, and the gate still permit it."""
+    """The state during the preparation of a swap; it must be the same under the lock, and the gate still permit it.
+
+    Under the lock at most ``most_changes`` may wait.
+    """
 
     capture_fingerprint: str
     table_fingerprint: str = ""
     gate: Gate | None = None
+    most_changes: int = BACKLOG_UNDER_LOCK
 
 
 @dataclass
 class Tries:
-    """The tries of a swap so far, and the longest time for which one held locks before it gave way."""
+    """The tries of a swap so far, and the longest time for which one held locks before it gave way.
+
+    ``overfull`` of them found too many waiting changes under their locks.
+    """
 
     count: int = 0
     longest_ms: float = 0.0
+    overfull: int = 0
     deadline: Deadline | None = None
 
     @contextmanager
@@ -244,7 +261,7 @@ def _swap_once(
         readers = dependents.find(session, run.table)
         surface_before = dependents.parity_facts(session, run.table, run.spec.partition_by)
         swap_names = swap_script.compose(run, session, before, direction, readers)
-        catch_up(run, session, before)
+        catch_up(run, session, before, preconditions.most_changes)
 
         with run.database.block(session):
             if preconditions.gate:
@@ -267,7 +284,7 @@ def _swap_once(
             _require_same_versions(run, session, before, versions)
             # Their definition was compared above; without them the standby holds back no delete of the application.
             foreign_keys.drop_of_live(session, before.live, deadline)
-            reconciled = _drain(run, session, before)
+            reconciled = _drain(run, session, before, preconditions.most_changes, tries)
             session.execute(
                 swap_names, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already"
             )
@@ -400,12 +417,21 @@ def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> Non
         )
 
 
-def catch_up(run: Run, session: Session, now: Sides) -> None:
+def changes_under_lock(run: Run) -> int:
+    """Return the number of changes that may wait under the lock: half of ``max_lock`` by their measured time."""
+    known = write_rate.followed(run)
+    seconds = HOLD_SHARE * run.spec.max_lock.total_seconds()
+    return max(LEAST_UNDER_LOCK, min(BACKLOG_UNDER_LOCK, round(seconds / known.change_seconds)))
+
+
+def catch_up(run: Run, session: Session, now: Sides, most_changes: int) -> None:
     """Reconcile until few enough changes wait for a lock of milliseconds.
 
-    Stops at BACKLOG_BEFORE_LOCK changes, or at STEADY_BACKLOG if a batch no longer lowers the backlog. CatchUpTooSlow
-    after CATCH_UP_PASSES batches, or after HOPELESS_PASSES without a new low.
+    Stops at BACKLOG_BEFORE_LOCK changes. If a batch no longer lowers the backlog, four fifths of ``most_changes`` are
+    few enough: others come while the locks are requested. CatchUpTooSlow after CATCH_UP_PASSES batches, or
+    after HOPELESS_PASSES without a new low.
     """
+    steady = most_changes * STEADY_BACKLOG // BACKLOG_UNDER_LOCK
     change_log = run.table.change_log
     waiting, floor = batches.look(session, change_log), 0
     lowest, unchanged = waiting.number, 0
@@ -415,16 +441,16 @@ def catch_up(run: Run, session: Session, now: Sides) -> None:
         step, after = reconcile.take_step(run, session, now, until=BACKLOG_BEFORE_LOCK, floor=floor)
         earlier, waiting, floor = waiting, after, step.floor
 
-        if earlier.number <= waiting.number <= STEADY_BACKLOG:
+        if earlier.number <= waiting.number <= steady:
             waiting, floor = batches.look(session, change_log), 0  # late commits may wait below
-            if waiting.number <= STEADY_BACKLOG:
+            if waiting.number <= steady:
                 return
 
         unchanged = 0 if waiting.number < lowest else unchanged + 1
         lowest = min(lowest, waiting.number)
         if unchanged >= HOPELESS_PASSES:
             break
-    raise _too_slow(run, session, waiting, STEADY_BACKLOG)
+    raise _too_slow(run, session, waiting, steady)
 
 
 def _too_slow(run: Run, session: Session, waiting: Waiting, limit: int) -> CatchUpTooSlow:
@@ -432,14 +458,15 @@ def _too_slow(run: Run, session: Session, waiting: Waiting, limit: int) -> Catch
     return CatchUpTooSlow(str(run.table), waiting.number, limit, waiting=str(waiting), pace=str(found) if found else "")
 
 
-def drain_change_log(run: Run, session: Session, before: Sides, expected: str) -> int:
+def drain_change_log(run: Run, session: Session, before: Sides, expected: str, most_changes: int, tries: Tries) -> int:
     """Reconcile the rest of the change log under the lock; return the number of changes.
 
-    Raises CaptureLost, CatchUpTooSlow above BACKLOG_UNDER_LOCK changes, SourceChanged if the table fingerprint is not
+    Above ``most_changes`` it raises SerializationFailure, for the caller's lock retry to catch up again, and
+    CatchUpTooSlow after OVERFULL_TRIES. Raises CaptureLost, SourceChanged if the table fingerprint is not
     ``expected``, and Diverged if changes are left.
     """
     _require_unchanged(run, session, expected)
-    return _drain(run, session, before)
+    return _drain(run, session, before, most_changes, tries)
 
 
 def _require_unchanged(run: Run, session: Session, expected: str) -> None:
@@ -451,11 +478,15 @@ def _require_unchanged(run: Run, session: Session, expected: str) -> None:
         )
 
 
-def _drain(run: Run, session: Session, before: Sides) -> int:
+def _drain(run: Run, session: Session, before: Sides, most_changes: int, tries: Tries) -> int:
     capture.require_complete(session, run)
     waiting = batches.look_at_once(session, run.table.change_log)
-    if waiting.number > BACKLOG_UNDER_LOCK:
-        raise _too_slow(run, session, waiting, BACKLOG_UNDER_LOCK)
+    if waiting.number > most_changes:
+        tries.overfull += 1
+        if tries.overfull >= OVERFULL_TRIES:
+            raise _too_slow(run, session, waiting, most_changes)
+        allowed = figures.number(most_changes)
+        raise psycopg.errors.SerializationFailure(f"{waiting} waited under the lock, more than the {allowed} allowed")
     if not waiting.number:
         return 0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from psycopg import sql
 
@@ -17,7 +18,7 @@ from partition_playbook import catalog, figures
 from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Session
-from partition_playbook.engine import attributes, capture, stale_rows
+from partition_playbook.engine import attributes, capture, slices, stale_rows
 from partition_playbook.engine.batches import Batch
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.errors import Diverged, PreconditionFailed
@@ -86,7 +87,9 @@ def write(run: Run, session: Session, now: Sides, batch: Batch) -> tuple[Batch, 
     deleted += batch.added
 
     # Without a deleted row no value of a unique key is free again.
-    written = _insert_first(session, now, parts, batch, present, reopen=deleted > 0)
+    reopen = deleted > 0
+    near = _near(run, session, now, batch, reopen=reopen)
+    written = _insert_first(session, near, parts, batch, present, reopen=reopen)
     session.run(
         "engine/delete_doubled_rows", batch.values, **parts, changed=now.match("d", "k"), written=now.match("s", "d")
     )
@@ -95,12 +98,27 @@ def write(run: Run, session: Session, now: Sides, batch: Batch) -> tuple[Batch, 
         "engine/insert_doubled_rows",
         batch.values,
         **parts | {"row": columns(whole), "live_row": columns(whole, "s")},
-        match=now.match("s", "k"),
+        match=near.match("s", "k"),
         written=now.match("t", "s"),
     )
     if put:
         _tell(run, session, put)
     return batch, deleted, written + put
+
+
+def _near(run: Run, session: Session, now: Sides, batch: Batch, *, reopen: bool) -> Sides:
+    """Return the sides for the partitions of the rows that may be written.
+
+    One statement writes all of them: the order of their changes decides which row of a key stays in the table.
+    """
+    if now.ranges is None:
+        return now
+    found = slices.buckets(session, run.table.change_log, now.ranges, batch)
+    if reopen:
+        bucket = now.ranges.bucket(now.ranges.whole)
+        rows = session.rows("engine/list_open_buckets", bucket=bucket, doubled=run.table.doubled.identifier)
+        found += [row["bucket"] for row in rows]
+    return replace(now, reached=slices.reached_at_once(found, now.ranges))
 
 
 def _parts(run: Run, now: Sides) -> dict[str, sql.Composable]:

@@ -12,6 +12,8 @@ from partition_playbook.run import Run
 
 # Fewer changes tell nothing: most of the time of a small batch does not depend on its size.
 LEAST_MEASURED = 1_000
+# So many batches tell the present pace.
+BATCHES = 20
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def sample(run: Run, session: Session, batch: Batch, waiting: Waiting, seconds: 
 
 def find(run: Run, session: Session) -> Pace | None:
     """Return the pace over the last batches of the run; None if they are too few to tell."""
-    found = run.ledger.reconcile_pace(session)
+    found = run.ledger.reconcile_pace(session, BATCHES)
     if found["taken"] < LEAST_MEASURED or not found["seconds"] or not found["passed"]:
         return None
     return Pace(found["taken"] / found["seconds"], found["written"] / found["passed"])

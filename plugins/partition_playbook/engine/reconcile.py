@@ -16,7 +16,7 @@ from partition_playbook.database import Session
 from partition_playbook.engine import batches, capture, doubled, pace, slices, stale_rows, throttle
 from partition_playbook.engine.advisory_locks import Exclusive, exclusive_session
 from partition_playbook.engine.batches import Batch, Waiting
-from partition_playbook.engine.sides import Sides, sides
+from partition_playbook.engine.sides import Sides, near, sides
 from partition_playbook.engine.slices import Ranges
 from partition_playbook.engine.verify import hashed_row
 from partition_playbook.errors import Diverged, PreconditionFailed
@@ -242,22 +242,22 @@ def write(run: Run, session: Session, now: Sides, batch: Batch, *, joining: bool
         "columns": columns(now.change_log_columns),
     }
     partitioned_standby = not now.live.is_partitioned
-    near = _near(session, run, now, batch)
+    reached = near(session, log_table, now, batch)
     deleted = sum(
         session.run("engine/delete_standby_rows", batch.picked, **parts, match=each.match("s", "k"))
-        for each in (near if partitioned_standby else [now])
+        for each in (reached if partitioned_standby else [now])
     )
     if joining:
         batch = stale_rows.join(session, log_table, now, batch)
         deleted += batch.added
-        near = _near(session, run, now, batch)
+        reached = near(session, log_table, now, batch)
 
     row = now.require_standby().writable
     parts |= {"row": columns(row), "live_row": columns(row, "s"), "live": now.live.table_name.identifier}
     try:
         written = sum(
             session.run("engine/insert_standby_rows", batch.values, **parts, match=each.match("s", "k"))
-            for each in ([now] if partitioned_standby else near)
+            for each in ([now] if partitioned_standby else reached)
         )
     except psycopg.errors.CheckViolation as error:
         raise PreconditionFailed(
@@ -267,17 +267,6 @@ def write(run: Run, session: Session, now: Sides, batch: Batch, *, joining: bool
             "new run with `default_partition: keep`",
         ) from error
     return batch, deleted, written
-
-
-def _near(session: Session, run: Run, now: Sides, batch: Batch) -> list[Sides]:
-    """Return the sides once for every few slices that a batch reaches, for joins on a key; once if no range is known.
-
-    A statement on all of a thousand partitions is planned for longer than it runs.
-    """
-    if now.ranges is None:
-        return [now]
-    found = slices.reached(session, run.table.change_log, now.ranges, batch)
-    return [replace(now, reached=each) for each in found]
 
 
 def delete_changes(run: Run, session: Session, batch: Batch) -> None:
@@ -307,8 +296,8 @@ def _require_equal(run: Run, session: Session, now: Sides, batch: Batch) -> None
         "standby": _standby_rows(run, session, now),
         "row": hashed_row(now.live.columns),
     }
-    near = _near(session, run, now, batch)
-    if not all(session.value("engine/are_equal", batch.values, **parts, match=each.match("k", "t")) for each in near):
+    matches = [each.match("k", "t") for each in near(session, run.table.change_log, now, batch)]
+    if not all(session.value("engine/are_equal", batch.values, **parts, match=each) for each in matches):
         raise Diverged(
             f"rows written to {now.require_standby().name} differ from the live table",
             where=str(run.table),

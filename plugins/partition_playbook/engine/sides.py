@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from psycopg import sql
@@ -10,9 +10,11 @@ from psycopg import sql
 from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.database import Session
+from partition_playbook.engine import slices
+from partition_playbook.engine.batches import Batch
 from partition_playbook.engine.slices import Ranges, Reached
 from partition_playbook.errors import PreconditionFailed, SourceChanged
-from partition_playbook.names import RETIRED_SUFFIX, SHADOW_SUFFIX
+from partition_playbook.names import RETIRED_SUFFIX, SHADOW_SUFFIX, TableName
 from partition_playbook.run import Run
 
 
@@ -102,12 +104,27 @@ class Sides:
             sql.SQL("{} {} {}").format(sql.Identifier(left, name), self._equals(name), sql.Identifier(right, name))
             for name in names or self.change_log_columns
         ]
-        near = [self.reached.within(each) for each in (left, right)] if self.reached and not names else []
-        return sql.SQL(" AND ").join([*pairs, *near])
+        limits = [self.within(each) for each in (left, right)] if self.reached and not names else []
+        return sql.SQL(" AND ").join([*pairs, *limits])
+
+    def within(self, alias: str) -> sql.Composable:
+        """Return the condition for rows of the partitions that are ``reached``."""
+        return self.reached.within(alias) if self.reached else sql.SQL("true")
 
     def _equals(self, name: str) -> sql.SQL:
         """Return the schema-qualified equality operator of a column's type: our search path has no user schema."""
         return sql.SQL(self.live.column(name).equals)
+
+
+def near(session: Session, log: TableName, now: Sides, batch: Batch) -> list[Sides]:
+    """Return the sides once for every few slices that a batch reaches, for joins on a key; once if no range is known.
+
+    A statement on all of a thousand partitions is planned for longer than it runs.
+    """
+    if now.ranges is None:
+        return [now]
+    found = slices.buckets(session, log, now.ranges, batch)
+    return [replace(now, reached=each) for each in slices.reached(found, now.ranges)]
 
 
 def sides(session: Session, run: Run) -> Sides:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pendulum import DateTime
@@ -106,11 +106,28 @@ class Reached:
         return sql.SQL("({})").format(sql.SQL(" OR ").join(self.ranges.within(alias, each) for each in self.slices))
 
 
-def reached(session: Session, log: TableName, ranges: Ranges, batch: Batch) -> list[Reached]:
-    """Return the slices of the changes of a batch, at most ARMS together; every change is in exactly one slice."""
+def buckets(session: Session, log: TableName, ranges: Ranges, batch: Batch) -> list[int]:
+    """Return the buckets of the changes of a batch."""
     found = session.rows("engine/list_buckets", batch.values, bucket=ranges.bucket(ranges.whole), log=log.identifier)
-    near = _near([row["bucket"] for row in found])
+    return [row["bucket"] for row in found]
+
+
+def reached(found: Iterable[int], ranges: Ranges) -> list[Reached]:
+    """Return the slices of these buckets, at most ARMS together; every bucket is in exactly one slice."""
+    near = _near(sorted(set(found)))
     return [Reached(ranges, tuple(near[start : start + ARMS])) for start in range(0, len(near), ARMS)]
+
+
+def reached_at_once(found: Iterable[int], ranges: Ranges) -> Reached:
+    """Return at most ARMS slices with all these buckets, for one statement about all of them.
+
+    The widest gaps between them stay out. If there are too many gaps, some slices have other buckets too.
+    """
+    near = _near(sorted(set(found)))
+    while len(near) > ARMS:
+        at = min(range(1, len(near)), key=lambda each: near[each].first - near[each - 1].last)
+        near[at - 1 : at + 1] = [Slice(near[at - 1].first, near[at].last)]
+    return Reached(ranges, tuple(near))
 
 
 def _near(buckets: list[int]) -> list[Slice]:

@@ -7,14 +7,15 @@ are found through the unique indexes of the standby, so the cost follows the bat
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.database import Session
+from partition_playbook.engine import slices
 from partition_playbook.engine.batches import Batch
-from partition_playbook.engine.sides import Sides
+from partition_playbook.engine.sides import Sides, near
 from partition_playbook.names import TableName
 from partition_playbook.sql import columns
 
@@ -89,7 +90,8 @@ def join(session: Session, log_table: TableName, now: Sides, batch: Batch) -> Ba
     keys = [each for each in unique_keys(session, now) if each.searchable]
     searched = batch
     for _ in range(ROUNDS):
-        deleted = sum(_delete(session, log_table, now, each, searched) for each in keys)
+        reached = near(session, log_table, now, searched)
+        deleted = sum(_delete(session, log_table, part, each, searched) for each in keys for part in reached)
         if not deleted:
             return batch
 
@@ -102,6 +104,7 @@ def join(session: Session, log_table: TableName, now: Sides, batch: Batch) -> Ba
 
 
 def _delete(session: Session, log_table: TableName, now: Sides, key: UniqueKey, batch: Batch) -> int:
+    """Delete the stale rows in the way of a batch's rows in the partitions that are reached."""
     parts = {
         "log": log_table.identifier,
         "live": now.live.table_name.identifier,
@@ -109,6 +112,21 @@ def _delete(session: Session, log_table: TableName, now: Sides, key: UniqueKey, 
         "columns": columns(now.change_log_columns),
         "gone_columns": columns(now.change_log_columns, "s"),
         "changed": now.match("t", "k"),
-        "same": now.match("t", "s"),
+        **key.parts(),
     }
-    return session.run("engine/delete_stale_rows", batch.values, **parts, **key.parts())
+    deleted = 0
+    for each in _near_stale(session, now, batch, parts):
+        limits = {"same": each.match("t", "s"), "reached": each.within("s")}
+        deleted += session.run("engine/delete_stale_rows", batch.values, **parts, **limits)
+    return deleted
+
+
+def _near_stale(session: Session, now: Sides, batch: Batch, parts: dict[str, sql.Composable]) -> list[Sides]:
+    """Return the sides for the partitions that the rows in the way are in.
+
+    A unique index of a partitioned standby has the partition column: its stale rows are where the changed ones are.
+    """
+    if now.ranges is None or not now.live.is_partitioned:
+        return [now]
+    found = session.rows("engine/list_stale_buckets", batch.values, **parts, bucket=now.ranges.bucket(now.ranges.whole))
+    return [replace(now, reached=each) for each in slices.reached([row["bucket"] for row in found], now.ranges)]

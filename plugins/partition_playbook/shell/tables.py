@@ -8,7 +8,8 @@ from typing import Any
 from partition_playbook import figures
 from partition_playbook.airflow.run_states import State
 from partition_playbook.checks import as_json
-from partition_playbook.console import answers, read
+from partition_playbook.console import answers, read, write_pace
+from partition_playbook.ledger import MAINTENANCE
 from partition_playbook.maintenance.health import Health, Status
 from partition_playbook.maintenance.maintain import inspect
 from partition_playbook.shell.answer import Answer, Exit, Failure, worst
@@ -62,11 +63,22 @@ def _status(name: str, spec: TableSpec) -> Found:
     if table.health:
         lines += [f"    problem: {each}" for each in table.health.problems]
     lines += _last_run(table.last_run)
+    pace = _pace(spec, table.last_run)
+    lines += [f"    {each}" for each in (pace,) if each]
 
     is_finding = bool(table.last_run and table.last_run.state in FINDINGS) or bool(
         table.health and table.health.status != Status.GREEN
     )
-    return lines, table.model_dump(mode="json"), Exit.FINDINGS if is_finding else Exit.IN_ORDER
+    content = table.model_dump(mode="json") | {"pace": pace}
+    return lines, content, Exit.FINDINGS if is_finding else Exit.IN_ORDER
+
+
+def _pace(spec: TableSpec, run: answers.Run | None) -> str | None:
+    """Return the rates of application and reconcile in words; None unless a migration is open and captures."""
+    if run is None or run.ended_at or run.mode == MAINTENANCE:
+        return None
+    now = read.progress(spec, run.run_id)
+    return write_pace.describe(now) if now.pace else None
 
 
 def _last_run(run: answers.Run | None) -> list[str]:

@@ -25,7 +25,7 @@ export async function run(page) {
   const live = atWork(now.run);
   const server = ended(now.run) ? null : await page.askRun("server");
   const open = scrolled();
-  const content = [...asks(now), summary(now, live), headlines(now.headlines), stepper(page, now), ...stop(now), ...works(now, live), ...wayBack(now), ...waits(now, live),
+  const content = [...asks(now), summary(now, live), changes(now), headlines(now.headlines), stepper(page, now), ...stop(now), ...works(now, live), ...wayBack(now), ...waits(now, live),
     ...loads(now, page.chosen.partition), ...charts(now, waited, live), ...state(page, server), ...blockers(server), ...locks(now), ...measurements(taken)];
   requestAnimationFrame(() => restore(open));
   return { content, live };
@@ -60,8 +60,24 @@ function summary(now, live) {
     figure("Took", duration(seconds(run.started_at, run.ended_at ?? (live ? now.now : run.state_since ?? now.now))), live && "so far"),
     figure("Rows loaded", count(rows), now.loads.length > 0 && `of ${several(now.loads.length, "partition")}`),
     figure("Loads end", eta ? `in ${duration(eta.seconds)}` : over ? "ended" : "–", eta && ["about ", time(eta.at)]),
-    figure("Changes waiting", now.waiting_changes == null ? "no capture"
-      : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes)));
+    !now.pace && waiting(now));
+}
+
+const waiting = (now) => figure("Changes waiting", now.waiting_changes == null ? "no capture"
+  : now.waiting_changes >= now.most_counted ? `over ${count(now.most_counted)}` : count(now.waiting_changes));
+
+const RATINGS = { "keeps up": "good", "falls behind": "bad" };
+const VERDICTS = { "keeps up": "the backlog does not grow", "falls behind": "the cutover gives up while this lasts", unknown: "a rate is missing" };
+
+// The rate of the application beside the one that reconcile follows.
+function changes(now) {
+  const { pace } = now;
+  if (!pace) return null;
+  return figures(waiting(now),
+    figure("Changes written", pace.written == null ? "–" : `${count(pace.written)}/s`,
+      pace.over == null ? "known after the next sample of the change log" : `over the last ${duration(pace.over)}`),
+    figure("Reconcile follows", pace.followed == null ? "–" : `${count(pace.followed)}/s`, pace.source),
+    figure("Reconcile", badge(pace.verdict, RATINGS[pace.verdict]), VERDICTS[pace.verdict]));
 }
 
 const titled = (name) => name[0].toUpperCase() + name.slice(1);
