@@ -80,7 +80,7 @@ monitoring: $(LOCKED) ## Write the dashboard and the exporters' queries in monit
 
 lock: $(LOCKED) ## Resolve pyproject.toml into requirements.txt and constraints.txt; UPGRADE="--upgrade-package rich" raises one
 	$(COMPILE) $(UPGRADE) --no-deps --no-strip-extras --output-file requirements.txt pyproject.toml
-	$(COMPILE) $(UPGRADE) --all-extras --output-file constraints.txt pyproject.toml requirements-dev.txt
+	$(COMPILE) $(UPGRADE) --all-extras --output-file constraints.txt pyproject.toml requirements-dev.txt tests/extras/requirements.txt
 
 clean: down ## Stop everything and delete the staging state and the virtual environment
 	@data=$$(readlink .staging/postgres); case "$$data" in /var/lib/partition-playbook/*/data) rm -rf "$${data%/data}";; esac
