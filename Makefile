@@ -8,7 +8,7 @@ APP ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo application up down test-unit test test-application test-distributed test-servers resolve-extras soak check bench screenshots reference monitoring lock clean
+.PHONY: help demo application up down test-unit test test-application test-distributed test-servers test-airflows resolve-extras soak check bench screenshots reference monitoring lock clean
 VENV := .venv
 LOCKED := $(VENV)/.locked
 RUN := $(VENV)/bin/python -m
@@ -51,6 +51,9 @@ test-distributed: $(LOCKED) ## Test services and workers on hosts in namespaces,
 test-servers: $(LOCKED) ## Run the engine tests on PostgreSQL 14-18; SERVERS="15 17" and TESTS="paths" select
 	@$(RUN) staging.pooler
 	$(RUN) staging.servers $(SERVERS) $(TESTS)
+
+test-airflows: $(LOCKED) ## Test Airflow's newest release and newest pre-release, each in an environment of its own; VERSIONS= selects
+	$(RUN) tests.airflows $(VERSIONS)
 
 resolve-extras: $(LOCKED) ## Resolve each extra against constraints.txt and try an S3 server; asks the package index
 	$(RUN) pytest tests/extras
