@@ -8,7 +8,7 @@ APP ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo application up down test-unit test test-application test-distributed test-servers resolve-extras soak check bench screenshots reference monitoring lock clean
+.PHONY: help demo application up down test-unit test test-application test-distributed test-servers test-airflows resolve-extras soak check bench screenshots reference monitoring lock clean
 VENV := .venv
 LOCKED := $(VENV)/.locked
 RUN := $(VENV)/bin/python -m
@@ -52,6 +52,9 @@ test-servers: $(LOCKED) ## Run the engine tests on PostgreSQL 14-18; SERVERS="15
 	@$(RUN) staging.pooler
 	$(RUN) staging.servers $(SERVERS) $(TESTS)
 
+test-airflows: $(LOCKED) ## Test Airflow's newest release and newest pre-release, each in an environment of its own; VERSIONS= selects
+	$(RUN) tests.airflows $(VERSIONS)
+
 resolve-extras: $(LOCKED) ## Resolve each extra against constraints.txt and try an S3 server; asks the package index
 	$(RUN) pytest tests/extras
 
@@ -80,7 +83,7 @@ monitoring: $(LOCKED) ## Write the dashboard and the exporters' queries in monit
 
 lock: $(LOCKED) ## Resolve pyproject.toml into requirements.txt and constraints.txt; UPGRADE="--upgrade-package rich" raises one
 	$(COMPILE) $(UPGRADE) --no-deps --no-strip-extras --output-file requirements.txt pyproject.toml
-	$(COMPILE) $(UPGRADE) --all-extras --output-file constraints.txt pyproject.toml requirements-dev.txt
+	$(COMPILE) $(UPGRADE) --all-extras --output-file constraints.txt pyproject.toml requirements-dev.txt tests/extras/requirements.txt
 
 clean: down ## Stop everything and delete the staging state and the virtual environment
 	@data=$$(readlink .staging/postgres); case "$$data" in /var/lib/partition-playbook/*/data) rm -rf "$${data%/data}";; esac

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import psycopg
 
-from partition_playbook.database import Database
+from partition_playbook.database import Database, Row
 from partition_playbook.errors import LockNotGranted
 from partition_playbook.names import TableName
 
@@ -85,7 +85,12 @@ def lock_holders(database: Database, tables: Sequence[TableName], advisory_locks
     return [
         f"prepared transaction {row['application_name']!r} of user {row['usename']} {row['modes']} for {row['age']}"
         if not row["pid"]
-        else f"pid {row['pid']} user {row['usename']} application {row['application_name']!r} "
-        f"{row['modes']} for {row['age']}: {row['query']}"
+        else f"{session_name(row)} {row['modes']} for {row['age']}: {row['query']}"
         for row in rows
     ]
+
+
+def session_name(row: Row) -> str:
+    """Name a session by pid, user, application and the client's address, unless the server hides it."""
+    client = f" from {row['client']}" if row["client"] else ""
+    return f"pid {row['pid']} user {row['usename']} application {row['application_name']!r}{client}"

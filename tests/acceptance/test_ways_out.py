@@ -214,7 +214,7 @@ def test_a_run_that_may_not_have_the_table_says_who_holds_it_and_goes_on_once_he
             assert run.state == "failed"
             assert {each for each, state in run.tasks.items() if state == "failed"} == {"migration.cut_over"}
             assert run.tasks["decision.say_verdict"] == "upstream_failed"
-            who = f"pid {idle.info.backend_pid} user {idle.info.user} application 'a report' AccessShareLock"
+            who = f"pid {idle.info.backend_pid} user {idle.info.user} application 'a report' from .+? AccessShareLock"
             told = rf"no lock in 4 tries \([\d.]+ m?s waited in all\), held by: {who} for [\d:.]+: SELECT \.\.\."
             assert len(re.findall(told, run.log)) >= TRIES
             assert replace(footprint.description(dsn, NAME), triggers=()) == table

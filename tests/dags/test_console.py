@@ -526,6 +526,7 @@ def test_who_is_in_the_way_is_named_with_the_statement_that_ends_it(
     """A session that is idle in its transaction has no statement to cancel: only its end helps."""
     with psycopg.connect(dsn) as idle, psycopg.connect(dsn, autocommit=True) as waiter:
         first, second = idle.info.backend_pid, waiter.info.backend_pid
+        (client,) = waiter.execute("SELECT coalesce(host(inet_client_addr()), 'a local socket')").fetchone() or ("",)
         idle.execute("LOCK TABLE sensor_readings IN SHARE MODE")
         waiter.execute("SET application_name = 'the application'")
         alter = "ALTER TABLE sensor_readings ADD CHECK (battery <> 4711)"
@@ -545,7 +546,7 @@ def test_who_is_in_the_way_is_named_with_the_statement_that_ends_it(
     assert found[second]["statement"] == f"SELECT pg_cancel_backend({second});"
     assert (found[second]["application"], found[second]["blocks"]) == ("the application", 1)
     assert found[second]["query"] == "ALTER TABLE sensor_readings ADD CHECK (battery <> ?)"
-    assert all(each["since"] and not each["is_ours"] for each in found.values())
+    assert all(each["since"] and not each["is_ours"] and each["client"] == client for each in found.values())
 
 
 def test_an_old_lock_is_in_the_way_of_a_swap_before_anybody_waits(

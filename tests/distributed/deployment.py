@@ -31,10 +31,9 @@ TABLES = Path(__file__).with_name("tables")
 STORE = "s3://playbook_s3@archive"
 SERVICES = ("redis", "s3", "api-server", "scheduler", "dag-processor", "triggerer", "worker-files", "worker")
 NUMBERS = {"postgres": OWN} | {name: number for number, name in enumerate(SERVICES, start=10)}
-# Beside what the Compose file sets: the store for all files of a run, and less patience with a worker that is gone.
+# Beside what the Compose file sets: the store for all files of a run, and still less patience with a lost worker.
 SETTINGS = {
     ARTIFACTS_VARIABLE: f"{STORE}/runs",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",

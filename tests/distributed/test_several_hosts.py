@@ -288,8 +288,9 @@ def test_a_worker_that_is_gone_gives_its_lock_back(story: Story, fate: str) -> N
 
 
 def test_a_load_that_waits_names_the_session_that_is_gone(story: Story) -> None:
-    pid, _, _ = story.seen["lost"]
-    holder = f"pid {pid} user partition_playbook application 'partition_playbook {LOAD}'"
+    pid, name, _ = story.seen["lost"]
+    holder = f"pid {pid} user partition_playbook application 'partition_playbook {LOAD}' from "
+    holder += hosts.address(NUMBERS[name])
     assert f"1 load slot, all taken, by {holder}" in "\n".join(told_of(story, LOAD))
 
 

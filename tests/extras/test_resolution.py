@@ -12,5 +12,6 @@ def test_an_extra_resolves_to_pinned_versions_only(extra: str) -> None:
     assert not_pinned(resolve("--extra", extra, "pyproject.toml")) == {}
 
 
-def test_what_the_tests_need_resolves_to_pinned_versions_only() -> None:
-    assert not_pinned(resolve("requirements-dev.txt")) == {}
+@pytest.mark.parametrize("file", ["requirements-dev.txt", "tests/extras/requirements.txt"])
+def test_what_the_tests_need_resolves_to_pinned_versions_only(file: str) -> None:
+    assert not_pinned(resolve(file)) == {}

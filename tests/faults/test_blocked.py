@@ -196,7 +196,7 @@ def test_a_step_gives_up_names_who_holds_the_table_and_works_once_he_is_gone(sta
                     writer.let_write(5)
                 told = str(raised.value)
                 assert raised.value.tries == FEW.tries
-                assert re.search(rf"pid {pid} user \S+ application '.*?' .*? for [\d:.]+: \S", told), (who, told)
+                assert re.search(rf"pid {pid} user \S+ application '.*?' from .*? for [\d:.]+: \S", told), (who, told)
                 assert "then clear this task to resume" in told
             assert writer.slowest < SLOWEST * LOCK_SECONDS
             with ExitStack() as open_still:

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from partition_playbook.artifacts import ARTIFACTS_VARIABLE
 from partition_playbook.benchmark.measure import benchmark
-from partition_playbook.checks import Check, check, skipped
+from partition_playbook.checks import Check, Outcome, check, skipped
 from partition_playbook.console import server_state
 from partition_playbook.engine import attach, cutover, load, load_groups, reconcile, rollback, shadow, vacuum, verify
 from partition_playbook.engine.sides import Direction
@@ -34,7 +34,19 @@ from partition_playbook.sections.snapshot.storage import SCRATCH_VARIABLE
 from partition_playbook.sections.validation.checks import validation_checks
 from partition_playbook.spec import Backup, RunParams, TableSpec
 from staging.writers import Writers
-from tests.fixtures.managed import AURORA, CLOUD_SQL, OWNER, ROLE, SERVICES, SUPABASE, WRITER, Service
+from tests.fixtures.managed import (
+    AURORA,
+    AZURE,
+    CLOUD_SQL,
+    NEON,
+    OWNER,
+    REHEARSED,
+    ROLE,
+    SERVICES,
+    SUPABASE,
+    WRITER,
+    Service,
+)
 from tests.fixtures.migration import finalize_anyway
 from tests.fixtures.tables import open_run
 
@@ -57,7 +69,13 @@ NAMED: dict[Service, dict[str, str]] = {
         "throttle": "may not see replicas and the activity of other sessions",
     },
     SUPABASE: {"filesystems": "no right to read the location", "event_triggers": "pgrst_ddl_watch"},
+    AZURE: {
+        "filesystems": "no right to read the location",
+        "privileges": "every row for the dump: row security applies to public.payroll",
+    },
+    NEON: {"filesystems": "no right to read the location", "privileges": "SELECT for the dump on public.payroll"},
 }
+PRIVILEGES = {"privileges", "statistics_privilege"}
 
 Connection = psycopg.Connection[Any]
 
@@ -108,7 +126,37 @@ def rehearse(run: Run, params: RunParams) -> None:
     cutover.swap(run, Direction.FORWARD)
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda each: each.name)
+def preflight(run: Run, service: Service) -> RunParams:
+    """Require that preflight names what a service withholds; return the params with which it is a go."""
+    params = DUMP
+    found = {each.name: each for each in preflight_checks(within(run, "preflight"), params)}
+    named = {name: found[name].actual for name in NAMED[service]}
+    assert [name for name, text in NAMED[service].items() if text not in named[name]] == [], named
+    failed = {name for name in PRIVILEGES if found[name].outcome is Outcome.FAILED}
+    assert failed == PRIVILEGES & NAMED[service].keys()
+
+    if found["privileges"].blocks:
+        assert found["privileges"].remedy.endswith("or set the param backup to external")
+        params = RunParams.model_validate(DUMP.model_dump() | EXTERNAL)
+        found = {each.name: each for each in preflight_checks(within(run, "preflight"), params)}
+        del found["backup"]  # of an age that no test goes on being
+    record(run, "preflight", list(found.values()))
+    return params
+
+
+@pytest.mark.parametrize("service", [each for each in SERVICES if each not in REHEARSED], ids=lambda each: each.name)
+def test_preflight_names_what_else_is_withheld(
+    administer: Callable[[Service], Connection], dsn: str, spec: TableSpec, service: Service, tmp_path: Path
+) -> None:
+    administrator = administer(service)
+    administrator.execute(service.grants)  # type: ignore[call-overload]
+    run = open_run(partial(psycopg.connect, make_conninfo(dsn, user=ROLE)), spec, "managed")
+    assert preflight(run, service).backup is Backup.EXTERNAL
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        administrator.execute(f"ALTER ROLE {ROLE} BYPASSRLS")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("service", REHEARSED, ids=lambda each: each.name)
 def test_a_rehearsal_is_a_go_or_a_check_names_what_is_withheld(
     administer: Callable[[Service], Connection],
     connection: Connection,
@@ -125,17 +173,7 @@ def test_a_rehearsal_is_a_go_or_a_check_names_what_is_withheld(
     calm = TableSpec.model_validate(spec.model_dump() | {"queries": [QUERY]})
     run = open_run(partial(psycopg.connect, make_conninfo(dsn, user=ROLE)), calm, "managed")
 
-    found = {each.name: each for each in preflight_checks(within(run, "preflight"), DUMP)}
-    named = {name: found[name].actual for name in NAMED[service]}
-    assert [name for name, text in NAMED[service].items() if text not in named[name]] == [], named
-    params = DUMP
-    if found["privileges"].blocks:
-        assert found["privileges"].remedy.endswith("or set the param backup to external")
-        params = RunParams.model_validate(DUMP.model_dump() | EXTERNAL)
-        found = {each.name: each for each in preflight_checks(within(run, "preflight"), params)}
-        del found["backup"]  # of an age that no test goes on being
-    record(run, "preflight", list(found.values()))
-
+    params = preflight(run, service)
     with run.database.session() as session:
         assert server_state.read(session, run.table, run.spec.throttle).wal_bytes is None
     with Writers(make_conninfo(dsn, user=WRITER), count=2, rate=20, seed=11, late=0) as writers:

@@ -24,6 +24,7 @@ from partition_playbook.engine.write_rate import read_counters
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.intervals import Interval
 from partition_playbook.ledger import Ledger, Phase
+from partition_playbook.lock_retry import lock_holders
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight import environment, write_rate
 from partition_playbook.sections.preflight.checklist import preflight_checks
@@ -377,13 +378,23 @@ def reading_transaction(dsn: str) -> Iterator[psycopg.Connection]:
 
 def test_a_long_transaction_is_named(run: Run, readings: Readings, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     readings(0)
-    with reading_transaction(dsn):
+    with reading_transaction(dsn) as busy:
         assert found(run)["long_transactions"].outcome is Outcome.PASSED
         monkeypatch.setattr(environment, "LONG_SECONDS", 0)
         check = found(run)["long_transactions"]
+        (holder,) = lock_holders(run.database, [run.table])
+        (unseen,) = lock_holders(Database(partial(psycopg.connect, dsn, options=BLIND)), [run.table])
+        (client,) = busy.execute("SELECT coalesce(host(inet_client_addr()), 'a local socket')").fetchone() or ("",)
+        session = f"pid {busy.info.backend_pid} user {busy.info.user} application 'nightly report'"
     assert (check.outcome, check.severity) == (Outcome.FAILED, Severity.WARNING)
-    assert "'nightly report'" in check.actual
+    assert check.actual.startswith(f"{session} from {client} idle in transaction for ")
     assert "SELECT count(*) FROM sensor_readings" in check.actual
+    assert holder.startswith(f"{session} from {client} AccessShareLock for ")
+    assert unseen.startswith(f"{session} AccessShareLock for ")
+
+
+# A role that may not see the sessions of others.
+BLIND = "-c role=pg_signal_backend"
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,8 @@ DEPLOY = PROJECT / "deploy" / "compose"
 README = (PROJECT / "README.md").read_text()
 ONCE = {"secrets", "init"}
 AIRFLOW = {"init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-files"}
+# A row of the table of timeouts: section, option, default, the value to set.
+LOST_WORKER = re.compile(r"^\| `\[(\w+)\] (\w+)` \| ([\d.]+) \| (\d+) \|", re.MULTILINE)
 # Airflow's own parser of arguments: an option or a subcommand that it does not know ends it with code 2.
 PARSE = """
 import json, sys
@@ -41,7 +43,8 @@ for arguments in json.loads(sys.argv[1]):
 SETTINGS = """
 import json
 from airflow.configuration import conf
-known = {section: sorted(found["options"]) for section, found in conf.configuration_description.items()}
+described = conf.configuration_description.items()
+known = {section: {name: each["default"] for name, each in found["options"].items()} for section, found in described}
 print(json.dumps([known, sorted(map(list, conf.sensitive_config_values))]))
 """
 EXECUTOR = """
@@ -124,6 +127,18 @@ def test_every_setting_is_an_option_of_airflow(installed: Installed) -> None:
             plain = option.removesuffix("_cmd")
             assert plain in known[section], (path.name, section, option)
             assert plain == option or [section, plain] in sensitive, (path.name, section, option)
+
+    # Airflow's code has the default of this one, not its description.
+    known["celery_broker_transport_options"]["visibility_timeout"] = "86400"
+    documented = LOST_WORKER.findall((PROJECT / "docs" / "deploy.md").read_text())
+    chart = yaml.safe_load((PROJECT / "deploy" / "kubernetes" / "values.yaml").read_text())["config"]
+    compose = services()["scheduler"]["environment"]
+    assert len(documented) == 5
+    for section, option, default, value in documented:
+        assert known[section][option] == default, (section, option)
+        if float(default) != float(value):
+            assert compose[f"AIRFLOW__{section}__{option}".upper()] == value
+            assert chart.get(section, {}).get(option) == (value if section == "scheduler" else None)
 
 
 def test_the_services_are_those_of_several_workers() -> None:

@@ -31,6 +31,6 @@ def test_requirements_txt_pins_the_dependencies_of_the_project() -> None:
     assert [name for name, versions in pinned.items() if not all(each in declared[name] for each in versions)] == []
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt", "tests/extras/requirements.txt"])
 def test_constraints_hold_the_pins_of(file: str) -> None:
     assert not_pinned(pins((PROJECT / file).read_text().splitlines())) == {}

@@ -25,6 +25,7 @@ WITH RECURSIVE tables (oid) AS (
 SELECT 0 AS pid,
        p.owner AS usename,
        p.gid AS application_name,
+       NULL AS client,
        string_agg(held.what, ', ' ORDER BY held.what) AS modes,
        date_trunc('milliseconds', clock_timestamp() - p.prepared)::text AS age,
        '' AS query
@@ -39,13 +40,15 @@ UNION ALL
 SELECT a.pid,
        a.usename,
        a.application_name,
+       -- The address is hidden from a role that may not see other sessions, and a background process has none.
+       CASE WHEN a.client_port = -1 THEN 'a local socket' ELSE host(a.client_addr) END AS client,
        string_agg(held.what, ', ' ORDER BY held.what) AS modes,
        date_trunc('milliseconds', clock_timestamp() - coalesce(a.xact_start, a.state_change))::text AS age,
        left(btrim(regexp_replace(regexp_replace(regexp_replace(a.query, '[''$].*', '...'), '\m[0-9][\w.]*', '?', 'g'), '\s+', ' ', 'g')), 120) AS query
   FROM held
   JOIN pg_stat_activity a USING (pid)
  WHERE a.pid <> pg_backend_pid()
- GROUP BY a.pid, a.usename, a.application_name, a.xact_start, a.state_change, a.query
+ GROUP BY a.pid, a.usename, a.application_name, a.client_addr, a.client_port, a.xact_start, a.state_change, a.query
  ORDER BY coalesce(a.xact_start, a.state_change)
  LIMIT 20
 )

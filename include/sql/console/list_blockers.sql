@@ -28,7 +28,7 @@ WITH tables AS (
 SELECT a.pid,
        a.usename AS role,
        a.application_name AS application,
-       a.client_addr::text AS client,
+       CASE WHEN a.client_port = -1 THEN 'a local socket' ELSE host(a.client_addr) END AS client,
        a.state,
        a.xact_start AS since,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds,

@@ -4,7 +4,7 @@
 -- lock: none
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT a.pid, coalesce(a.usename, '') AS role, coalesce(host(a.client_addr), 'a local socket') AS client
+SELECT a.pid, a.usename, a.application_name, CASE WHEN a.client_port = -1 THEN 'a local socket' ELSE host(a.client_addr) END AS client
   FROM pg_stat_activity a
  WHERE a.datname = current_database() AND a.application_name LIKE 'postgres_fdw%'
  ORDER BY 1

@@ -7,6 +7,7 @@
 SELECT a.pid,
        a.usename::text AS usename,
        a.application_name,
+       CASE WHEN a.client_port = -1 THEN 'a local socket' ELSE host(a.client_addr) END AS client,
        a.state,
        extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds,
        left(btrim(regexp_replace(regexp_replace(regexp_replace(a.query, '[''$].*', '...'), '\m[0-9][\w.]*', '?', 'g'), '\s+', ' ', 'g')), 120) AS query

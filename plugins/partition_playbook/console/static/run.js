@@ -221,7 +221,7 @@ function blockers(server) {
   if (!server?.blockers.length) return [];
   const rows = server.blockers.map((each) => h("tr", {}, number(each.pid),
     cell(each.is_ours ? "Partition Playbook" : [each.role, each.application].filter(Boolean).join(", ") || "–"),
-    cell(each.client ?? "local"), cell(each.state ?? "–"), cell(time(each.since)), number(duration(each.seconds)),
+    cell(each.client ?? "–"), cell(each.state ?? "–"), cell(time(each.since)), number(duration(each.seconds)),
     number(each.blocks ? several(each.blocks, "session") : "none yet"),
     h("td", { class: "long mono" }, each.query),
     h("td", { class: "long" }, each.statement ? copyable(each.statement, `cancel-${each.pid}`) : "it ends by itself")));

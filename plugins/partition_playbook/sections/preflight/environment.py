@@ -18,6 +18,7 @@ from partition_playbook.engine.layout import with_outliers
 from partition_playbook.engine.throttle import excesses
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
+from partition_playbook.lock_retry import session_name
 from partition_playbook.names import LEDGER_SCHEMA, RETIRED_SUFFIX, SHADOW_SUFFIX, clip
 from partition_playbook.sections.preflight import triggers, workload
 from partition_playbook.sections.preflight.context import PreflightContext
@@ -143,9 +144,7 @@ def long_transactions(context: PreflightContext) -> Check:
     unseen = sum(row["seconds"] is None for row in found)
     long = [row for row in found if (row["seconds"] or 0) > LONG_SECONDS]
     named = [
-        f"pid {row['pid']} user {row['usename']} application {row['application_name']!r} {row['state']} "
-        f"for {figures.seconds(row['seconds'])}: {row['query']}"
-        for row in long
+        f"{session_name(row)} {row['state']} for {figures.seconds(row['seconds'])}: {row['query']}" for row in long
     ]
     hidden = f" (and {unseen} of an age hidden from this role)" if unseen else ""
 

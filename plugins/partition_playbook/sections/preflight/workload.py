@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.lock_retry import session_name
 from partition_playbook.names import LEDGER_SCHEMA
 from partition_playbook.sections.preflight import key_steps
 from partition_playbook.sections.preflight.context import PreflightContext
@@ -169,10 +170,7 @@ def row_addresses(context: PreflightContext) -> Check:
     found = [
         f"ctid in {_told(each)}" for each in context.statistics.statements if reads_row_addresses(each.parsed, table)
     ]
-    found += [
-        f"postgres_fdw, pid {row['pid']} of {row['role']} from {row['client']}"
-        for row in context.session.rows("preflight/list_foreign_clients")
-    ]
+    found += [session_name(row) for row in context.session.rows("preflight/list_foreign_clients")]
     return check(
         "row_addresses",
         not found,
