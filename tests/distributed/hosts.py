@@ -36,6 +36,7 @@ PROBE = """
 set -e
 hostname probe
 mount -t tmpfs none /run
+mkdir -p /opt/airflow
 ip link add probe type bridge
 ip link add to-probe type veth peer name from-probe
 """
@@ -131,7 +132,7 @@ class Host:
         shutil.rmtree(self.disk, ignore_errors=True)
         (self.disk / "tmp").mkdir(parents=True)
         self.fill(self.disk)
-        Path("/opt/airflow").mkdir(parents=True, exist_ok=True)  # the place to mount it
+        Path("/opt/airflow").mkdir(parents=True, exist_ok=True)  # it is mounted there
         given = (self.name, self.network.folder, self.disk)
         with self.log.open("ab") as log:
             started = subprocess.Popen(
