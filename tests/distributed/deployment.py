@@ -22,6 +22,7 @@ from partition_playbook.artifacts import ARTIFACTS_VARIABLE
 from staging.cluster import THROW_AWAY, Cluster, bin_dir, temporary
 from staging.image import IMAGE, PROJECT
 from staging.rest import AirflowClient
+from tests.distributed.guard import guarded
 from tests.distributed.hosts import OWN, SUBNET, Host, Network, address, run
 
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())
@@ -30,13 +31,24 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 TABLES = Path(__file__).with_name("tables")
 STORE = "s3://playbook_s3@archive"
 SERVICES = ("redis", "s3", "api-server", "scheduler", "dag-processor", "triggerer", "worker-files", "worker")
-NUMBERS = {"postgres": OWN} | {name: number for number, name in enumerate(SERVICES, start=10)}
+
+
+def replicas(service: str) -> list[str]:
+    """Name the hosts of a service: it, and with a number each further one that the Compose file wants."""
+    count = COMPOSE["services"][service].get("deploy", {}).get("replicas", 1)
+    return [service, *(f"{service}-{number}" for number in range(2, count + 1))]
+
+
+HOSTS = {host: service for service in SERVICES for host in replicas(service)}
+SCHEDULERS = replicas("scheduler")
+NUMBERS = {"postgres": OWN} | {host: number for number, host in enumerate(HOSTS, start=10)}
 # Beside what the Compose file sets: the store for all files of a run, and still less patience with a lost worker.
 SETTINGS = {
     ARTIFACTS_VARIABLE: f"{STORE}/runs",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
     "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
@@ -86,9 +98,9 @@ class Deployment:
         return self.cluster.conninfo(database)
 
     def serve(self, name: str) -> None:
-        """Boot the host of a service and start it."""
+        """Boot a host and start its service."""
         self.hosts[name].boot()
-        service = COMPOSE["services"][name]
+        service = COMPOSE["services"][HOSTS[name]]
         words = [each.replace("/data", "/opt/airflow/data") for each in command(service)]
         self.hosts[name].start(*words)
 
@@ -111,8 +123,9 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         (folder / "hosts").write_text(f"127.0.0.1 localhost\n{names}")
 
         cluster = stack.enter_context(temporary(THROW_AWAY | {"listen_addresses": "*", "port": "5432"}))
+        stack.enter_context(guarded(cluster.data))
         _create_databases(folder, cluster)
-        hosts = {name: Host(name, NUMBERS[name], network, _environment(name), _fill) for name in SERVICES}
+        hosts = {name: Host(name, NUMBERS[name], network, _environment(name), _fill) for name in HOSTS}
         for host in hosts.values():
             stack.callback(host.kill)
         found = Deployment(hosts, cluster, folder / "secrets")
@@ -121,7 +134,7 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         found.serve("s3")
         hosts["scheduler"].boot()
         hosts["scheduler"].run(*command(COMPOSE["services"]["init"]), seconds=300)
-        for name in SERVICES[2:]:
+        for name in list(HOSTS)[2:]:
             found.serve(name)
         yield found
 

@@ -19,7 +19,27 @@ from typing import Any, Self
 
 import psutil
 
-PROGRAMS = ("ip", "unshare", "nsenter", "redis-server")
+# The programs that the tests run, and the Debian packages that have them.
+PROGRAMS = {
+    "ip": "iproute2",
+    "mount": "mount",
+    "nsenter": "util-linux",
+    "redis-server": "redis-server",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
+}
+# A host ends with the process of the tests, however that ends.
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+SPACES = ("--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
+# All that a host does which a container or a kernel may refuse.
+PROBE = """
+set -e
+hostname probe
+mount -t tmpfs none /run
+mkdir -p /opt/airflow
+ip link add probe type bridge
+ip link add to-probe type veth peer name from-probe
+"""
 CLONE_NEWNET = 0x40000000
 BRIDGE = "playbook"
 SUBNET, OWN = "10.77.0", 1
@@ -43,17 +63,22 @@ exec sleep infinity
 def missing() -> str:
     """Return why this machine can't have hosts in namespaces; empty if it can."""
     if sys.platform != "linux":
-        return "namespaces need Linux"
+        return "hosts in namespaces need Linux"
     if os.geteuid() != 0:
-        return "namespaces need root"
+        return "hosts in namespaces need root"
     if absent := [each for each in PROGRAMS if not shutil.which(each)]:
-        return f"there is no {', '.join(absent)}; `make test-distributed` installs what is missing"
-    done = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False)
-    return f"no namespaces here: {done.stderr.decode().strip()}" if done.returncode else ""
+        packages = sorted({PROGRAMS[each] for each in absent})
+        return f"there is no {', '.join(absent)}; install {', '.join(packages)}"
+    done = subprocess.run(["unshare", *SPACES, "sh", "-c", PROBE], capture_output=True, check=False, text=True)
+    return f"this machine refuses namespaces: {done.stderr.strip()}" if done.returncode else ""
 
 
 class Network:
-    """A network of this process and its hosts, which nothing outside reaches; no port of it is taken."""
+    """A network of this process and its hosts, which nothing outside reaches; no port or name of it is taken.
+
+    It is a namespace too: tests that run at once have the same names and addresses in a network each. It is gone with
+    the last process in it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,7 +113,7 @@ class Host:
     network: Network
     environment: Mapping[str, str]
     fill: Callable[[Path], None]
-    _init: int = 0
+    init: int = 0  # its first process, as seen from here; 0 while it is off
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -107,11 +132,11 @@ class Host:
         shutil.rmtree(self.disk, ignore_errors=True)
         (self.disk / "tmp").mkdir(parents=True)
         self.fill(self.disk)
-        Path("/opt/airflow").mkdir(parents=True, exist_ok=True)  # the place to mount it
-        spaces = ("--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
+        Path("/opt/airflow").mkdir(parents=True, exist_ok=True)  # it is mounted there
+        given = (self.name, self.network.folder, self.disk)
         with self.log.open("ab") as log:
             started = subprocess.Popen(
-                ["unshare", *spaces, "sh", "-c", BOOT, "boot", self.name, self.network.folder, self.disk],
+                [*END_WITH_PARENT, "unshare", *SPACES, "sh", "-c", BOOT, "boot", *given],
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
@@ -120,12 +145,12 @@ class Host:
             assert told.readline() == b"ready\n", self.log.read_text()
         self._running = [started]
         (child,) = psutil.Process(started.pid).children()
-        self._init = child.pid
+        self.init = child.pid
 
         link = f"to-{self.number}"
-        run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(self._init))
+        run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(self.init))
         run("ip", "link", "set", link, "master", BRIDGE, "up")
-        inside = ("nsenter", "--target", str(self._init), "--net", "ip")
+        inside = ("nsenter", "--target", str(self.init), "--net", "ip")
         run(*inside, "addr", "add", f"{address(self.number)}/24", "dev", "eth0")
         for each in ("lo", "eth0"):
             run(*inside, "link", "set", each, "up")
@@ -158,7 +183,7 @@ class Host:
         return [
             "nsenter",
             "--target",
-            str(self._init),
+            str(self.init),
             *spaces,
             "sh",
             "-c",
@@ -177,13 +202,13 @@ class Host:
 
     def kill(self) -> None:
         """Kill all of its processes at once."""
-        if self._init:
-            os.kill(self._init, signal.SIGKILL)
+        if self.init:
+            os.kill(self.init, signal.SIGKILL)
             for each in self._running:
                 each.wait()
             # The kernel takes the link away, but not at once.
             subprocess.run(["ip", "link", "delete", f"to-{self.number}"], capture_output=True, check=False)
-        self._init = 0
+        self.init = 0
 
 
 def address(number: int) -> str:

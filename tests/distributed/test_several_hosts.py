@@ -1,4 +1,4 @@
-"""A rehearsal over several hosts that share no disk, under live writers; two workers are lost in its loads.
+"""A rehearsal over several hosts that share no disk, under live writers; two workers and a scheduler are lost in loads.
 
 One story is told once, by a fixture; each test looks at a part of it. `make test-distributed` installs what it needs.
 """
@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from partition_playbook.sections.snapshot.backup import SUMS
 from staging import image
 from staging.rest import AirflowClient
 from tests.distributed import hosts
-from tests.distributed.deployment import NUMBERS, STORE, Deployment, deployed
+from tests.distributed.deployment import NUMBERS, SCHEDULERS, STORE, Deployment, deployed
 from tests.fixtures import sabotage
 from tests.fixtures.running_airflow import APPROVAL, MIGRATION, SECOND_APPROVAL, SIGN_OFF, Migration
 from tests.fixtures.scenario_writer import Key, Statement, Writer, read_rows
@@ -73,6 +74,27 @@ SELECT FROM pg_stat_activity WHERE application_name = 'partition_playbook {ROLL_
 TRIES = """
 SELECT task_id, map_index, try_number, state, hostname FROM task_instance_history WHERE run_id = %s
 UNION ALL SELECT task_id, map_index, try_number, state, hostname FROM task_instance WHERE run_id = %s
+"""
+# The newest first: a load that waited was queued again when it was resumed.
+QUEUED_BY = """
+SELECT j.hostname, t.map_index, t.try_number
+  FROM task_instance t JOIN job j ON j.id = t.queued_by_job_id
+ WHERE t.run_id = %s AND t.task_id = %s AND t.state = 'running' AND t.hostname = %s
+ ORDER BY t.queued_dttm DESC
+"""
+QUEUED_SINCE = """
+SELECT DISTINCT j.hostname
+  FROM task_instance t JOIN job j ON j.id = t.queued_by_job_id
+ WHERE t.queued_dttm > %s
+"""
+# Steps that a task does once: a phase that it reaches, the swap, the copy of a load's rows.
+DONE = """
+SELECT detail->'origin'->>'task_id', (detail->'origin'->>'map_index')::int, kind, message,
+       array_agg((detail->'origin'->>'try_number')::int)
+  FROM partition_playbook.events
+ WHERE run_id = %s
+   AND (kind = 'phase' OR message LIKE 'Swap the names of %%' OR message LIKE 'Copy the rows of a load %%')
+ GROUP BY 1, 2, 3, 4
 """
 VERDICT = "SELECT phase, verdict FROM partition_playbook.runs WHERE run_id = %s"
 REPORT = "SELECT content, sha256 FROM partition_playbook.reports WHERE run_id = %s AND name = %s"
@@ -154,6 +176,10 @@ class Story:
     def _is_alive(self, pid: int) -> bool:
         return bool(self.connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchall())
 
+    def last_tries(self, task_id: str) -> dict[int, int]:
+        """Return the number of the last try of each part of a mapped task."""
+        return {each.map_index: each.try_number for each in self.run.tasks(task_id, "success")}
+
     def hosts_of(self, task_id: str) -> set[str]:
         """Return the hosts of all tries of a task."""
         tries = self.run.metadata(TRIES, self.run.run_id, self.run.run_id)
@@ -215,6 +241,7 @@ def migrate(story: Story) -> None:
 
     lose_a_link(story)
     kill_a_worker(story)
+    kill_a_scheduler(story)
     connection.execute("SELECT pg_advisory_unlock(1)")
     story.seen["routes"] = run.client.trigger("partition_maintenance", {"table": "routes"}).run_id
     run.answer("Approve")
@@ -236,6 +263,14 @@ def kill_a_worker(story: Story) -> None:
     story.deployment.hosts[name].kill()
     story.seen["killed"] = (pid, name, story.seconds_until_gone(pid))
     story.deployment.serve(name)
+
+
+def kill_a_scheduler(story: Story) -> None:
+    """Kill the scheduler that queued a running load; the other one has to go on with the run alone."""
+    _, worker = story.holder(LOAD, "active")
+    scheduler, load, number = story.run.metadata(QUEUED_BY, story.run.run_id, LOAD, worker)[0]
+    story.deployment.hosts[scheduler].kill()
+    story.seen["scheduler"] = (scheduler, load, number, datetime.now(UTC))
 
 
 def roll_back(story: Story) -> None:
@@ -279,6 +314,22 @@ def test_the_tasks_of_a_section_ran_on_different_workers(story: Story) -> None:
     assert story.hosts_of("snapshot.benchmark_before") == {"worker"}
     assert story.hosts_of(BACK_UP) == {"worker-files"}
     assert story.hosts_of(LOAD) == {"worker", "worker-files"}
+
+
+def test_the_run_goes_on_without_the_scheduler_that_queued_a_running_load(story: Story) -> None:
+    killed, load, number, moment = story.seen["scheduler"]
+    (other,) = set(SCHEDULERS) - {killed}
+    assert story.run.metadata(QUEUED_SINCE, moment) == [(other,)]
+    assert story.last_tries(LOAD)[load] == number
+
+
+def test_nothing_is_done_twice(story: Story) -> None:
+    done = story.connection.execute(DONE, (story.run.run_id,)).fetchall()
+    assert [each for each in done if len(each[-1]) > 1] == []
+    assert {each[0] for each in done} >= {"migration.cut_over", "rollback.roll_back", "rollback.migrate_again"}
+
+    copied = {index: number for task, index, _, _, (number,) in done if task == LOAD}
+    assert copied == story.last_tries(LOAD)
 
 
 @pytest.mark.parametrize("fate", ["lost", "killed", "lost with the step"])

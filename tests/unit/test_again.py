@@ -55,5 +55,14 @@ def test_nothing_and_too_much_are_red(count: int) -> None:
     assert again.main([]) == 1
 
 
+def test_the_tests_of_a_long_run_are_run_again_together(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(again, "STORIES", ("test_many",))
+    (elsewhere / "test_many.py").write_text(
+        "import pytest\n\n@pytest.mark.parametrize('number', range(9))\ndef test_it(number): pass\n"
+    )
+    fail(*(f"test_many.py::test_it[{number}]" for number in range(9)))
+    assert again.main([]) == 0
+
+
 def test_a_run_that_told_nothing_is_red() -> None:
     assert again.main([]) == 1
