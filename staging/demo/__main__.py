@@ -19,14 +19,17 @@ import psycopg
 from rich.console import Console
 
 from partition_playbook import figures
+from partition_playbook.codecs import Encoding
 from staging import environment
 from staging.cluster import ClusterError
+from staging.demo import table_spec
 from staging.demo.afresh import start_afresh
 from staging.demo.outcome import Ending, Outcome, Written
 from staging.demo.rehearsal import LATE, Asked, rehearse
 from staging.demo.scorecard import print_scorecard
 from staging.environment import Staging
 from staging.instance import InstanceError
+from staging.keys import ENCODINGS, WorkedKey
 from staging.rest import RestError
 from staging.writers import WritersError
 
@@ -68,12 +71,16 @@ def _parse() -> Asked:
     parser.add_argument(
         "--application", action="store_true", help="with the application of staging/application and its users"
     )
+    parser.add_argument("--key", choices=[*map(str, ENCODINGS)], help="the encoding of an id that carries time")
     given = parser.parse_args()
     if given.rows < 1 or given.writers < 0:
         parser.error("--rows must be at least 1, --writers at least 0")
+    if given.application and given.key:
+        parser.error("the application of staging/application has an identity as its id: leave out --key")
     # The users of the application take their share of the processor, and the run is watched.
     limit = given.limit or 600 + 600 * given.rows / 1_000_000 + (600 if given.application else 0)
-    return Asked(given.rows, given.writers, given.arrival, given.approvals, limit, given.application)
+    key = WorkedKey(Encoding(given.key) if given.key else None)
+    return Asked(given.rows, given.writers, given.arrival, given.approvals, limit, given.application, key)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -85,7 +92,7 @@ def _outcome(asked: Asked, console: Console) -> Outcome:
     try:
         console.print("Starting PostgreSQL and Airflow, unless they are running")
         staging = environment.start(settings=_settings(asked))
-        start_afresh(staging)
+        start_afresh(staging, asked.key)
         rows, writers = figures.count(asked.rows, "row"), figures.count(asked.writers, "live writer")
         console.print(f"Rehearsing with {rows} in arrival order {asked.arrival} and {writers}")
         with _application(asked, staging, console) as application:
@@ -104,6 +111,8 @@ def _outcome(asked: Asked, console: Console) -> Outcome:
 
 
 def _settings(asked: Asked) -> dict[str, str]:
+    if asked.key.encoding:
+        return table_spec.settings(environment.STATE / "keys", asked.key)
     if not asked.application:
         return {}
     from staging.backend.rehearsal import settings

@@ -25,6 +25,7 @@ from staging.demo.outcome import Ending, Outcome, Places, Written, swaps
 from staging.demo.progress import LedgerReader
 from staging.demo.watch import Watch
 from staging.environment import Staging
+from staging.keys import IDENTITY, WorkedKey
 from staging.record import Comparison
 from staging.rest import AirflowClient, DagRun, RestError
 from staging.writers import Writers, WritersError
@@ -52,6 +53,7 @@ class Asked:
     approvals: str
     limit: float
     application: bool = False
+    key: WorkedKey = IDENTITY
 
     @property
     def conf(self) -> dict[str, object]:
@@ -60,7 +62,7 @@ class Asked:
             "table": TABLE,
             "mode": "rehearse",
             "approvals": self.approvals,
-            "accept_weaker_uniqueness": True,
+            "accept_weaker_uniqueness": self.key.encoding is None,
             "synthetic_rows": self.rows,
             "allow_existing_rows": True,  # the writers have started already
             "arrival": self.arrival,
@@ -74,7 +76,7 @@ class Asked:
 def rehearse(asked: Asked, staging: Staging, console: Console, application: Application | None = None) -> Outcome:
     """Run the rehearsal and return its outcome, also after an interruption."""
     with (
-        Writers(staging.database, asked.writers, RATE, late=LATE[asked.arrival]) as writers,
+        Writers(staging.database, asked.writers, RATE, late=LATE[asked.arrival], key=asked.key) as writers,
         staging.airflow.client() as client,
     ):
         run = client.trigger(DAG, asked.conf)
