@@ -4,6 +4,7 @@ WRITERS ?= 2
 APPROVALS ?= auto
 APP ?=
 KEY ?=
+INTERVAL ?=
 
 # Many containers set it. Each task of an Airflow is a new process, and would compile the whole package.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +20,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(LOCKED) $(if $(filter 1,$(APP)),application) ## Rehearse ROWS=1000000 rows under WRITERS=2, rollback included; APP=1 with the application, KEY=uuidv7 with such an id; ends with GO or NO-GO
-	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS) --approvals $(APPROVALS) $(if $(filter 1,$(APP)),--application) $(if $(KEY),--key $(KEY))
+	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS) --approvals $(APPROVALS) $(if $(filter 1,$(APP)),--application) $(if $(KEY),--key $(KEY)) $(if $(INTERVAL),--interval "$(INTERVAL)")
 
 application: $(LOCKED) ## Install the application of staging/application: Node.js, Redis, a browser, its packages
 	@$(RUN) staging.browser

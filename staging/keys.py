@@ -19,7 +19,6 @@ from staging.record import COLUMNS, ROW, RowId
 ENCODINGS = (Encoding.UUIDV7, Encoding.ULID, Encoding.SNOWFLAKE, Encoding.EPOCH_MICROSECONDS)
 TYPES = {Encoding.UUIDV7: "uuid", Encoding.ULID: "text"}
 EPOCH, SHIFT = datetime(2015, 1, 1, tzinfo=UTC), 22
-YEAR = timedelta(days=365)
 LOOKED_AT = 50  # rows from other sources, of which a writer takes the first of its share
 
 INSERT = sql.SQL(f"INSERT INTO sensor_readings ({COLUMNS}) VALUES {{}} RETURNING id, {{}}")
@@ -110,8 +109,9 @@ class TimeKeys:
     As an application with such ids does, it repeats an INSERT now and then, and another table refers to the id.
     """
 
-    def __init__(self, key: WorkedKey, chance: random.Random) -> None:
+    def __init__(self, key: WorkedKey, chance: random.Random, days: float) -> None:
         self._key = key
+        self._days = days
         self._random = chance
 
     def connect(self, connection: psycopg.Connection) -> None:
@@ -137,16 +137,16 @@ class TimeKeys:
             raise psycopg.IntegrityError(f"a repeated INSERT of {key} made a second row")
 
     def pick_other(self, connection: psycopg.Connection, token: str, index: int, count: int) -> RowId | None:
-        """Return the first id of the share after a random moment of the past year."""
-        moment = datetime.now(UTC) - self._random.random() * YEAR
+        """Return the first id of the share after a random moment of the past days."""
+        moment = datetime.now(UTC) - self._random.random() * timedelta(days=self._days)
         first = sql.Literal(self._key.codec.first_key(moment))
         found = connection.execute(OTHERS.format(first), (token, LOOKED_AT)).fetchall()
         return next((key for (key,) in found if self._key.share(key, count) == index), None)
 
 
-def keys_of(key: WorkedKey, chance: random.Random) -> Keys:
-    """Return the part of a writer for a key."""
-    return TimeKeys(key, chance) if key.encoding else IdentityKeys(chance)
+def keys_of(key: WorkedKey, chance: random.Random, days: float) -> Keys:
+    """Return the part of a writer for a key; other sources have rows of the past ``days``."""
+    return TimeKeys(key, chance, days) if key.encoding else IdentityKeys(chance)
 
 
 def _flat(readings: Sequence[Sequence[Any]]) -> list[Any]:

@@ -44,8 +44,9 @@ class Duty:
     count: int
     rate: float | None
     seed: int
-    late: float = 0.2  # the share of new rows with a random moment of the past year
+    late: float = 0.2  # the share of new rows with a random moment of the past days
     key: WorkedKey = IDENTITY
+    days: float = 365
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Writer:
         self._rows = rows
         self._own: list[RowId] = []
         self._random = random.Random(f"{duty.seed} {duty.index} {written}")
-        self._keys = keys_of(duty.key, self._random)
+        self._keys = keys_of(duty.key, self._random, duty.days)
         self._notes = Notes()
         self._connection: psycopg.Connection | None = None
         self._units: list[UUID] = []
@@ -204,7 +205,7 @@ class Writer:
         return Decimal(self._random.randint(100 * low, 100 * high)).scaleb(-2)
 
     def _moment(self, late: bool) -> datetime:
-        days = 365 if late else 0.0001
+        days = self._duty.days if late else 0.0001
         return datetime.now(UTC) - timedelta(microseconds=self._random.randrange(round(days * 86_400_000_000)))
 
     def _commit(self, transaction: Transaction) -> None:

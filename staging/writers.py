@@ -35,7 +35,7 @@ class WritersError(RuntimeError):
 class Writers:
     """A group of writers, each with ``rate`` transactions per second; None is as fast as possible.
 
-    ``late`` is the share of new rows with a random moment of the past year, like rows of devices that were offline.
+    ``late`` is the share of new rows with a random moment of the past ``days``, like rows of devices that were offline.
     With 0, updates don't move a row to such a moment either. ``key`` is that of the table.
     """
 
@@ -47,11 +47,12 @@ class Writers:
         seed: int = 0,
         late: float = 0.2,
         key: WorkedKey = IDENTITY,
+        days: float = 365,
     ) -> None:
         token = f"live-{uuid.uuid4().hex[:8]}"
         self._conninfo = conninfo
         self._key = key
-        self._duties = [Duty(conninfo, token, index, count, rate, seed, late, self._key) for index in range(count)]
+        self._duties = [Duty(conninfo, token, index, count, rate, seed, late, key, days) for index in range(count)]
         self._context = multiprocessing.get_context("spawn")
         self._paused = self._context.Event()
         self._written = self._context.RawArray("q", count)

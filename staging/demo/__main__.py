@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
+from pydantic import ValidationError
 from rich.console import Console
 
 from partition_playbook import figures
 from partition_playbook.codecs import Encoding
+from partition_playbook.spec import TableSpec
 from staging import environment
 from staging.cluster import ClusterError
 from staging.demo import table_spec
@@ -72,15 +74,23 @@ def _parse() -> Asked:
         "--application", action="store_true", help="with the application of staging/application and its users"
     )
     parser.add_argument("--key", choices=[*map(str, ENCODINGS)], help="the encoding of an id that carries time")
+    parser.add_argument("--interval", help="the width of a partition, such as hour or '6 hours', instead of month")
     given = parser.parse_args()
     if given.rows < 1 or given.writers < 0:
         parser.error("--rows must be at least 1, --writers at least 0")
-    if given.application and given.key:
-        parser.error("the application of staging/application has an identity as its id: leave out --key")
+    if given.application and (given.key or given.interval):
+        parser.error("the application of staging/application has a spec of its own: leave out --key and --interval")
     # The users of the application take their share of the processor, and the run is watched.
     limit = given.limit or 600 + 600 * given.rows / 1_000_000 + (600 if given.application else 0)
     key = WorkedKey(Encoding(given.key) if given.key else None)
-    return Asked(given.rows, given.writers, given.arrival, given.approvals, limit, given.application, key)
+    asked = Asked(
+        given.rows, given.writers, given.arrival, given.approvals, limit, given.application, key, given.interval
+    )
+    try:
+        TableSpec.model_validate(asked.spec)
+    except ValidationError as error:
+        parser.error(f"--interval: {error.errors()[0]['msg']}")
+    return asked
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -111,8 +121,8 @@ def _outcome(asked: Asked, console: Console) -> Outcome:
 
 
 def _settings(asked: Asked) -> dict[str, str]:
-    if asked.key.encoding:
-        return table_spec.settings(environment.STATE / "keys", asked.key)
+    if asked.key.encoding or asked.interval:
+        return table_spec.settings(environment.STATE / "tables", asked.spec)
     if not asked.application:
         return {}
     from staging.backend.rehearsal import settings

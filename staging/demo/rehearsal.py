@@ -23,6 +23,7 @@ from staging.cluster import bin_dir
 from staging.demo.display import display
 from staging.demo.outcome import Ending, Outcome, Places, Written, swaps
 from staging.demo.progress import LedgerReader
+from staging.demo.table_spec import days_of_rows, worked_spec
 from staging.demo.watch import Watch
 from staging.environment import Staging
 from staging.keys import IDENTITY, WorkedKey
@@ -54,6 +55,12 @@ class Asked:
     limit: float
     application: bool = False
     key: WorkedKey = IDENTITY
+    interval: str | None = None
+
+    @property
+    def spec(self) -> dict[str, object]:
+        """Return the content of the table spec."""
+        return worked_spec(self.key, self.interval)
 
     @property
     def conf(self) -> dict[str, object]:
@@ -76,7 +83,7 @@ class Asked:
 def rehearse(asked: Asked, staging: Staging, console: Console, application: Application | None = None) -> Outcome:
     """Run the rehearsal and return its outcome, also after an interruption."""
     with (
-        Writers(staging.database, asked.writers, RATE, late=LATE[asked.arrival], key=asked.key) as writers,
+        _writers(asked, staging) as writers,
         staging.airflow.client() as client,
     ):
         run = client.trigger(DAG, asked.conf)
@@ -99,6 +106,11 @@ def rehearse(asked: Asked, staging: Staging, console: Console, application: Appl
         run_seconds=ended - began,
         noticed=noticed,
     )
+
+
+def _writers(asked: Asked, staging: Staging) -> Writers:
+    late, days = LATE[asked.arrival], days_of_rows(asked.spec)
+    return Writers(staging.database, asked.writers, RATE, late=late, key=asked.key, days=days)
 
 
 def _ask_users(application: Application | None, ending: Ending, evidence: RunRecord | None) -> Noticed | None:

@@ -1,31 +1,42 @@
-"""The table spec of the demo with an id that carries time: staging/sensor_readings.yaml with another encoding."""
+"""The table spec of a demo with another key or another interval than the worked one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import yaml
 
 from partition_playbook.codecs import Encoding
-from partition_playbook.spec import TABLES_VARIABLE
+from partition_playbook.spec import DEFAULT_TABLES, TABLES_VARIABLE, TableSpec
 from staging.instance import PROJECT
 from staging.keys import EPOCH, SHIFT, WorkedKey
 
-FILE = PROJECT / "staging" / "sensor_readings.yaml"
+NAME = "sensor_readings.yaml"
+OF_KEYS = PROJECT / "staging" / NAME
 
 
-def settings(folder: Path, key: WorkedKey) -> dict[str, str]:
+def settings(folder: Path, spec: dict[str, Any]) -> dict[str, str]:
     """Write the spec to a folder, and return the environment of an Airflow that reads its table specs there."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE.name).write_text(yaml.safe_dump(worked_spec(key), sort_keys=False))
+    (folder / NAME).write_text(yaml.safe_dump(spec, sort_keys=False))
     return {TABLES_VARIABLE: str(folder.resolve())}
 
 
-def worked_spec(key: WorkedKey) -> dict[str, Any]:
-    """Return the content of the spec for a key."""
-    spec: dict[str, Any] = yaml.safe_load(FILE.read_text())
-    spec["encoding"] = str(key.encoding)
+def worked_spec(key: WorkedKey, interval: str | None = None) -> dict[str, Any]:
+    """Return the content of the spec for a key; ``interval`` replaces that of the worked one."""
+    spec: dict[str, Any] = yaml.safe_load((OF_KEYS if key.encoding else DEFAULT_TABLES / NAME).read_text())
+    if key.encoding:
+        spec["encoding"] = str(key.encoding)
     if key.encoding is Encoding.SNOWFLAKE:
         spec |= {"epoch": EPOCH.isoformat(), "shift": SHIFT}
+    if interval:
+        spec["interval"] = interval
     return spec
+
+
+def days_of_rows(spec: dict[str, Any]) -> int:
+    """Return the number of days that the synthetic rows of a spec cover."""
+    now = pendulum.now("UTC")
+    return (now - TableSpec.model_validate(spec).synthetic_start(now)).days

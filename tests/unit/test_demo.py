@@ -23,7 +23,7 @@ from staging.demo.display import PlainDisplay, picture
 from staging.demo.outcome import Ending, Outcome, Places, Verdict, Written, swaps
 from staging.demo.progress import ALL_SECTIONS, Load, Loads, Progress, Section, State, running, sections
 from staging.demo.scorecard import print_scorecard
-from staging.demo.table_spec import settings
+from staging.demo.table_spec import days_of_rows, settings, worked_spec
 from staging.keys import ENCODINGS, WorkedKey
 from staging.record import Comparison, Difference, Latency
 from staging.rest import TaskInstance
@@ -141,17 +141,25 @@ def test_a_demo_without_the_application_imports_none_of_it() -> None:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_the_demo_of_a_key_reads_the_spec_of_its_encoding(tmp_path: Path, encoding: Encoding) -> None:
-    (folder,) = settings(tmp_path, WorkedKey(encoding)).values()
+    (folder,) = settings(tmp_path, worked_spec(WorkedKey(encoding), "6 hours")).values()
     spec = read_spec(Path(folder) / "sensor_readings.yaml")
     assert spec.codec == WorkedKey(encoding).codec
-    assert (str(spec.table), spec.partition_by) == ("sensor_readings", "id")
+    assert (spec.table, spec.partition_by, str(spec.interval)) == ("sensor_readings", "id", "6 hours")
+    assert days_of_rows(worked_spec(WorkedKey(encoding), "6 hours")) == 91
 
 
-def test_the_application_and_another_key_exclude_each_other() -> None:
-    command = [sys.executable, "-m", "staging.demo", "--application", "--key", "uuidv7"]
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--application", "--key", "uuidv7"), "leave out --key"),
+        (("--interval", "5 minutes"), "the narrowest interval is an hour"),
+    ],
+)
+def test_the_demo_refuses_a_key_or_an_interval_that_it_cannot_have(given: Sequence[str], told: str) -> None:
+    command = [sys.executable, "-m", "staging.demo", *given]
     done = subprocess.run(command, cwd=ROOT, env=PATHS, capture_output=True, check=False, text=True)
     assert done.returncode == 2
-    assert "leave out --key" in done.stderr
+    assert told in done.stderr
 
 
 def test_the_reasons_are_the_checks_behind_the_decision() -> None:
