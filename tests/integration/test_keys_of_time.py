@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -16,7 +17,7 @@ from psycopg import sql
 
 from partition_playbook import catalog, metrics
 from partition_playbook.catalog import bound_ends
-from partition_playbook.checks import Outcome
+from partition_playbook.checks import Check, Outcome
 from partition_playbook.codecs import Codec, Encoding
 from partition_playbook.engine import attach, load, shadow
 from partition_playbook.intervals import Interval, between
@@ -278,6 +279,46 @@ def test_a_type_that_cannot_hold_the_keys_is_refused(
     checks = {each.name: each for each in preflight_checks(run, RunParams(mode=Mode.REHEARSE, backup=Backup.SKIP))}
     assert checks["partition_type"].blocks
     assert told in checks["partition_type"].actual
+
+
+ICU = "SELECT count(*) > 1 FROM pg_collation WHERE collprovider = 'i'"
+
+
+@pytest.mark.parametrize(
+    ("collation", "locale", "deterministic", "told"),
+    [
+        ("ignores_case", "und-u-ks-level2", False, "which is not deterministic"),
+        ("By Number", "und-u-kn", True, "which does not sort bytes"),
+        ("letters_first", "und-u-kr-latn-digit", True, "which does not sort bytes"),
+        ("root", "und", True, ""),
+    ],
+)
+def test_a_collation_that_does_not_suit_ulids_is_refused_by_its_name(
+    connection: psycopg.Connection[Any], connect: Connect, collation: str, locale: str, deterministic: bool, told: str
+) -> None:
+    if connection.execute(ICU).fetchone() != (True,):
+        pytest.skip("this server is built without ICU")
+    name = sql.Identifier(collation)
+    create = sql.SQL("CREATE COLLATION {} (provider = icu, locale = {}, deterministic = {})")
+    connection.execute(create.format(name, sql.Literal(locale), sql.Literal(deterministic)))
+    connection.execute(sql.SQL("CREATE TABLE events (key varchar(26) COLLATE {} PRIMARY KEY)").format(name))
+    spec = spec_of(Encoding.ULID)
+    statement = sql.SQL("INSERT INTO events SELECT {} FROM generate_series(1, 20) AS n")
+    connection.execute(statement.format(spec.codec.from_moment(sql.SQL("now() - n * interval '1 hour'"))))
+    run = open_run(connect, spec, "collated")
+
+    found = partition_type_of(run)
+    assert found.blocks is bool(told)
+    if not told:
+        return
+    assert f"collation public.{name.as_string() if ' ' in collation else collation}, {told}" in found.actual
+    connection.execute(re.match("Execute (ALTER .*?) first:", found.remedy)[1])  # type: ignore[index]
+    assert not partition_type_of(run).blocks
+
+
+def partition_type_of(run: Run) -> Check:
+    params = RunParams(mode=Mode.REHEARSE, backup=Backup.SKIP)
+    return next(each for each in preflight_checks(run, params) if each.name == "partition_type")
 
 
 def test_far_out_keys_are_told_as_moments(connection: psycopg.Connection[Any], connect: Connect) -> None:
