@@ -162,7 +162,8 @@ class Query(_Value):
 
     In `sql`, `since` and `until`, `{table}` and `{partition_by}` stand for the table and its partition column.
     `{interval_start}` and `{interval_end}` stand for the bounds of one whole past interval. In `sql`, `{since}` and
-    `{until}` stand for the ends of the range. Write other braces twice.
+    `{until}` stand for the ends of the range. They are the keys `since` and `until` of this query. The keys of the
+    same names beside `table` bound the partitions, and no brace stands for these. Write other braces twice.
 
     With an `encoding`, `since` and `until` are moments. All of these then stand for keys in `sql`.
     """
@@ -801,7 +802,7 @@ class TableSpec(_Value):
         default=None,
         description="The partitions begin with the interval of this day, such as `2020-01-01`. Older rows share one "
         "first partition, named like `events_before`, which retention never retires. `null`: they begin with the "
-        "oldest row.",
+        "oldest row. The `{since}` of a query is not this day.",
     )
     until: date | None = Field(
         default=None,
