@@ -51,11 +51,8 @@ class Ranged:
 
 def ranges(spec: TableSpec, partitions: Sequence[Partition]) -> list[Ranged]:
     """Return the ranges of all partitions but the default one."""
-    return [_ranged(spec, each) for each in partitions if not each.is_default]
-
-
-def _ranged(spec: TableSpec, partition: Partition) -> Ranged:
-    return Ranged(partition, *_read(spec.interval, spec.codec, partition.kind, partition.bound))
+    interval, codec = spec.interval, spec.codec
+    return [Ranged(each, *_read(interval, codec, each.kind, each.bound)) for each in partitions if not each.is_default]
 
 
 # A run parses the same bounds many times, partly under the table's lock.
