@@ -68,7 +68,8 @@ def _parse() -> Asked:
     parser.add_argument(
         "--limit",
         type=float,
-        help="maximum seconds for the run (default: 600, plus 600 per million rows, plus 600 with the application)",
+        help="maximum seconds for the run (default: 600, plus 600 per million rows, plus 600 with the application or "
+        "an interval)",
     )
     parser.add_argument(
         "--application", action="store_true", help="with the application of staging/application and its users"
@@ -81,7 +82,9 @@ def _parse() -> Asked:
     if given.application and (given.key or given.interval):
         parser.error("the application of staging/application has a spec of its own: leave out --key and --interval")
     # The users of the application take their share of the processor, and the run is watched.
-    limit = given.limit or 600 + 600 * given.rows / 1_000_000 + (600 if given.application else 0)
+    # A narrow interval has many partitions.
+    longer = given.application or given.interval
+    limit = given.limit or 600 + 600 * given.rows / 1_000_000 + (600 if longer else 0)
     key = WorkedKey(Encoding(given.key) if given.key else None)
     asked = Asked(
         given.rows, given.writers, given.arrival, given.approvals, limit, given.application, key, given.interval
