@@ -3,6 +3,8 @@ ROWS ?=
 WRITERS ?= 2
 APPROVALS ?= auto
 APP ?=
+KEY ?=
+INTERVAL ?=
 
 # Many containers set it. Each task of an Airflow is a new process, and would compile the whole package.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,8 +19,8 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(LOCKED) $(if $(filter 1,$(APP)),application) ## Rehearse ROWS=1000000 rows under WRITERS=2, rollback included; APP=1 with the application; ends with GO or NO-GO
-	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS) --approvals $(APPROVALS) $(if $(filter 1,$(APP)),--application)
+demo: $(LOCKED) $(if $(filter 1,$(APP)),application) ## Rehearse ROWS=1000000 rows under WRITERS=2, rollback included; APP=1 with the application, KEY=uuidv7 with such an id; ends with GO or NO-GO
+	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS) --approvals $(APPROVALS) $(if $(filter 1,$(APP)),--application) $(if $(KEY),--key $(KEY)) $(if $(INTERVAL),--interval "$(INTERVAL)")
 
 application: $(LOCKED) ## Install the application of staging/application: Node.js, Redis, a browser, its packages
 	@$(RUN) staging.browser

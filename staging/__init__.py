@@ -7,10 +7,11 @@ browser      a headless Chromium, logged in to Airflow
 rest         a client for Airflow's REST API
 writers      an application that writes continuously; writer is one of its processes
 record       the writers' commits, compared with a table
+keys         the keys of the worked table: an identity, or ids that carry time
 demo         `make demo`: a rehearsal from an empty database to a verdict
 screenshots  `make screenshots`: the pictures in docs/, from the last rehearsal
 reference    `make reference`: docs/table-spec.md, from the descriptions of the models
-schema.sql   the worked tables: units, devices, sensor_readings
+schema.sql   the worked tables: units, devices, sensor_readings; schema_of_keys.sql gives it an id that carries time
 """
 
 import sys

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from staging import cluster, instance
 from staging.cluster import Cluster
 from staging.instance import PROJECT, Instance
+from staging.keys import IDENTITY, WorkedKey
 
 STATE = PROJECT / ".staging"
 # Workers that outlive their scheduler keep its session open, and with it the row lock on the DAG run.
@@ -50,10 +52,16 @@ def start_database(state: Path = STATE) -> Cluster:
     return server
 
 
-def create_schema(conninfo: str) -> None:
-    """Create the worked tables in a database, with 50 units and 50 devices."""
+def create_schema(conninfo: str, key: WorkedKey = IDENTITY) -> None:
+    """Create the worked tables in a database, with 50 units and 50 devices.
+
+    With a ``key`` that carries time, the database must be empty.
+    """
     with psycopg.connect(conninfo) as connection:
         connection.execute((PROJECT / "staging" / "schema.sql").read_bytes())
+        if key.encoding:
+            statements = sql.SQL((PROJECT / "staging" / "schema_of_keys.sql").read_text())
+            connection.execute(statements.format(type=sql.SQL(f"{key.type} {key.collation}")))
 
 
 def stop(state: Path = STATE) -> None:

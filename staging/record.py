@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
+
+# The id of a row: counted by the server, or one that carries the time of the row.
+RowId = int | UUID | str
 
 # The possible states of a row after all commits: its text, or None if it must not exist. More than one if the answer to
 # a COMMIT was lost.
@@ -32,10 +36,10 @@ class WriteError:
 class Notes:
     """The notes of a writer since the last report."""
 
-    rows: dict[int, States | None] = field(default_factory=dict)  # None: unknown from now on
+    rows: dict[RowId, States | None] = field(default_factory=dict)  # None: unknown from now on
     timings: list[tuple[float, float]] = field(default_factory=list)  # start as Unix time, seconds
     errors: list[WriteError] = field(default_factory=list)
-    acknowledged: dict[int, bool] = field(default_factory=dict)  # by the id of a new or changed row
+    acknowledged: dict[RowId, bool] = field(default_factory=dict)  # by the id of a new or changed row
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Latency:
 class Difference:
     """A row that differs from its committed state."""
 
-    id: int
+    id: RowId
     expected: States
     found: tuple[str, ...]
 
@@ -74,7 +78,7 @@ class Comparison:
         return not (self.lost or self.resurrected or self.stale or self.doubled)
 
 
-def merge(rows: dict[int, States], news: Mapping[int, States | None]) -> None:
+def merge(rows: dict[RowId, States], news: Mapping[RowId, States | None]) -> None:
     """Update a record with the news of a writer."""
     for key, states in news.items():
         if states is None:
@@ -84,8 +88,10 @@ def merge(rows: dict[int, States], news: Mapping[int, States | None]) -> None:
 
 
 def join(
-    records: Sequence[Mapping[int, States]], unacknowledged: Sequence[Collection[int]], taken: Collection[int] = ()
-) -> dict[int, States]:
+    records: Sequence[Mapping[RowId, States]],
+    unacknowledged: Sequence[Collection[RowId]],
+    taken: Collection[RowId] = (),
+) -> dict[RowId, States]:
     """Join the records of several writers.
 
     After a crash a sequence may hand out an id again that no acknowledged transaction had. Its next owner, a
@@ -108,9 +114,11 @@ def summarize(timings: Iterable[tuple[float, float]], since: float, until: float
     return Latency(len(taken), taken[len(taken) // 2], taken[len(taken) * 99 // 100], taken[-1])
 
 
-def compare(expected: Mapping[int, States], conninfo: str, table: str, writes: int) -> Comparison:
-    """Compare a record with the rows of a table that have the same ids."""
-    found = _read(conninfo, table, list(expected))
+def compare(
+    expected: Mapping[RowId, States], conninfo: str, table: str, writes: int, kind: str = "bigint"
+) -> Comparison:
+    """Compare a record with the rows of a table that have the same ids, of the type ``kind``."""
+    found = _read(conninfo, table, list(expected), kind)
     wrong: dict[str, list[Difference]] = defaultdict(list)
     for key, states in expected.items():
         texts = found.get(key, ())
@@ -130,10 +138,12 @@ def _judge(states: States, texts: Sequence[str]) -> str | None:
     return "resurrected" if states == (None,) else "stale"
 
 
-def _read(conninfo: str, table: str, ids: list[int]) -> dict[int, tuple[str, ...]]:
-    query = sql.SQL("SELECT id, {} FROM {} JOIN unnest(%s::bigint[]) AS asked (id) USING (id)")
-    found: dict[int, tuple[str, ...]] = {}
+def _read(conninfo: str, table: str, ids: list[RowId], kind: str) -> dict[RowId, tuple[str, ...]]:
+    query = sql.SQL("SELECT id, {} FROM {} JOIN unnest(%s::{}[]) AS asked (id) USING (id)").format(
+        ROW, sql.Identifier(*table.split(".")), sql.SQL(kind)
+    )
+    found: dict[RowId, tuple[str, ...]] = {}
     with psycopg.connect(conninfo, options=SESSION) as connection:
-        for key, text in connection.execute(query.format(ROW, sql.Identifier(*table.split("."))), (ids,)):
+        for key, text in connection.execute(query, (ids,)):
             found[key] = (*found.get(key, ()), text)
     return found

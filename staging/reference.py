@@ -17,10 +17,11 @@ from partition_playbook import figures
 from partition_playbook.choices import Choice
 from partition_playbook.intervals import Interval, Unit
 from partition_playbook.maintenance.params import MaintenanceParams
-from partition_playbook.spec import DEFAULT_QUERIES, DEFAULT_TABLES, Period, RunParams, TableSpec
+from partition_playbook.spec import DEFAULT_QUERIES, DEFAULT_TABLES, QUERIES_OF_HOURS, Period, RunParams, TableSpec
 from partition_playbook.spec_yaml import MAX_SPEC_BYTES
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "table-spec.md"
+PLAINLY: dict[str, Any] = {"sort_keys": False, "width": 1000}
 WORKED_EXAMPLE = DEFAULT_TABLES / "sensor_readings.yaml"
 MINIMAL_EXAMPLE = "table: telemetry.events\npartition_by: happened_at\n"
 PARAMS: dict[str, type[BaseModel]] = {"partition_migration": RunParams, "partition_maintenance": MaintenanceParams}
@@ -83,7 +84,7 @@ def reference() -> str:
         "## Choices",
         *(_choice(each) for each in dict.fromkeys(choices)),
         NOTATIONS,
-        f"## Default queries\n\n{_yaml(_default_queries())}",
+        f"## Default queries\n\n{_default_queries()}",
         *(_model(model, f"## Params of `{dag}`") for dag, model in PARAMS.items()),
     ]
     return "\n\n".join(each.strip() for each in parts) + "\n"
@@ -134,8 +135,11 @@ def _yaml(text: str) -> str:
 
 
 def _default_queries() -> str:
-    listed = [each.model_dump(exclude_defaults=True) for each in DEFAULT_QUERIES]
-    return yaml.safe_dump({"queries": listed}, sort_keys=False, width=1000)
+    by_days, by_hours = (
+        _yaml(yaml.safe_dump({"queries": [each.model_dump(exclude_defaults=True) for each in queries]}, **PLAINLY))
+        for queries in (DEFAULT_QUERIES, QUERIES_OF_HOURS)
+    )
+    return f"{by_days}\n\nWith an `interval` of up to 5 hours:\n\n{by_hours}"
 
 
 def _model(model: type[BaseModel], heading: str) -> str:
@@ -192,8 +196,6 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default_factory:
         return "by `interval`"
-    if value is DEFAULT_QUERIES:
-        return "[three queries](#default-queries)"
     if isinstance(value, BaseModel):
         return "its defaults"
     if isinstance(value, timedelta):

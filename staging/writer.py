@@ -17,10 +17,9 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from staging.record import COLUMNS, ROW, SESSION, Notes, States, WriteError
+from staging.keys import IDENTITY, WorkedKey, keys_of
+from staging.record import ROW, SESSION, Notes, RowId, States, WriteError
 
-INSERT = sql.SQL(f"INSERT INTO sensor_readings ({COLUMNS}) VALUES {{}} RETURNING id, {{}}")
-VALUES = sql.SQL("(" + ", ".join(["%s"] * 9) + ")")
 OWNED = sql.SQL(" WHERE id = %(id)s AND (source = %(token)s) = %(own)s RETURNING id, ") + ROW
 MOVE = sql.SQL("UPDATE sensor_readings SET recorded_at = %(recorded_at)s") + OWNED
 CORRECT = sql.SQL("UPDATE sensor_readings SET temperature = %(temperature)s, battery = %(battery)s") + OWNED
@@ -45,15 +44,17 @@ class Duty:
     count: int
     rate: float | None
     seed: int
-    late: float = 0.2  # the share of new rows with a random moment of the past year
+    late: float = 0.2  # the share of new rows with a random moment of the past days
+    key: WorkedKey = IDENTITY
+    days: float = 365
 
 
 @dataclass
 class Transaction:
     """The rows changed by an open transaction: their text, or None if deleted."""
 
-    rows: dict[int, str | None] = field(default_factory=dict)
-    inserted: set[int] = field(default_factory=set)
+    rows: dict[RowId, str | None] = field(default_factory=dict)
+    inserted: set[RowId] = field(default_factory=set)
 
 
 def application_name(index: int) -> str:
@@ -61,7 +62,9 @@ def application_name(index: int) -> str:
     return f"partition-playbook-writer-{index}"
 
 
-def write(duty: Duty, rows: dict[int, States], written: int, channel: Channel, paused: Event, total: Counters) -> None:
+def write(
+    duty: Duty, rows: dict[RowId, States], written: int, channel: Channel, paused: Event, total: Counters
+) -> None:
     """Write until the command stop, or until the channel is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     writer = Writer(duty, rows, written)
@@ -88,14 +91,14 @@ def _obey(writer: Writer, channel: Channel, paused: Event) -> bool:
 class Writer:
     """The application: short transactions in bursts, with a record of each committed row."""
 
-    def __init__(self, duty: Duty, rows: dict[int, States], written: int) -> None:
+    def __init__(self, duty: Duty, rows: dict[RowId, States], written: int) -> None:
         self.due = time.monotonic()
         self.written = written
         self._duty = duty
         self._rows = rows
-        self._own: list[int] = []
-        self._highest = 0
+        self._own: list[RowId] = []
         self._random = random.Random(f"{duty.seed} {duty.index} {written}")
+        self._keys = keys_of(duty.key, self._random, duty.days)
         self._notes = Notes()
         self._connection: psycopg.Connection | None = None
         self._units: list[UUID] = []
@@ -139,8 +142,7 @@ class Writer:
             connection = psycopg.connect(self._duty.conninfo, options=SESSION, application_name=name)
             self._units = [row[0] for row in connection.execute("SELECT id FROM units ORDER BY id")]
             self._devices = [row[0] for row in connection.execute("SELECT id FROM devices ORDER BY id")]
-            highest = connection.execute("SELECT max(id) FROM sensor_readings").fetchone()
-            self._highest = (highest and highest[0]) or 0
+            self._keys.connect(connection)
             connection.commit()
             self._connection = connection
         return self._connection
@@ -159,31 +161,30 @@ class Writer:
 
     def _insert(self, transaction: Transaction) -> None:
         count = self._random.choice((1, 1, 1, 5, 20))
-        values = [value for _ in range(count) for value in self._reading()]
-        query = INSERT.format(sql.SQL(", ").join([VALUES] * count), ROW)
-        rows: dict[int, str | None] = dict(self._connect().execute(query, values).fetchall())
+        readings = [self._reading() for _ in range(count)]
+        rows = self._keys.insert(self._connect(), readings, self._own)
         transaction.rows |= rows
         transaction.inserted |= rows.keys()
-        self._highest = max(self._highest, *rows)
 
     def _alter(self, transaction: Transaction, query: sql.Composed, values: dict[str, Any]) -> None:
         own = bool(self._own) and self._random.random() < 0.5
         key = self._pick_own() if own else self._pick_other()
+        if key is None:
+            return
         parameters = {**values, "id": key, "own": own, "token": self._duty.token}
-        rows: dict[int, str | None] = dict(self._connect().execute(query, parameters).fetchall())
+        rows: dict[RowId, str | None] = dict(self._connect().execute(query, parameters).fetchall())
         transaction.rows |= dict.fromkeys(rows) if query is DELETE else rows
         if own and (query is DELETE or not rows):
             self._own.pop()
 
-    def _pick_own(self) -> int:
+    def _pick_own(self) -> RowId:
         place = self._random.randrange(len(self._own))
         self._own[place], self._own[-1] = self._own[-1], self._own[place]
         return self._own[-1]  # at the end of the list, to be popped after a DELETE
 
-    def _pick_other(self) -> int:
+    def _pick_other(self) -> RowId | None:
         """Pick a random id of this writer among the rows of other sources."""
-        key = self._random.randint(0, self._highest)
-        return key - key % self._duty.count + self._duty.index
+        return self._keys.pick_other(self._connect(), self._duty.token, self._duty.index, self._duty.count)
 
     def _reading(self) -> tuple[Any, ...]:
         late = self._random.random() < self._duty.late
@@ -204,7 +205,7 @@ class Writer:
         return Decimal(self._random.randint(100 * low, 100 * high)).scaleb(-2)
 
     def _moment(self, late: bool) -> datetime:
-        days = 365 if late else 0.0001
+        days = self._duty.days if late else 0.0001
         return datetime.now(UTC) - timedelta(microseconds=self._random.randrange(round(days * 86_400_000_000)))
 
     def _commit(self, transaction: Transaction) -> None:
@@ -228,7 +229,7 @@ class Writer:
             self._note(key, (text,))
         self._notes.acknowledged |= dict.fromkeys(transaction.rows, True)
 
-    def _either(self, transaction: Transaction, key: int) -> States | None:
+    def _either(self, transaction: Transaction, key: RowId) -> States | None:
         before = (None,) if key in transaction.inserted else self._rows.get(key)
         return before and (*before, transaction.rows[key])
 
@@ -242,7 +243,7 @@ class Writer:
                 self._connection.rollback()
         self.due = time.monotonic() + 0.1
 
-    def _note(self, key: int, states: States | None) -> None:
+    def _note(self, key: RowId, states: States | None) -> None:
         self._notes.rows[key] = states
         if states is None:
             self._rows.pop(key, None)

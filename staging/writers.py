@@ -21,7 +21,8 @@ from typing import Self
 
 from partition_playbook import figures
 from staging import environment, record
-from staging.record import Comparison, Latency, Notes, States, WriteError
+from staging.keys import IDENTITY, WorkedKey
+from staging.record import Comparison, Latency, Notes, RowId, States, WriteError
 from staging.writer import Duty, application_name, write
 
 ANSWER_SECONDS = 60
@@ -34,22 +35,30 @@ class WritersError(RuntimeError):
 class Writers:
     """A group of writers, each with ``rate`` transactions per second; None is as fast as possible.
 
-    ``late`` is the share of new rows with a random moment of the past year, like rows of devices that were offline.
-    With 0, updates don't move a row to such a moment either.
+    ``late`` is the share of new rows with a random moment of the past ``days``, like rows of devices that were offline.
+    With 0, updates don't move a row to such a moment either. ``key`` is that of the table.
     """
 
     def __init__(
-        self, conninfo: str, count: int = 2, rate: float | None = None, seed: int = 0, late: float = 0.2
+        self,
+        conninfo: str,
+        count: int = 2,
+        rate: float | None = None,
+        seed: int = 0,
+        late: float = 0.2,
+        key: WorkedKey = IDENTITY,
+        days: float = 365,
     ) -> None:
         token = f"live-{uuid.uuid4().hex[:8]}"
         self._conninfo = conninfo
-        self._duties = [Duty(conninfo, token, index, count, rate, seed, late) for index in range(count)]
+        self._key = key
+        self._duties = [Duty(conninfo, token, index, count, rate, seed, late, key, days) for index in range(count)]
         self._context = multiprocessing.get_context("spawn")
         self._paused = self._context.Event()
         self._written = self._context.RawArray("q", count)
         self._running: list[tuple[Channel, multiprocessing.process.BaseProcess]] = []
-        self._rows: list[dict[int, States]] = [{} for _ in self._duties]
-        self._unacknowledged: list[set[int]] = [set() for _ in self._duties]
+        self._rows: list[dict[RowId, States]] = [{} for _ in self._duties]
+        self._unacknowledged: list[set[RowId]] = [set() for _ in self._duties]
         self._timings: list[tuple[float, float]] = []
         self._errors: list[WriteError] = []
 
@@ -72,7 +81,7 @@ class Writers:
         return tuple(self._errors)
 
     @property
-    def known_ids(self) -> set[int]:
+    def known_ids(self) -> set[RowId]:
         """Return the ids of all rows whose state is on record, by an acknowledged transaction."""
         self._collect("report")
         return set().union(
@@ -123,7 +132,7 @@ class Writers:
         return record.summarize(self._timings, since, until)
 
     def compare(
-        self, conninfo: str | None = None, table: str = "sensor_readings", taken: Collection[int] = ()
+        self, conninfo: str | None = None, table: str = "sensor_readings", taken: Collection[RowId] = ()
     ) -> Comparison:
         """Compare a table with the record of all rows that the writers have changed; the writers pause meanwhile.
 
@@ -133,7 +142,7 @@ class Writers:
         self.pause()
         try:
             expected = record.join(self._rows, self._unacknowledged, taken)
-            return record.compare(expected, conninfo or self._conninfo, table, self.writes)
+            return record.compare(expected, conninfo or self._conninfo, table, self.writes, self._key.type)
         finally:
             if not was_paused:
                 self.resume()

@@ -16,13 +16,13 @@ from partition_playbook.intervals import Interval, Unit
 # The DAG looks each hour, in UTC, and acts on the tables that are due.
 MAINTENANCE_CRON = "30 * * * *"
 SCHEDULES = {"hourly": "30 * * * *", "daily": "30 3 * * *", "weekly": "30 3 * * 1", "monthly": "30 3 1 * *"}
-# Of the schedule `monthly`, the rarest one that a table has by default.
-LONGEST_GAP_DAYS = 31
 # More partitions ahead cost planning time and locks before any row needs them.
 MOST_PREMAKE = 400
 # By default no more are kept ahead: as many days as from a monthly run to the run after next.
 FEW_AHEAD = 62
 NARROWEST_DAYS = {Unit.HOUR: 1 / 24, Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 28, Unit.QUARTER: 90, Unit.YEAR: 365}
+# A run may be so much later than its schedule says: as much as another gap, within these limits.
+LEAST_LATE, MOST_LATE = timedelta(hours=2), timedelta(days=4)
 FIRST_LOOK, LOOKS = pendulum.datetime(2026, 1, 1), 500
 
 
@@ -50,7 +50,17 @@ class Schedule:
     @property
     def reach(self) -> timedelta:
         """Return the longest time from a run to the run after next."""
-        return _reach(self.cron)
+        return _longest(self.cron, 2)
+
+    @property
+    def longest_gap(self) -> timedelta:
+        """Return the longest time from a run to the next one."""
+        return _longest(self.cron, 1)
+
+    @property
+    def silence(self) -> timedelta:
+        """Return the time without a run after which nobody looks at the table any more."""
+        return self.longest_gap + min(max(self.longest_gap, LEAST_LATE), MOST_LATE)
 
     def least_premake(self, interval: Interval) -> int:
         """Return the fewest partitions ahead with which a run leaves partitions up to the run after next."""
@@ -90,6 +100,7 @@ def _runs(cron: str, after: datetime, count: int) -> list[DateTime]:
 
 
 @lru_cache(maxsize=100)
-def _reach(cron: str) -> timedelta:
+def _longest(cron: str, count: int) -> timedelta:
+    """Return the longest time from a run to the ``count``-th after it."""
     runs = _runs(cron, FIRST_LOOK, LOOKS)
-    return timedelta(seconds=max((after - run).total_seconds() for run, after in zip(runs, runs[2:], strict=False)))
+    return timedelta(seconds=max((after - run).total_seconds() for run, after in zip(runs, runs[count:], strict=False)))

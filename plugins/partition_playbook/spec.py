@@ -162,7 +162,8 @@ class Query(_Value):
 
     In `sql`, `since` and `until`, `{table}` and `{partition_by}` stand for the table and its partition column.
     `{interval_start}` and `{interval_end}` stand for the bounds of one whole past interval. In `sql`, `{since}` and
-    `{until}` stand for the ends of the range. Write other braces twice.
+    `{until}` stand for the ends of the range. They are the keys `since` and `until` of this query. The keys of the
+    same names beside `table` bound the partitions, and no brace stands for these. Write other braces twice.
 
     With an `encoding`, `since` and `until` are moments. All of these then stand for keys in `sql`.
     """
@@ -337,6 +338,11 @@ class Application(_Value):
         return self
 
 
+# The intervals of hours that synthetic rows fill: a year of hours would be 8,760 partitions.
+MOST_HOURS_FILLED = 365
+YEAR_OF_MONTHS = 12
+
+
 class Synthetic(_Value):
     """The rows that the section data_preparation generates; only for rehearsals.
 
@@ -354,12 +360,20 @@ class Synthetic(_Value):
         description="Number of rows of each referenced table to pick from, in the order of its key. Fewer make each "
         "foreign key value more frequent.",
     )
-    months: int = Field(
-        default=12,
+    months: int | None = Field(
+        default=None,
         ge=1,
         le=120,
-        description="Months that the rows cover, up to the start of the run. The default is the playbook's one year.",
+        description="Months that the rows cover, up to the start of the run. `null`: the playbook's one year. With an "
+        f"`interval` of hours, as many days as {MOST_HOURS_FILLED} intervals have, if these are fewer.",
     )
+    days: int | None = Field(default=None, ge=1, le=3650, description="Days that the rows cover, instead of months.")
+
+    @model_validator(mode="after")
+    def _one_span(self) -> Self:
+        if self.months and self.days:
+            raise ValueError("months and days are two spans of the same rows; remove one of them")
+        return self
 
 
 def _is_pattern(text: str) -> str:
@@ -619,7 +633,7 @@ class Retention(_Value):
         ge=0,
         le=1,
         description="Largest share of the kept time to detach in one run. More stops retention until a run has a "
-        "higher `approve_share`. One partition may always go, and so may all that fell due in the last 34 days.",
+        "higher `approve_share`. One partition may always go, and so may all that fell due since the last run.",
     )
     hold: tuple[Hold, ...] = Field(
         default=(), description="Ranges of days to keep regardless of `keep`, for example for a legal case."
@@ -638,6 +652,11 @@ class Retention(_Value):
     def cutoff(self, now: pendulum.DateTime) -> pendulum.DateTime:
         """Return the end of the retired history: a partition goes once its upper bound is not after this."""
         return _back(now, self.keep)
+
+    @property
+    def keeps_months(self) -> bool:
+        """Return True if the period is one of calendar months."""
+        return self.keep.split()[1].rstrip("s") in ("month", "quarter", "year")
 
     def grace_is_over(self, since: pendulum.DateTime, now: pendulum.DateTime) -> bool:
         """Return True if a partition detached at ``since`` may be dropped."""
@@ -675,6 +694,28 @@ DEFAULT_QUERIES = (
         criterion=False,
     ),
 )
+
+
+# A week of hours may be most of the rows.
+QUERIES_OF_HOURS = (
+    Query(
+        name="last_24_hours",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= {since} ORDER BY {partition_by} DESC LIMIT 100",
+        since="now() - interval '24 hours'",
+    ),
+    Query(
+        name="last_3_days",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= {since} ORDER BY {partition_by} DESC LIMIT 1000",
+        since="now() - interval '3 days'",
+    ),
+    DEFAULT_QUERIES[-1],
+)
+NARROW_DAYS = Interval(Unit.HOUR, 6).days
+
+
+def default_queries(interval: Interval) -> tuple[Query, ...]:
+    """Return the queries of a spec without the key `queries`."""
+    return QUERIES_OF_HOURS if interval.days < NARROW_DAYS else DEFAULT_QUERIES
 
 
 def _by_interval(count: Callable[[Interval], int]) -> str:
@@ -761,7 +802,7 @@ class TableSpec(_Value):
         default=None,
         description="The partitions begin with the interval of this day, such as `2020-01-01`. Older rows share one "
         "first partition, named like `events_before`, which retention never retires. `null`: they begin with the "
-        "oldest row.",
+        "oldest row. The `{since}` of a query is not this day.",
     )
     until: date | None = Field(
         default=None,
@@ -804,9 +845,9 @@ class TableSpec(_Value):
         "of the foreign keys.",
     )
     queries: Annotated[tuple[Query, ...], AfterValidator(_distinct_names)] = Field(
-        default=DEFAULT_QUERIES,
+        default_factory=lambda given: default_queries(given.get("interval", Interval.MONTH)),
         description="Reads to time before and after the migration, at least one of them with a range. Without this key "
-        "the three default queries apply.",
+        "three [default queries](#default-queries) apply.",
     )
     application: Application = Field(
         default=Application(), description="Reads of the application with unchanged answers."
@@ -898,6 +939,16 @@ class TableSpec(_Value):
         return sql.SQL("({}) IS NOT TRUE").format(
             self.codec.inside(sql.Identifier(self.partition_by), self.end_moment, None)
         )
+
+    def synthetic_start(self, end: pendulum.DateTime) -> pendulum.DateTime:
+        """Return the start of the synthetic rows that reach to ``end``."""
+        months, days = self.synthetic.months, self.synthetic.days
+        if days:
+            return end.subtract(days=days)
+        start = end.subtract(months=months or YEAR_OF_MONTHS)
+        if months or self.interval.unit is not Unit.HOUR:
+            return start
+        return max(start, end.subtract(days=int(MOST_HOURS_FILLED * self.interval.days)))
 
     @property
     def codec(self) -> Codec:

@@ -16,17 +16,22 @@ from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
+from pydantic import ValidationError
 from rich.console import Console
 
 from partition_playbook import figures
+from partition_playbook.codecs import Encoding
+from partition_playbook.spec import TableSpec
 from staging import environment
 from staging.cluster import ClusterError
+from staging.demo import table_spec
 from staging.demo.afresh import start_afresh
 from staging.demo.outcome import Ending, Outcome, Written
 from staging.demo.rehearsal import LATE, Asked, rehearse
 from staging.demo.scorecard import print_scorecard
 from staging.environment import Staging
 from staging.instance import InstanceError
+from staging.keys import ENCODINGS, WorkedKey
 from staging.rest import RestError
 from staging.writers import WritersError
 
@@ -63,17 +68,32 @@ def _parse() -> Asked:
     parser.add_argument(
         "--limit",
         type=float,
-        help="maximum seconds for the run (default: 600, plus 600 per million rows, plus 600 with the application)",
+        help="maximum seconds for the run (default: 600, plus 600 per million rows, plus 600 with the application or "
+        "an interval)",
     )
     parser.add_argument(
         "--application", action="store_true", help="with the application of staging/application and its users"
     )
+    parser.add_argument("--key", choices=[*map(str, ENCODINGS)], help="the encoding of an id that carries time")
+    parser.add_argument("--interval", help="the width of a partition, such as hour or '6 hours', instead of month")
     given = parser.parse_args()
     if given.rows < 1 or given.writers < 0:
         parser.error("--rows must be at least 1, --writers at least 0")
+    if given.application and (given.key or given.interval):
+        parser.error("the application of staging/application has a spec of its own: leave out --key and --interval")
     # The users of the application take their share of the processor, and the run is watched.
-    limit = given.limit or 600 + 600 * given.rows / 1_000_000 + (600 if given.application else 0)
-    return Asked(given.rows, given.writers, given.arrival, given.approvals, limit, given.application)
+    # A narrow interval has many partitions.
+    longer = given.application or given.interval
+    limit = given.limit or 600 + 600 * given.rows / 1_000_000 + (600 if longer else 0)
+    key = WorkedKey(Encoding(given.key) if given.key else None)
+    asked = Asked(
+        given.rows, given.writers, given.arrival, given.approvals, limit, given.application, key, given.interval
+    )
+    try:
+        TableSpec.model_validate(asked.spec)
+    except ValidationError as error:
+        parser.error(f"--interval: {error.errors()[0]['msg']}")
+    return asked
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -85,7 +105,7 @@ def _outcome(asked: Asked, console: Console) -> Outcome:
     try:
         console.print("Starting PostgreSQL and Airflow, unless they are running")
         staging = environment.start(settings=_settings(asked))
-        start_afresh(staging)
+        start_afresh(staging, asked.key)
         rows, writers = figures.count(asked.rows, "row"), figures.count(asked.writers, "live writer")
         console.print(f"Rehearsing with {rows} in arrival order {asked.arrival} and {writers}")
         with _application(asked, staging, console) as application:
@@ -104,6 +124,8 @@ def _outcome(asked: Asked, console: Console) -> Outcome:
 
 
 def _settings(asked: Asked) -> dict[str, str]:
+    if asked.key.encoding or asked.interval:
+        return table_spec.settings(environment.STATE / "tables", asked.spec)
     if not asked.application:
         return {}
     from staging.backend.rehearsal import settings

@@ -9,14 +9,15 @@ from psycopg import sql
 
 from staging import environment
 from staging.environment import Staging
+from staging.keys import WorkedKey
 from staging.rest import AirflowClient
 
 LEFTOVERS = "partition_playbook_restore_%"  # databases for checking a dump, left by killed runs
 MAINTENANCE_SECONDS = 60
 
 
-def start_afresh(staging: Staging) -> None:
-    """Mark the unfinished runs as failed, then create the staging database again."""
+def start_afresh(staging: Staging, key: WorkedKey) -> None:
+    """Mark the unfinished runs as failed, then create the staging database again, with a worked table of this key."""
     with staging.airflow.client() as client:
         for dag_id in ("partition_migration", "partition_rollback", "partition_finalize"):
             _end_runs(client, dag_id, patience=0)
@@ -24,7 +25,7 @@ def start_afresh(staging: Staging) -> None:
         _end_runs(client, "partition_maintenance", patience=MAINTENANCE_SECONDS)
     _drop_databases(staging)
     staging.cluster.create_database("staging")
-    environment.create_schema(staging.database)
+    environment.create_schema(staging.database, key)
     with psycopg.connect(staging.database) as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")  # for preflight: the application's statements
 

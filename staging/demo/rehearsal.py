@@ -23,8 +23,10 @@ from staging.cluster import bin_dir
 from staging.demo.display import display
 from staging.demo.outcome import Ending, Outcome, Places, Written, swaps
 from staging.demo.progress import LedgerReader
+from staging.demo.table_spec import days_of_rows, worked_spec
 from staging.demo.watch import Watch
 from staging.environment import Staging
+from staging.keys import IDENTITY, WorkedKey
 from staging.record import Comparison
 from staging.rest import AirflowClient, DagRun, RestError
 from staging.writers import Writers, WritersError
@@ -52,6 +54,13 @@ class Asked:
     approvals: str
     limit: float
     application: bool = False
+    key: WorkedKey = IDENTITY
+    interval: str | None = None
+
+    @property
+    def spec(self) -> dict[str, object]:
+        """Return the content of the table spec."""
+        return worked_spec(self.key, self.interval)
 
     @property
     def conf(self) -> dict[str, object]:
@@ -60,7 +69,7 @@ class Asked:
             "table": TABLE,
             "mode": "rehearse",
             "approvals": self.approvals,
-            "accept_weaker_uniqueness": True,
+            "accept_weaker_uniqueness": self.key.encoding is None,
             "synthetic_rows": self.rows,
             "allow_existing_rows": True,  # the writers have started already
             "arrival": self.arrival,
@@ -74,7 +83,7 @@ class Asked:
 def rehearse(asked: Asked, staging: Staging, console: Console, application: Application | None = None) -> Outcome:
     """Run the rehearsal and return its outcome, also after an interruption."""
     with (
-        Writers(staging.database, asked.writers, RATE, late=LATE[asked.arrival]) as writers,
+        _writers(asked, staging) as writers,
         staging.airflow.client() as client,
     ):
         run = client.trigger(DAG, asked.conf)
@@ -97,6 +106,11 @@ def rehearse(asked: Asked, staging: Staging, console: Console, application: Appl
         run_seconds=ended - began,
         noticed=noticed,
     )
+
+
+def _writers(asked: Asked, staging: Staging) -> Writers:
+    late, days = LATE[asked.arrival], days_of_rows(asked.spec)
+    return Writers(staging.database, asked.writers, RATE, late=late, key=asked.key, days=days)
 
 
 def _ask_users(application: Application | None, ending: Ending, evidence: RunRecord | None) -> Noticed | None:

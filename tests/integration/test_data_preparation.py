@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -12,6 +14,7 @@ import pytest
 
 from partition_playbook.checks import Outcome
 from partition_playbook.errors import InvalidSpec, PreconditionFailed
+from partition_playbook.intervals import Interval
 from partition_playbook.run import Run
 from partition_playbook.sections.data_preparation import rows, synthetic
 from partition_playbook.spec import RunParams, TableSpec
@@ -50,9 +53,46 @@ def test_slices_hold_all_rows_and_are_the_same_when_asked_again(run: Run) -> Non
     assert rows.slices(run, params) == pieces
 
 
-def test_slices_in_time_order_adjoin(run: Run) -> None:
-    pieces = rows.slices(run, rehearse(synthetic_rows=1200, arrival="time"))
+@pytest.mark.parametrize(
+    ("synthetic", "interval", "slices", "days"),
+    [
+        ({}, "month", 12, 365),
+        ({}, "hour", 15, 15),
+        ({}, "6 hours", 3, 91),
+        ({}, "day", 12, 365),
+        ({"months": 3}, "hour", 3, 90),
+        ({"days": 45}, "month", 15, 45),
+        ({"days": 2}, "hour", 2, 2),
+    ],
+)
+def test_slices_in_time_order_adjoin_and_cover_a_span_that_fits_the_interval(
+    run: Run, synthetic: dict[str, int], interval: str, slices: int, days: int
+) -> None:
+    given = {"table": "sensor_readings", "partition_by": "recorded_at", "interval": interval, "synthetic": synthetic}
+    pieces = rows.slices(
+        replace(run, spec=TableSpec.model_validate(given)), rehearse(synthetic_rows=1200, arrival="time")
+    )
     assert [piece["upper"] for piece in pieces[:-1]] == [piece["lower"] for piece in pieces[1:]]
+    assert len(pieces) == slices
+    covered = datetime.fromisoformat(pieces[-1]["upper"]) - datetime.fromisoformat(pieces[0]["lower"])
+    assert abs(covered.days - days) <= 2
+
+
+def test_rows_of_a_short_span_are_counted_by_the_day(
+    run: Run, readings: Readings, connection: psycopg.Connection
+) -> None:
+    readings(0)
+    hourly = replace(run, spec=run.spec.model_copy(update={"interval": Interval.HOUR}))
+    params = rehearse(synthetic_rows=15_000)
+    fill(hourly, params)
+    found = {each.name: each for each in rows.distribution_checks(hourly, params)}["distribution"]
+    assert found.outcome is Outcome.PASSED
+    assert "in each of 14 whole days" in found.expected
+    connection.execute(
+        "DELETE FROM sensor_readings WHERE recorded_at::date = (now() - interval '3 days')::date AND id % 2 = 0"
+    )
+    uneven = {each.name: each for each in rows.distribution_checks(hourly, params)}["distribution"]
+    assert uneven.actual.startswith(f"{datetime.now(UTC) - timedelta(days=3):%Y-%m-%d}: ")
 
 
 def test_generated_rows_lie_in_the_ranges_of_the_playbook(

@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from partition_playbook import metrics
 from partition_playbook.checks import Check, Outcome, Severity
 from partition_playbook.database import Session
 from partition_playbook.disk import Disk
@@ -185,6 +186,25 @@ def test_a_table_that_nobody_looked_at_is_red(connection: Connection, connect: C
     connection.execute("UPDATE partition_playbook.measurements SET taken_at = taken_at - interval '2 days'")
     row = shown(connection)
     assert (row["status"], row["problems"]) == ("red", ["not checked for 35 days"])
+
+
+def test_an_hourly_table_that_nobody_looked_at_for_three_hours_is_red(connection: Connection, connect: Connect) -> None:
+    make_table(connection)
+    run = opened(connect)
+    maintain(replace(run, spec=run.spec.model_copy(update={"maintain": "hourly"})), MaintenanceParams())
+    with run.database.session() as session:
+        for hours, status, problems in (
+            (2, "green", []),
+            (2, "red", ["not checked for 03:00:00"]),
+        ):
+            connection.execute(
+                "UPDATE partition_playbook.measurements SET taken_at = taken_at - %s * interval '1 hour'", (hours,)
+            )
+            row, measured = shown(connection), metrics.read(session)
+            assert (row["status"], row["problems"]) == (status, problems)
+            assert measured[metrics.TABLES][0]["healthy"] == (status == "green")
+            told = {each["check"]: each["problems"] for each in measured[metrics.PROBLEMS]}
+            assert told["not_checked"] == len(problems)
 
 
 FIGURES = ("partitions", "ahead", "gaps", "default_rows", "estimated_rows", "bytes", "bytes_per_day", "full_at")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pendulum
@@ -14,7 +17,7 @@ from psycopg import sql
 
 from partition_playbook import catalog, metrics
 from partition_playbook.catalog import bound_ends
-from partition_playbook.checks import Outcome
+from partition_playbook.checks import Check, Outcome
 from partition_playbook.codecs import Codec, Encoding
 from partition_playbook.engine import attach, load, shadow
 from partition_playbook.intervals import Interval, between
@@ -98,10 +101,14 @@ def counted(connection: psycopg.Connection[Any]) -> dict[str, int]:
 
 
 def test_maintenance_keeps_exactly_what_the_moments_say(
-    connection: psycopg.Connection[Any], connect: Connect, encoding: Encoding
+    connection: psycopg.Connection[Any], connect: Connect, encoding: Encoding, tmp_path: Path
 ) -> None:
-    spec = spec_of(encoding, retention={"keep": "3 months", "grace": "0 days", "max_share": 1})
+    rules = {"keep": "3 months", "grace": "0 days", "max_share": 1, "action": "archive", "archive_to": "s3://cold/t"}
+    spec = spec_of(encoding, retention=rules)
     insert(connection, spec.codec, "now() - random() * interval '300 days'", 2000)
+    # The first tick of the oldest month to keep, and the last tick before it.
+    edge, tick = pendulum.now(ZONE).start_of("month").subtract(months=3), encoding.tick
+    insert(connection, spec.codec, f"'{edge.isoformat()}'::timestamptz - (n - 1) * interval '{tick}'", 2)
     connection.execute("ANALYZE events")
     run = open_run(connect, spec, "moved")
     migrate(run)
@@ -113,7 +120,7 @@ def test_maintenance_keeps_exactly_what_the_moments_say(
     before = connection.execute("SELECT count(*) FROM events").fetchone()
 
     upkeep = open_run(connect, spec, "upkeep", "maintenance")
-    done = maintain(upkeep, MaintenanceParams(retention=RetentionMode.APPLY, premake=3))
+    done = maintain(upkeep, MaintenanceParams(retention=RetentionMode.APPLY, premake=3), lambda _: tmp_path)
     blocking = [str(each) for each in done.checks if each.blocks]
     assert not blocking, "\n".join(blocking)
 
@@ -123,13 +130,17 @@ def test_maintenance_keeps_exactly_what_the_moments_say(
     first = min(lower for lower, _ in filter(None, ends) if lower)
     last = max(upper for _, upper in filter(None, ends) if upper)
     month = pendulum.now(ZONE).start_of("month")
-    assert first == month.subtract(months=3)
+    assert first == edge == month.subtract(months=3)
     assert last == month.add(months=4)
 
     kept, oldest = connection.execute("SELECT count(*), min(at) FROM events").fetchone()  # type: ignore[misc]
-    assert first <= oldest
+    assert oldest == edge
     assert before is not None
-    assert kept < before[0]
+    archives = sorted(
+        (json.loads(each.read_text()) for each in tmp_path.rglob("*.json")), key=lambda each: each["lower"]
+    )
+    assert kept + sum(each["rows"] for each in archives) == before[0]
+    assert_bounds_are_told(connection, spec, archives, edge)
     # Each row is in the partition of its moment: the names are those of months in the zone of the spec.
     misplaced = """
         SELECT count(*) FROM events
@@ -138,6 +149,22 @@ def test_maintenance_keeps_exactly_what_the_moments_say(
     assert connection.execute(misplaced).fetchone() == (0,)
     assert "events_default" not in counted(connection)
     is_measured_alike(upkeep)
+
+
+def assert_bounds_are_told(
+    connection: psycopg.Connection[Any], spec: TableSpec, archives: list[dict[str, Any]], edge: pendulum.DateTime
+) -> None:
+    """Compare keys and moments of the archives, and attach an equal table with the keys."""
+    months = [edge.subtract(months=count) for count in range(len(archives), -1, -1)]
+    told = [(each["encoding"], each["lower"], each["upper"]) for each in archives]
+    wanted = [(str(spec.encoding), *map(pendulum.DateTime.isoformat, each)) for each in pairwise(months)]
+    assert told == wanted
+    newest = archives[-1]
+    assert str(spec.codec.first_key(edge)) in newest["bound"]
+    for statement in newest["ddl"]:
+        connection.execute(statement)
+    connection.execute(f"ALTER TABLE events ATTACH PARTITION {newest['partition']} {newest['bound']}")
+    connection.execute(f"ALTER TABLE events DETACH PARTITION {newest['partition']}")
 
 
 def is_measured_alike(run: Run) -> None:
@@ -252,6 +279,46 @@ def test_a_type_that_cannot_hold_the_keys_is_refused(
     checks = {each.name: each for each in preflight_checks(run, RunParams(mode=Mode.REHEARSE, backup=Backup.SKIP))}
     assert checks["partition_type"].blocks
     assert told in checks["partition_type"].actual
+
+
+ICU = "SELECT count(*) > 1 FROM pg_collation WHERE collprovider = 'i'"
+
+
+@pytest.mark.parametrize(
+    ("collation", "locale", "deterministic", "told"),
+    [
+        ("ignores_case", "und-u-ks-level2", False, "which is not deterministic"),
+        ("By Number", "und-u-kn", True, "which does not sort bytes"),
+        ("letters_first", "und-u-kr-latn-digit", True, "which does not sort bytes"),
+        ("root", "und", True, ""),
+    ],
+)
+def test_a_collation_that_does_not_suit_ulids_is_refused_by_its_name(
+    connection: psycopg.Connection[Any], connect: Connect, collation: str, locale: str, deterministic: bool, told: str
+) -> None:
+    if connection.execute(ICU).fetchone() != (True,):
+        pytest.skip("this server is built without ICU")
+    name = sql.Identifier(collation)
+    create = sql.SQL("CREATE COLLATION {} (provider = icu, locale = {}, deterministic = {})")
+    connection.execute(create.format(name, sql.Literal(locale), sql.Literal(deterministic)))
+    connection.execute(sql.SQL("CREATE TABLE events (key varchar(26) COLLATE {} PRIMARY KEY)").format(name))
+    spec = spec_of(Encoding.ULID)
+    statement = sql.SQL("INSERT INTO events SELECT {} FROM generate_series(1, 20) AS n")
+    connection.execute(statement.format(spec.codec.from_moment(sql.SQL("now() - n * interval '1 hour'"))))
+    run = open_run(connect, spec, "collated")
+
+    found = partition_type_of(run)
+    assert found.blocks is bool(told)
+    if not told:
+        return
+    assert f"collation public.{name.as_string() if ' ' in collation else collation}, {told}" in found.actual
+    connection.execute(re.match("Execute (ALTER .*?) first:", found.remedy)[1])  # type: ignore[index]
+    assert not partition_type_of(run).blocks
+
+
+def partition_type_of(run: Run) -> Check:
+    params = RunParams(mode=Mode.REHEARSE, backup=Backup.SKIP)
+    return next(each for each in preflight_checks(run, params) if each.name == "partition_type")
 
 
 def test_far_out_keys_are_told_as_moments(connection: psycopg.Connection[Any], connect: Connect) -> None:

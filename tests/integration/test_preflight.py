@@ -17,12 +17,13 @@ from psycopg.conninfo import make_conninfo
 
 from partition_playbook import catalog, disk
 from partition_playbook.benchmark import ranges
+from partition_playbook.benchmark.measure import compose_query
 from partition_playbook.checks import Check, Outcome, Severity
 from partition_playbook.database import Database
 from partition_playbook.engine import shadow
 from partition_playbook.engine.write_rate import read_counters
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.intervals import Interval
+from partition_playbook.intervals import Interval, bounds_at
 from partition_playbook.ledger import Ledger, Phase
 from partition_playbook.lock_retry import lock_holders
 from partition_playbook.run import Run
@@ -30,7 +31,7 @@ from partition_playbook.sections.preflight import environment, write_rate
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.sections.snapshot import pg_tools
-from partition_playbook.spec import RunParams, TableSpec
+from partition_playbook.spec import Query, RunParams, TableSpec
 from staging import cluster
 from tests.fixtures.scenario_writer import wait_until
 from tests.fixtures.tables import fill_readings, open_run
@@ -304,6 +305,16 @@ def test_a_range_that_is_none_is_found_before_anything_is_touched(
     checks = found(with_spec(run, queries=[{"name": "q", "sql": "SELECT 1 FROM {table}", "since": since}]))
     assert [name for name, each in checks.items() if each.blocks] == ["query_ranges"]
     assert told in checks["query_ranges"].actual
+
+
+def test_the_since_of_the_table_is_not_that_of_a_query(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute("CREATE TABLE sensor_readings (recorded_at date)")
+    query = Query(name="q", sql="SELECT * FROM {table} WHERE {partition_by} >= {since}")
+    bounded = with_spec(run, since="2020-01-01", queries=[query.model_dump()])
+    month = bounds_at(Interval.MONTH, pendulum.now("UTC"))
+    with pytest.raises(InvalidSpec, match="'since'") as refused:
+        compose_query(bounded, query, interval=month)
+    assert "a query that has these keys itself" in str(refused.value)
 
 
 def test_a_range_that_is_read_from_rows_waits_for_them(run: Run, readings: Readings) -> None:

@@ -94,10 +94,17 @@ def test_query_without_a_range_is_skipped_and_one_open_end_is_not(run: Run) -> N
             "sql": "SELECT count(*) FROM {table} WHERE {partition_by} < {interval_end}",
             "until": BOUND["until"],
         },
+        {
+            "name": "all",
+            "sql": "SELECT count(*) FROM {table} WHERE {partition_by} >= {since}",
+            "since": "timestamptz '2001-01-01'",
+        },
     )
     found = checks(asked)
     assert found["pruned_whole"].outcome is Outcome.SKIPPED
     assert found["pruned_old"].outcome is Outcome.PASSED
+    first, *_, last = sorted(found["pruned_all"].evidence["ran"].keys() - {"sensor_readings_default"})
+    assert found["pruned_all"].actual.endswith(f"scanned: {first} to {last}, sensor_readings_default")
     assert run.ledger.loads()[0]["partition_name"] in found["pruned_old"].evidence["ran"]
 
 

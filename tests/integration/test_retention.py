@@ -289,9 +289,22 @@ def test_an_archive_is_written_and_verified_before_the_drop(
     manifest = json.loads(manifest_of(tmp_path).read_text())
     assert (manifest["rows"], manifest["partition"]) == (1, str(OLDEST))
     assert manifest["bound"].startswith("FOR VALUES FROM")
+    assert (manifest["encoding"], manifest["lower"]) == (None, lower.isoformat())
     assert manifest["columns"]["At"] == "timestamp with time zone"
     notes = [each for each in run.ledger.events() if each["kind"] == "note" and "archived" in each["message"]]
     assert notes[0]["detail"]["sha256"] == manifest["sha256"]
+
+
+def test_the_archive_of_an_earlier_version_is_still_one(
+    connection: Connection, connect: Connect, tmp_path: Path
+) -> None:
+    """Its manifest tells the bound, but not the moments of both ends."""
+    run = archived(connection, connect, tmp_path)
+    for each in (manifest_of(tmp_path), manifest_of(tmp_path, SECOND)):
+        told = json.loads(each.read_text())
+        each.write_text(json.dumps({key: told[key] for key in told if key not in ("encoding", "lower", "upper")}))
+    done = maintain(run, DEFAULTS, at(tmp_path))
+    assert (done.summary["archived"], done.summary["dropped"]) == ([], [OLDEST.name, SECOND.name])
 
 
 def test_a_good_archive_is_not_written_again(connection: Connection, connect: Connect, tmp_path: Path) -> None:

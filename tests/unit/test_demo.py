@@ -15,12 +15,16 @@ import pytest
 from rich.console import Console
 
 from partition_playbook.checks import Check, check
+from partition_playbook.codecs import Encoding
 from partition_playbook.sections.decision.record import RunRecord
+from partition_playbook.spec import read_spec
 from staging.backend.verdict import Noticed, Times
 from staging.demo.display import PlainDisplay, picture
 from staging.demo.outcome import Ending, Outcome, Places, Verdict, Written, swaps
 from staging.demo.progress import ALL_SECTIONS, Load, Loads, Progress, Section, State, running, sections
 from staging.demo.scorecard import print_scorecard
+from staging.demo.table_spec import days_of_rows, settings, worked_spec
+from staging.keys import ENCODINGS, WorkedKey
 from staging.record import Comparison, Difference, Latency
 from staging.rest import TaskInstance
 
@@ -133,6 +137,29 @@ def test_a_demo_without_the_application_imports_none_of_it() -> None:
     code = "import sys, staging.demo.__main__; print([name for name in sys.modules if 'staging.backend' in name])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=PATHS, capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_demo_of_a_key_reads_the_spec_of_its_encoding(tmp_path: Path, encoding: Encoding) -> None:
+    (folder,) = settings(tmp_path, worked_spec(WorkedKey(encoding), "6 hours")).values()
+    spec = read_spec(Path(folder) / "sensor_readings.yaml")
+    assert spec.codec == WorkedKey(encoding).codec
+    assert (spec.table, spec.partition_by, str(spec.interval)) == ("sensor_readings", "id", "6 hours")
+    assert days_of_rows(worked_spec(WorkedKey(encoding), "6 hours")) == 91
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--application", "--key", "uuidv7"), "leave out --key"),
+        (("--interval", "5 minutes"), "the narrowest interval is an hour"),
+    ],
+)
+def test_the_demo_refuses_a_key_or_an_interval_that_it_cannot_have(given: Sequence[str], told: str) -> None:
+    command = [sys.executable, "-m", "staging.demo", *given]
+    done = subprocess.run(command, cwd=ROOT, env=PATHS, capture_output=True, check=False, text=True)
+    assert done.returncode == 2
+    assert told in done.stderr
 
 
 def test_the_reasons_are_the_checks_behind_the_decision() -> None:

@@ -13,7 +13,7 @@ from partition_playbook.catalog import Partition
 from partition_playbook.checks import Outcome, Severity
 from partition_playbook.intervals import INTERVALS, between, bounds_at, in_zone
 from partition_playbook.maintenance.actions import Action, Analyze, Archive, Create, Detach, Drop, Finalize, describe
-from partition_playbook.maintenance.checks import DUE_DAYS
+from partition_playbook.maintenance.checks import due_span
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.plan import Plan, plan
 from partition_playbook.maintenance.ranges import ranges
@@ -729,7 +729,7 @@ def test_whatever_there_is_retention_takes_only_what_may_go(
     cutoff = now.subtract(**{unit: keep})
     assert DEFAULT.table.name not in (*dropped, *names(planned, Detach))
     kept = sum((min(each.upper, now) - each.lower).total_seconds() for each in bounds.values() if each.lower < now)
-    late = [each for each in gone if each.upper <= cutoff - timedelta(days=DUE_DAYS)]
+    late = [each for each in gone if each.upper <= cutoff - due_span(rules, table.schedule)]
     assert len(gone) <= 1 or not late or sum((each.upper - each.lower).total_seconds() for each in gone) <= share * kept
     assert len(gone) < len(there) or not there or names(planned, Create), "the last"
     for each in (*gone, *(apart[name][0] for name in (*dropped, *archived) if name in apart)):

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from partition_playbook.choices import Choice
 from partition_playbook.maintenance.params import MaintenanceParams
-from partition_playbook.spec import DEFAULT_QUERIES, RunParams, TableSpec, load_spec, validated
+from partition_playbook.spec import DEFAULT_QUERIES, QUERIES_OF_HOURS, RunParams, TableSpec, load_spec, validated
 from staging import reference
 
 MODELS = [*reference.models_of(TableSpec), RunParams, MaintenanceParams]
@@ -53,12 +53,14 @@ def test_every_example_is_valid(text: str) -> None:
 
 
 def test_the_examples_are_a_small_one_the_worked_one_and_the_default_queries() -> None:
-    small, worked, queries = EXAMPLES
+    small, worked, *queries = EXAMPLES
     assert len(yaml.safe_load(small)) == 2
     assert TableSpec.model_validate(yaml.safe_load(worked)) == load_spec("sensor_readings")
-    assert validated(TableSpec, {"table": "t", "partition_by": "at"} | yaml.safe_load(queries), where="").queries == (
-        DEFAULT_QUERIES
-    )
+    given = {"table": "t", "partition_by": "at"}
+    found = [validated(TableSpec, given | yaml.safe_load(each), where="").queries for each in queries]
+    assert found == [DEFAULT_QUERIES, QUERIES_OF_HOURS]
+    kept = [validated(TableSpec, given | {"interval": each}, where="").queries for each in ("6 hours", "5 hours")]
+    assert kept == found
 
 
 def test_every_link_leads_to_a_heading() -> None:

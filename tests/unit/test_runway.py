@@ -17,13 +17,11 @@ from partition_playbook.checks import Outcome, Severity
 from partition_playbook.errors import InvalidSpec
 from partition_playbook.intervals import INTERVALS, Interval, between, in_zone
 from partition_playbook.maintenance.actions import Detach
-from partition_playbook.maintenance.checks import DUE_DAYS
 from partition_playbook.maintenance.health import RUNWAY_TOLERANCE, runway_check
 from partition_playbook.maintenance.plan import Plan, plan
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.runway import (
-    LONGEST_GAP_DAYS,
     MONTHLY,
     SCHEDULES,
     Schedule,
@@ -53,7 +51,7 @@ RUNS = scheduled()
 def test_the_lengths_agree_with_the_schedule_of_the_dag() -> None:
     assert 'CronTriggerTimetable(MAINTENANCE_CRON, timezone="UTC")' in DAG.read_text()
     gaps = [(after - run).total_days() for run, after in pairwise(RUNS)]
-    assert max(gaps) == LONGEST_GAP_DAYS
+    assert max(gaps) == MONTHLY.longest_gap.days == 31
     assert max(map(sum, pairwise(gaps))) == MONTHLY.reach.days == 62
     for run, following, after_next in zip(RUNS, RUNS[1:], RUNS[2:], strict=False):
         assert MONTHLY.next_runs(run) == (following, after_next)
@@ -257,7 +255,26 @@ def test_a_clock_that_is_far_ahead_still_stops_it(interval: str, keep: str) -> N
     spec, run = pings(interval=interval), pendulum.datetime(2026, 11, 1, 3, 30)
     there = left_by(keep, spec, run)
     assert retention(keep, spec, there, run.add(months=1)).stops == ()
-    for ahead in (DUE_DAYS + 25, 400):
+    for ahead in (59, 400):
         late = in_zone(run.add(months=1, days=ahead), "UTC")
         stops = retention(keep, spec, there, late).stops
         assert stops == ("retired_share",) or (interval == "month" and ahead < 100)
+
+
+@pytest.mark.parametrize(
+    ("maintain", "keep", "allowed", "refused"),
+    [
+        ("hourly", "48 hours", {"hours": 2}, {"hours": 20}),
+        ("daily", "48 hours", {"hours": 47}, {"hours": 50}),
+        ("hourly", "1 month", {"days": 3}, {"days": 9}),
+    ],
+)
+def test_a_table_of_hours_may_lose_what_fell_due_since_its_own_last_run(
+    maintain: str, keep: str, allowed: dict[str, int], refused: dict[str, int]
+) -> None:
+    """A clock two weeks ahead would have emptied it under the rule for monthly runs."""
+    run = pendulum.datetime(2026, 11, 1, 3, 30)
+    spec = pings(interval="hour", maintain=maintain, premake=60)
+    there = left_by(keep, spec, run)
+    assert retention(keep, spec, there, run.add(**allowed)).stops == ()
+    assert retention(keep, spec, there, run.add(**refused)).stops == ("retired_share",)

@@ -47,6 +47,7 @@ def test_two_keys_are_enough(tables: Path) -> None:
         ("table: t\npartition_by: at\npremake: many\n", "'premake'"),
         ("table: t\npartition_by: at\ninterval: fortnight\n", "'interval'"),
         ("table: t\npartition_by: at\ntimezone: Mars/Olympus\n", "'timezone'"),
+        ("table: t\npartition_by: at\nsynthetic: {months: 2, days: 3}\n", "two spans of the same rows"),
         ("table: t\npartition_by: at\nretention: 90\n", "retention"),
         ("table: t\npartition_by: at\nretention: '90'\n", "retention"),
         ("table: t\npartition_by: at\nretention: {keep: 1 day, action: shred}\n", "retention.action"),

@@ -133,7 +133,7 @@ $indexes$;
 DO $view$
 DECLARE
     -- Change this text with the view: the view is only replaced then, because a replacement waits for its readers.
-    told constant text := 'Partition Playbook: how maintenance found each table last. Red also where nobody looked for 35 days. Without figures where no partitioned table has the name now';
+    told constant text := 'Partition Playbook: how maintenance found each table last. Red also where nobody looked for longer than the schedule allows, 35 days for a monthly one. Without figures where no partitioned table has the name now';
     there constant regclass := to_regclass('partition_playbook.health');
 BEGIN
     IF obj_description(there, 'pg_class') = told
@@ -147,12 +147,12 @@ BEGIN
            r.table_name,
            CASE WHEN c.oid IS NULL THEN 'no table'
                 WHEN c.relkind <> 'p' THEN 'not partitioned'
-                WHEN m.taken_at < now() - interval '35 days' THEN 'red'
+                WHEN m.taken_at < now() - s.silence THEN 'red'
                 ELSE m.detail->>'status' END AS status,
            CASE WHEN c.oid IS NULL THEN ARRAY['the table does not exist']
                 WHEN c.relkind <> 'p' THEN ARRAY[]::text[]
                 ELSE ARRAY(SELECT jsonb_array_elements_text(m.detail->'problems'))
-                         || CASE WHEN m.taken_at < now() - interval '35 days' THEN ARRAY['not checked for 35 days'] END
+                         || CASE WHEN m.taken_at < now() - s.silence THEN ARRAY['not checked for ' || justify_hours(s.silence)] END
            END AS problems,
            m.taken_at AS checked_at,
            r.run_id,
@@ -173,6 +173,8 @@ BEGIN
       JOIN partition_playbook.runs r USING (run_id)
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = r.table_schema
       LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = r.table_name
+     CROSS JOIN LATERAL (
+          SELECT coalesce((m.detail->>'silence_seconds')::float8 * interval '1 second', interval '35 days') AS silence) AS s
       -- The figures are those of a partitioned table.
       LEFT JOIN LATERAL (SELECT m.value, m.detail WHERE c.relkind = 'p') AS f ON true
      WHERE m.stage = 'health' AND m.name = 'bytes'

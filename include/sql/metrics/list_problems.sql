@@ -11,7 +11,7 @@ WITH tables AS MATERIALIZED (
     SELECT DISTINCT ON (r.table_schema, r.table_name)
            r.table_schema, r.table_name, r.run_id,
            ARRAY(SELECT jsonb_array_elements_text(m.detail->'problems'))
-               || CASE WHEN m.taken_at < now() - interval '35 days' THEN ARRAY['not_checked'] END AS problems
+               || CASE WHEN m.taken_at < now() - coalesce((m.detail->>'silence_seconds')::float8 * interval '1 second', interval '35 days') THEN ARRAY['not_checked'] END AS problems
       FROM partition_playbook.measurements m
       JOIN partition_playbook.runs r ON r.run_id = m.run_id
      WHERE m.stage = 'health' AND m.name = 'bytes'

@@ -23,7 +23,7 @@ WITH specs AS MATERIALIZED (
     -- As the view health, on which nothing shall depend.
     SELECT DISTINCT ON (r.table_schema, r.table_name)
            r.table_schema, r.table_name, m.taken_at AS checked_at,
-           CASE WHEN m.taken_at < now() - interval '35 days' THEN 'red' ELSE m.detail->>'status' END AS status,
+           CASE WHEN m.taken_at < now() - coalesce((m.detail->>'silence_seconds')::float8 * interval '1 second', interval '35 days') THEN 'red' ELSE m.detail->>'status' END AS status,
            (m.detail->>'bytes_per_day')::bigint AS bytes_per_day,
            m.taken_at + (m.detail->>'full_in_days')::float8 * interval '1 day' AS full_at,
            (m.detail->>'due')::timestamptz AS due

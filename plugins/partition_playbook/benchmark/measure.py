@@ -152,7 +152,7 @@ def compose(
     except (KeyError, IndexError, ValueError) as error:
         remedy = (
             "Use only table, partition_by, interval_start and interval_end in braces, and since and until in `sql` of "
-            "a query with these keys; write { as {{ and } as }}"
+            "a query that has these keys itself, beside its `sql`; write { as {{ and } as }}"
         )
         raise InvalidSpec(f"queries: {error} in {template!r}", where=run.spec.table, remedy=remedy) from error
 

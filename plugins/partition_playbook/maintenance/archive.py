@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.catalog import Column, Table
+from partition_playbook.catalog import Column, Table, bound_ends
 from partition_playbook.database import Limits, Row, Session
 from partition_playbook.engine.verify import Content, hashed_row
 from partition_playbook.errors import Diverged, PreconditionFailed
@@ -46,7 +46,11 @@ Buffer = bytes | bytearray | memoryview
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content and the origin of an archive; ``ddl`` creates an equal table."""
+    """The content and the origin of an archive; ``ddl`` creates an equal table.
+
+    ``bound`` has both ends as the server writes them: keys, if the partition column has an ``encoding``. ``lower`` and
+    ``upper`` are their moments; None is an open end.
+    """
 
     database: str
     table: str
@@ -60,6 +64,10 @@ class Manifest:
     sha256: str
     server_version: str
     archived_at: str
+    # Archives of earlier versions do not have these.
+    encoding: str | None = None
+    lower: str | None = None
+    upper: str | None = None
 
     def is_of(self, other: Manifest) -> bool:
         """Return True if both describe the same object and the same rows of the same table."""
@@ -164,7 +172,7 @@ def archive(run: Run, action: Archive, store: OpenStore | None) -> bool:
         if found is None:
             return False
         table = catalog.require(session, action.partition)
-        origin = session.row("maintenance/find_origin") | {"bound": found["bound"]}
+        origin = session.row("maintenance/find_origin") | _bounds(run, found["bound"])
 
     with _store_errors(folder.path):
         note = found["archive"]
@@ -176,6 +184,14 @@ def archive(run: Run, action: Archive, store: OpenStore | None) -> bool:
         attempt = partial(_verify, run, table, location, origin | {"sha256": sha256})
         with_lock_retry(run.database, action.partition, attempt)
     return True
+
+
+def _bounds(run: Run, bound: str) -> Row:
+    """Return the bound as the server writes it, and the moments of both ends."""
+    ends = bound_ends(bound, run.spec.codec) or (None, None)
+    lower, upper = (end.isoformat() if end else None for end in ends)
+    encoding = str(run.spec.encoding) if run.spec.encoding else None
+    return {"bound": bound, "encoding": encoding, "lower": lower, "upper": upper}
 
 
 def folder_of(run: Run, store: OpenStore | None, partition: TableName) -> ArchiveFolder:

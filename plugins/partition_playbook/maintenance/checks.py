@@ -14,16 +14,16 @@ from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.intervals import Bounds
 from partition_playbook.maintenance.ranges import ManagedPartition, Ranged, is_first
 from partition_playbook.names import TableName
-from partition_playbook.runway import LONGEST_GAP_DAYS
+from partition_playbook.runway import Schedule
 from partition_playbook.spec import Retention, TableSpec
 
 # A wrong clock or spec must not cost more DDL than this in one run.
 MOST_CREATED = 400
 # Time synchronization sets clocks back by moments; more than this is a wrong clock.
 MOST_SET_BACK = timedelta(hours=1)
-# From one scheduled run to the next the cutoff moves by a month, and by up to three days more: `3 months` before the
-# ends of February and of March are 33 days apart.
-DUE_DAYS = LONGEST_GAP_DAYS + 3
+# The cutoff of a number of months may move by so much more than the time: `3 months` before the ends of February and
+# of March are 33 days apart. Of other periods it moves by the time, and a run may be late.
+MONTH_ENDS = timedelta(days=3)
 
 
 def too_many_to_create_check(count: int) -> Check:
@@ -142,26 +142,38 @@ def newest_check(cutoff: DateTime, newest: DateTime | None, going: int, severity
     )
 
 
+def due_span(rules: Retention, schedule: Schedule) -> timedelta:
+    """Return the longest step of the cutoff from one scheduled run to the next."""
+    gap = schedule.longest_gap
+    return gap + (MONTH_ENDS if rules.keeps_months else min(gap, MONTH_ENDS))
+
+
 @dataclass(frozen=True)
 class Share:
     """The partitions to detach, and their share of the time that the table keeps up to now.
 
-    ``late`` are those that fell due before the last scheduled run.
+    ``late`` are those that fell due longer ago than ``span``, the longest step of the cutoff.
     """
 
     going: int
     late: int
     of_time: float
+    span: timedelta
 
     @classmethod
     def of(
-        cls, going: Sequence[ManagedPartition], attached: Sequence[ManagedPartition], cutoff: DateTime, now: DateTime
+        cls,
+        going: Sequence[ManagedPartition],
+        attached: Sequence[ManagedPartition],
+        cutoff: DateTime,
+        now: DateTime,
+        span: timedelta,
     ) -> Share:
         """Compute the share; partitions after ``now`` do not count as kept."""
         kept = sum((min(upper, now) - lower).total_seconds() for lower, upper, _ in attached if lower < now)
         gone = sum((min(upper, now) - lower).total_seconds() for lower, upper, _ in going)
-        since = cutoff - timedelta(days=DUE_DAYS)
-        return cls(len(going), sum(upper <= since for _, upper, _ in going), gone / kept if going else 0.0)
+        since = cutoff - span
+        return cls(len(going), sum(upper <= since for _, upper, _ in going), gone / kept if going else 0.0, span)
 
 
 def share_check(rules: Retention, share: Share, severity: Severity) -> Check:
@@ -174,7 +186,7 @@ def share_check(rules: Retention, share: Share, severity: Severity) -> Check:
         "retired_share",
         share.going <= 1 or not share.late or share.of_time <= rules.max_share,
         expected=f"at most {figures.percent(rules.max_share)} of the kept time detached in one run, or only partitions "
-        f"that fell due in the last {figures.count(DUE_DAYS, 'day')}",
+        f"that fell due in the last {figures.seconds(share.span.total_seconds())}",
         actual=f"{figures.count(share.going, 'partition')} with {figures.percent(share.of_time)} of the kept time to "
         f"detach, {share.late} of them due for longer",
         remedy="Nothing was detached or dropped. Look at the list of a run with `retention` set to `dry_run`. "

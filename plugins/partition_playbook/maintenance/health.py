@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
+import pendulum
 from pendulum import DateTime
 from psycopg import sql
 
@@ -22,7 +23,7 @@ from partition_playbook.maintenance.ranges import managed, ranges, touching
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
-from partition_playbook.runway import LONGEST_GAP_DAYS
+from partition_playbook.runway import Schedule
 from partition_playbook.spec import TableSpec
 
 STAGE = "health"
@@ -34,8 +35,8 @@ LEAST_DAYS, MOST_DAYS = 7, 100
 RECENT_INTERVALS = 3
 # The newest partitions with an exact size; older ones are at rest.
 EXACT_SIZES = 16
-# Red if the disk is full before the next monthly run, yellow if within three: time enough to get a larger one.
-FULL_BEFORE_THE_NEXT_RUN_DAYS, FULL_SOON_DAYS = LONGEST_GAP_DAYS, 3 * LONGEST_GAP_DAYS
+# Time enough to get a larger disk, so the schedule of the table does not matter.
+FULL_DAYS, FULL_SOON_DAYS = 31, 93
 CENTURY_DAYS = 36_525
 
 
@@ -253,7 +254,7 @@ def _disk_lasts(facts: Facts) -> Check:
         expected=expected,
         actual=f"{figures.size(facts.disk.free_bytes)} free; it {lasts} at {grows}",
         remedy="Enlarge the server's disk, or shorten `keep` under `retention` in the spec",
-        severity=Severity.ERROR if (days or 0) < FULL_BEFORE_THE_NEXT_RUN_DAYS else Severity.WARNING,
+        severity=Severity.ERROR if (days or 0) < FULL_DAYS else Severity.WARNING,
     )
 
 
@@ -298,12 +299,16 @@ def judge(found: Iterable[Check], facts: Facts) -> Health:
     return Health(status, tuple(each.name for each in failed), facts)
 
 
-def record(ledger: Ledger, health: Health | None, problem: str = "", due: DateTime | None = None) -> None:
+def record(ledger: Ledger, health: Health | None, problem: str = "", schedule: Schedule | None = None) -> None:
     """Write the health to the ledger, with the size of each partition; a ``problem`` without a health is red.
 
-    ``due`` is the next scheduled run. The view ``health`` shows the last measurement of each table.
+    With the ``schedule`` come its next run, and the time after which the measurement is too old. The view ``health``
+    shows the last measurement of each table.
     """
-    scheduled: dict[str, Any] = {"due": due.isoformat()} if due else {}
+    scheduled: dict[str, Any] = {}
+    if schedule:
+        due, _ = schedule.next_runs(pendulum.now("UTC"))
+        scheduled = {"due": due.isoformat(), "silence_seconds": schedule.silence.total_seconds()}
     if health is None:
         ledger.record_measurement(
             STAGE, "bytes", None, "bytes", **scheduled, status=Status.RED.value, problems=[problem]

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pendulum
 import psycopg
 
 from partition_playbook import catalog, figures
@@ -148,8 +147,7 @@ def _with_own_analyze(found: TableState, done: Sequence[Done]) -> TableState:
 def _record(run: Run, params: MaintenanceParams, judged: Health | None, problem: str = "") -> None:
     """Record the health of the table, except after a dry run or a plan for another moment."""
     if params.is_real:
-        due, _ = run.spec.schedule.next_runs(pendulum.now("UTC"))
-        health.record(run.ledger, judged, problem, due)
+        health.record(run.ledger, judged, problem, run.spec.schedule)
 
 
 def _plan(run: Run, params: MaintenanceParams, found: TableState) -> Plan:

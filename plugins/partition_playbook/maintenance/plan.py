@@ -72,7 +72,8 @@ def plan(
     retired = Retirement()
     if retention:
         shown = propose or bool(deferral)
-        retired = retire(found, ranged, retention, now, keep_last=not creates, shown=shown)
+        span = findings.due_span(retention, spec.schedule)
+        retired = retire(found, ranged, retention, now, span=span, keep_last=not creates, shown=shown)
 
     # An interrupted detach comes first: until it is finalized, PostgreSQL refuses rows of its range.
     changes: list[Action] = [

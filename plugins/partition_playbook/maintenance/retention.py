@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from pendulum import DateTime
 
@@ -13,6 +14,7 @@ from partition_playbook.maintenance.actions import Action, Archive, Detach, Drop
 from partition_playbook.maintenance.ranges import ManagedPartition, Ranged, managed
 from partition_playbook.maintenance.state import Detached, TableState
 from partition_playbook.names import TableName
+from partition_playbook.runway import MONTHLY
 from partition_playbook.spec import Retention, Retire
 
 AT_ONCE = "0 days"
@@ -28,12 +30,19 @@ class Retirement:
 
 
 def retire(
-    found: TableState, ranged: Sequence[Ranged], rules: Retention, now: DateTime, *, keep_last: bool, shown: bool
+    found: TableState,
+    ranged: Sequence[Ranged],
+    rules: Retention,
+    now: DateTime,
+    *,
+    span: timedelta,
+    keep_last: bool,
+    shown: bool,
 ) -> Retirement:
     """Plan to detach partitions wholly before the cutoff, and to archive and drop detached ones after the grace period.
 
     An implausible clock stops all of it. So do, unless it is only ``shown``, the lack of newer rows and too large a
-    share of the partitions. With ``keep_last`` the last partition stays.
+    share of the partitions, but for those that fell due within ``span``. With ``keep_last`` the last partition stays.
     """
     cutoff = rules.cutoff(now)
 
@@ -49,7 +58,7 @@ def retire(
     severity = Severity.WARNING if shown else Severity.ERROR
     doubts = (
         findings.newest_check(cutoff, found.newest, len(free), severity),
-        findings.share_check(rules, findings.Share.of(free, attached, cutoff, now), severity),
+        findings.share_check(rules, findings.Share.of(free, attached, cutoff, now, span), severity),
     )
 
     stops = (*_failed(clocks), *(() if shown else _failed(doubts)))
@@ -69,7 +78,7 @@ def retire_only(
     Neither its grace period nor the share nor an unfinished migration delays it. A hold and all other checks do.
     """
     at_once = rules.model_copy(update={"grace": AT_ONCE, "max_share": 1.0})
-    planned = retire(found, ranged, at_once, now, keep_last=True, shown=False)
+    planned = retire(found, ranged, at_once, now, span=findings.due_span(rules, MONTHLY), keep_last=True, shown=False)
     return replace(planned, actions=tuple(each for each in planned.actions if each.partition == name))
 
 

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 STAGE = "data_preparation"
 BATCH = 200_000
 TOLERANCE = 0.2
+# A span of fewer months is divided into days.
+SHORT_MONTHS, MOST_SLICES_OF_DAYS = 2, 15
 
 
 def refusal_checks(run: Run, params: RunParams) -> list[Check]:
@@ -97,10 +99,9 @@ def _every_column_filled(run: Run, source: Table) -> Check:
 
 
 def slices(run: Run, params: RunParams) -> list[Slice]:
-    """Cut the rows to generate into one slice per month; the last one ends at the start of the run."""
+    """Cut the rows to generate into slices of a month, or of a day; the last one ends at the start of the run."""
     start, end = _span(run)
-    months = run.spec.synthetic.months
-    edges = [start.add(months=count) for count in range(months)] + [end]
+    edges = [*_edges(start, end), end]
     shares = [(edge - start) / (end - start) for edge in edges]
     counts = [round(params.synthetic_rows * share) for share in shares]
     return [
@@ -111,14 +112,23 @@ def slices(run: Run, params: RunParams) -> list[Slice]:
             "lower": (edges[index] if params.arrival is Arrival.TIME else start).isoformat(),
             "upper": (edges[index + 1] if params.arrival is Arrival.TIME else end).isoformat(),
         }
-        for index in range(months)
+        for index in range(len(edges) - 1)
     ]
+
+
+def _edges(start: pendulum.DateTime, end: pendulum.DateTime) -> list[pendulum.DateTime]:
+    """Return the starts of the slices."""
+    days = (end - start).total_days()
+    if start.add(months=SHORT_MONTHS) > end:
+        width = math.ceil(days / MOST_SLICES_OF_DAYS)
+        return [start.add(days=width * count) for count in range(math.ceil(days / width))]
+    return [start.add(months=count) for count in range(round(days / Interval.MONTH.days))]
 
 
 def _span(run: Run) -> tuple[pendulum.DateTime, pendulum.DateTime]:
     opened: datetime = run.ledger.run()["started_at"]
     end = in_zone(opened, run.spec.timezone)
-    return end.subtract(months=run.spec.synthetic.months), end
+    return run.spec.synthetic_start(end), end
 
 
 def generate(run: Run, params: RunParams, piece: Slice) -> int:
@@ -171,7 +181,7 @@ def _fraction(piece: Slice, done: int) -> float:
 
 
 def distribution_checks(run: Run, params: RunParams) -> list[Check]:
-    """Check the number of generated rows and their distribution over the months."""
+    """Check the number of generated rows and their distribution over the months, or the days of a short span."""
     done = {name: int(row["value"]) for name, row in run.ledger.measurements(STAGE).items()}
     generated = check(
         "rows_generated",
@@ -185,40 +195,44 @@ def distribution_checks(run: Run, params: RunParams) -> list[Check]:
 
 
 def _evenness(run: Run, params: RunParams) -> Check:
-    moment = run.spec.codec.as_moment(sql.Identifier(run.spec.partition_by))
-    with run.database.session() as session:
-        rows = session.rows("data_preparation/list_months", table=run.table.identifier, moment=moment)
-    counts = {f"{row['month']:%Y-%m}": row["rows"] for row in rows}
-
     start, end = _span(run)
-    full = [month for month in between(Interval.MONTH, start, end) if month.lower >= start and month.upper <= end]
-    if not full or not params.synthetic_rows:
-        return skipped("distribution", "the rows cover no whole month")
+    period = Interval.DAY if start.add(months=SHORT_MONTHS) > end else Interval.MONTH
+    moment = run.spec.codec.as_moment(sql.Identifier(run.spec.partition_by))
+    parts = {"table": run.table.identifier, "moment": moment}
+    with run.database.session() as session:
+        rows = session.rows("data_preparation/count_rows_by_time", {"unit": str(period)}, **parts)
+    counts = {_day_or_month(row["start"], period): row["rows"] for row in rows}
 
-    even = {f"{month.lower:%Y-%m}": params.synthetic_rows * _share(month, start, end) for month in full}
+    whole = [each for each in between(period, start, end) if each.lower >= start and each.upper <= end]
+    if not whole or not params.synthetic_rows:
+        return skipped("distribution", f"the rows cover no whole {period}")
+
+    even = {_day_or_month(each.lower, period): params.synthetic_rows * _share(each, start, end) for each in whole}
     # Random moments vary: a month of few rows may differ by four standard deviations, which exceed the tolerance.
     tolerance = max(TOLERANCE, 4 / math.sqrt(max(min(even.values()), 1)))
     uneven = {
-        month: counts.get(month, 0)
-        for month, rows in even.items()
-        if abs(counts.get(month, 0) - rows) > tolerance * rows
+        each: counts.get(each, 0) for each, rows in even.items() if abs(counts.get(each, 0) - rows) > tolerance * rows
     }
     mean = sum(even.values()) / len(even)
 
     return check(
         "distribution",
         not uneven,
-        expected=f"about {figures.count(mean, 'row')} in each of {figures.count(len(even), 'whole month')}, "
+        expected=f"about {figures.count(mean, 'row')} in each of {figures.count(len(even), f'whole {period}')}, "
         f"±{figures.percent(tolerance)}",
-        actual=", ".join(f"{month}: {figures.number(rows)}" for month, rows in (uneven or counts).items()),
+        actual=", ".join(f"{each}: {figures.number(rows)}" for each, rows in (uneven or counts).items()),
         severity=Severity.WARNING if params.allow_existing_rows else Severity.ERROR,
         remedy="Empty the table of this test database and trigger a new run",
         evidence=counts,
     )
 
 
-def _share(month: Bounds, start: pendulum.DateTime, end: pendulum.DateTime) -> float:
-    return float((month.upper - month.lower) / (end - start))
+def _day_or_month(start: datetime, period: Interval) -> str:
+    return f"{start:%Y-%m-%d}" if period == Interval.DAY else f"{start:%Y-%m}"
+
+
+def _share(period: Bounds, start: pendulum.DateTime, end: pendulum.DateTime) -> float:
+    return float((period.upper - period.lower) / (end - start))
 
 
 def record_baseline(run: Run) -> dict[str, float]:

@@ -164,7 +164,7 @@ def _find(context: PreflightContext, bounds: Sequence[Bounds]) -> EmptyPartition
 def _rows_begin(context: PreflightContext) -> pendulum.DateTime:
     """Return the present, or the oldest of the synthetic rows that are to come."""
     spec, now = context.run.spec, pendulum.now(context.run.spec.timezone)
-    return now.subtract(months=spec.synthetic.months) if context.params.synthetic_rows else now
+    return spec.synthetic_start(now) if context.params.synthetic_rows else now
 
 
 def _filled(context: PreflightContext, bounds: Sequence[Bounds]) -> list[int]:

@@ -10,7 +10,7 @@ from partition_playbook import figures
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.maintenance.checks import Share, newest_check, share_check
+from partition_playbook.maintenance.checks import Share, due_span, newest_check, share_check
 from partition_playbook.sections.preflight.context import PreflightContext
 
 AT_REST = (
@@ -40,7 +40,7 @@ def first_retention(context: PreflightContext) -> Check:
     going = [each for each in attached if each[1] <= cutoff and not rules.holds(*each[:2])]
 
     rest = newest_check(cutoff, spec.codec.moment(newest), len(going), Severity.WARNING)
-    due = Share.of(going, attached, cutoff, now)
+    due = Share.of(going, attached, cutoff, now, due_span(rules, spec.schedule))
     share = share_check(rules, due, Severity.WARNING)
     stopping = [each for each in (rest, share) if each.outcome is Outcome.FAILED]
     return check(

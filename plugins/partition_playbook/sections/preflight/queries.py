@@ -137,7 +137,7 @@ def _range_of_rows(context: PreflightContext) -> Range | None:
     ends = [] if found["oldest"] is None else [spec.codec.moment(found[end]) for end in ("oldest", "newest")]
     if context.params.synthetic_rows:
         now = pendulum.now(spec.timezone)
-        ends += [now.subtract(months=spec.synthetic.months), now]
+        ends += [spec.synthetic_start(now), now]
     return (min(ends), max(ends)) if ends else None
 
 

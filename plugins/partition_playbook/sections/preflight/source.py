@@ -47,8 +47,6 @@ KEY_REMEDY = {
     "date": "Set an `interval` of a day or more in the spec",
     "integer": "Make the column a bigint first, set a narrower `interval`, or a smaller `premake` in the spec",
     "bigint": "Correct `epoch` and `shift` in the spec, or set a smaller `premake`",
-    "text": 'Run ALTER TABLE … ALTER COLUMN … TYPE text COLLATE "C" first: partitions are ranges in the order of the '
-    "collation",
 }
 # Unreadable keys to show.
 SAMPLES = 5
@@ -94,7 +92,16 @@ def partition_type(context: PreflightContext) -> Check:
         expected=f"{context.partition_by} is one of {', '.join(types)}"
         f"{f', as encoding {encoding} needs,' if encoding else ''} and not generated",
         actual=problem or f"{column.type}{', generated' if column.generated else ''}",
-        remedy=KEY_REMEDY.get(plain, KEY_REMEDY["text"]) if problem else remedy,
+        remedy=KEY_REMEDY.get(plain, _in_bytes(context, column)) if problem else remedy,
+    )
+
+
+def _in_bytes(context: PreflightContext, column: Column) -> str:
+    """Return the remedy for a text key with an unsuitable collation."""
+    return (
+        f"Execute ALTER TABLE {context.table.table_name.quoted} ALTER COLUMN {column.quoted} TYPE {column.type} "
+        'COLLATE "C" first: partitions are ranges in the order of the collation. It builds the indexes of the column '
+        "again, and blocks the table meanwhile"
     )
 
 
@@ -106,11 +113,18 @@ def _key_problem(context: PreflightContext, column: Column, plain: str) -> str:
     if isinstance(key, int) and key > LARGEST.get(plain, key):
         return f"{column.type}, which cannot hold {key}, the key of {last}, where the partitions ahead end"
 
-    if spec.encoding is Encoding.ULID:
-        collation = sql.SQL(column.collation or '"default"')
-        if not context.session.value("preflight/find_order", {"alphabet": ALPHABET}, collation=collation):
-            return f"{column.type} with collation {column.collation or 'of the database'}, which does not sort bytes"
-    return ""
+    return _collation_problem(context, column) if spec.encoding is Encoding.ULID else ""
+
+
+def _collation_problem(context: PreflightContext, column: Column) -> str:
+    """Return why a collation does not suit ULIDs, by its name; empty if it does."""
+    collation = column.collation or 'pg_catalog."default"'
+    values = {"alphabet": ALPHABET, "collation": collation}
+    found = context.session.row("preflight/find_order", values, collation=sql.SQL(collation))
+    named = f"{column.type} with collation {column.collation or 'of the database'}"
+    if not found["deterministic"]:
+        return f"{named}, which is not deterministic: it takes different texts for equal"
+    return "" if found["sorts"] else f"{named}, which does not sort bytes"
 
 
 def partition_values(context: PreflightContext) -> Check:

@@ -17,6 +17,8 @@ from partition_playbook.run import Run
 from partition_playbook.sections.pruning.speed import AFTER, BEFORE, Turns, regression_checks, speedup_check
 from partition_playbook.spec import Query
 
+FEW_NAMED = 12
+
 
 def pruning_checks(run: Run, min_speedup: float) -> list[Check]:
     """Benchmark the spec's queries again, check the pruning in their plans, and compare their times.
@@ -81,7 +83,7 @@ def pruning_check(
         expected=f"a scan of at most {len(allowed)} of {figures.count(len(partitions), 'partition')}: those in the "
         "range",
         actual="; ".join(problems)
-        or f"{figures.count(len(found.rows), 'partition')} scanned: {', '.join(sorted(found.rows)) or 'none'}"
+        or f"{figures.count(len(found.rows), 'partition')} scanned: {_listed(found, default) or 'none'}"
         f"{_from_default(found, default)}",
         remedy="Compare the WHERE clause of the query with its `since` and `until`. A comparison with the bare "
         "partition column prunes; a comparison with a function of it does not",
@@ -115,6 +117,13 @@ def _problems(found: Scanned, allowed: set[str]) -> Iterator[str]:
     if not read and allowed:
         yield "no partition ran: the plan does not read this table"
     yield from (f"{name} was scanned but is outside the range" for name in sorted(found.rows.keys() - allowed))
+
+
+def _listed(found: Scanned, default: str | None) -> str:
+    """Return a few names, or the first and the last one: a week of hours has 168 partitions."""
+    names, last = sorted(found.rows.keys() - {default}), sorted(found.rows.keys() & {default})
+    shown = [f"{names[0]} to {names[-1]}"] if len(names) > FEW_NAMED else names
+    return ", ".join([*shown, *last])
 
 
 def _from_default(found: Scanned, default: str | None) -> str:
