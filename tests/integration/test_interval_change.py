@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count, pairwise
@@ -15,17 +16,20 @@ from psycopg import sql
 
 from partition_playbook.checks import Outcome
 from partition_playbook.intervals import Interval, between
-from partition_playbook.maintenance import interval_change
+from partition_playbook.maintenance import interval_change, merge, split
 from partition_playbook.maintenance.health import Health
 from partition_playbook.maintenance.maintain import Maintained, inspect, maintain
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.read_state import read_state
+from partition_playbook.maintenance.split import stop_capture
+from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from tests.fixtures.moments import now, this_month
 from tests.fixtures.tables import open_run
 from tests.integration.test_maintenance import (
     MIXED,
     add_partition,
+    contents,
     exists,
     make_table,
     mixed_spec,
@@ -33,7 +37,9 @@ from tests.integration.test_maintenance import (
     outcome,
     partitions,
     shape,
+    statements,
 )
+from tests.integration.test_maintenance_split import counts, leftovers
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[[], Connection]
@@ -86,6 +92,66 @@ def writing(connect: Connect, moments: Sequence[DateTime]) -> Iterator[list[Writ
         for each in writers:
             each.ended.set()
             each.join()
+
+
+class Editor(threading.Thread):
+    """An application that changes, moves and deletes the rows of two months, and keeps a record."""
+
+    def __init__(self, connect: Connect, old: DateTime, later: DateTime) -> None:
+        super().__init__(daemon=True)
+        self.connect, self.old, self.later = connect, old, later
+        self.expected: dict[int, DateTime | None] = {}
+        self.edits = 0
+        self.error: Exception | None = None
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Edit until ended."""
+        try:
+            with self.connect() as connection:
+                connection.autocommit = True
+                while not self.ended.wait(0.003):
+                    self._edit(connection, 1 + self.edits % 1_900)
+                    self.edits += 1
+        except psycopg.Error as error:
+            self.error = error
+
+    def _edit(self, connection: Connection, key: int) -> None:
+        match self.edits % 3:
+            case 0:  # to another day of the same month, or to the other month
+                moment = (self.old if self.edits % 2 else self.later).add(days=self.edits % 27, seconds=key)
+                change = 'UPDATE "Plant A"."Sensor Readings" SET "Recorded At" = %s, "Value" = 7 WHERE "Id" = %s'
+                if connection.execute(change, (moment, key)).rowcount:
+                    self.expected[key] = moment
+            case 1:
+                connection.execute('DELETE FROM "Plant A"."Sensor Readings" WHERE "Id" = %s', (key,))
+                self.expected[key] = None
+            case 2:
+                connection.execute('UPDATE "Plant A"."Sensor Readings" SET "Value" = 8 WHERE "Id" = %s', (key,))
+
+    def goes_on(self, more: int = 30) -> None:
+        """Wait until there were some more edits."""
+        wanted = self.edits + more
+        while self.edits < wanted and self.error is None and self.is_alive():
+            time.sleep(0.005)
+
+    def differences(self, before: Sequence[Any], after: Sequence[Any]) -> list[Any]:
+        """Return the rows that are not where the record has them."""
+        wanted = {row[0]: row[2] for row in before} | self.expected
+        found = {row[0]: row[2] for row in after}
+        return [(key, moment, found.get(key)) for key, moment in wanted.items() if found.get(key) != moment]
+
+
+@contextmanager
+def editing(connect: Connect, old: DateTime, later: DateTime) -> Iterator[Editor]:
+    """Edit rows until the block ends."""
+    editor = Editor(connect, old, later)
+    editor.start()
+    try:
+        yield editor
+    finally:
+        editor.ended.set()
+        editor.join()
 
 
 def assert_nothing_lost(connection: Connection, writers: Sequence[Writer]) -> None:
@@ -218,3 +284,102 @@ def test_the_zone_of_an_earlier_interval_counts_only_for_moments(
     done = maintain(opened(connect, timezone=zone, premake=1, retention=None, maintain="daily"), REAL)
     assert outcome(done, "unmanaged_partitions") is Outcome.PASSED
     assert [each.split()[1] for each in failures(done)] == (["interval_change:"] if kind == "timestamptz" else [])
+
+
+def make_days(connection: Connection, first: DateTime, last: DateTime, *, default: bool = True) -> list[str]:
+    """Make the table with daily partitions only; return their names."""
+    make_table(connection, back=-1, ahead=-2, default=default)
+    days = list(between(Interval.DAY, first, last))
+    for each in days:
+        add_partition(connection, MIXED.partition(each.suffix), each.lower, each.upper)
+    return [MIXED.partition(each.suffix).name for each in days]
+
+
+MERGED = {"premake": 1, "retention": None}
+ASKED = MaintenanceParams(table="mixed", merge="0 days")
+
+
+def fill(connection: Connection, moments: Sequence[DateTime], rows: int) -> None:
+    for moment in moments:
+        statement = sql.SQL(
+            'INSERT INTO {} ("order", "Recorded At", "Value")'
+            " SELECT 1 + n %% 5, %s + n * interval '1 second', n FROM generate_series(1, %s) n"
+        )
+        connection.execute(statement.format(MIXED.identifier), (moment, rows))
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_the_days_of_a_whole_month_are_merged_while_rows_are_written_moved_and_deleted(
+    connection: Connection, connect: Connect, default: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, present = this_month().subtract(months=1), this_month()
+    days = make_days(connection, old, present.add(months=1).subtract(days=1), default=default)
+    assert failures(maintain(opened(connect, **MERGED, interval="day", maintain="daily"), REAL)) == []
+    moments = [old, old.add(days=3), present.subtract(seconds=500), present]
+    fill(connection, moments, rows=400)
+    rows = contents(connection)
+
+    done = maintain(opened(connect, **MERGED), REAL)
+    month = MIXED.partition(old.format("[y]YYYY[m]MM"))
+    (could,) = [each.actual for each in done.checks if each.name == "merge"]
+    assert f"could be merged into {month.name}; only the param `merge` asks for it" in could
+    assert done.summary["merged"] == []
+    shown = maintain(opened(connect, **MERGED), ASKED.model_copy(update={"dry_run": True}))
+    assert (shown.summary["would_merge"], contents(connection)) == ([month.name], rows)
+
+    monkeypatch.setattr(split, "SLICE_BLOCKS", 1)
+    with editing(connect, old, present) as editor, writing(connect, [*moments, now()]) as writers:
+        run = opened(connect, **MERGED)
+        merged = maintain(run, ASKED)
+        editor.goes_on()
+    assert_nothing_lost(connection, writers)
+    assert (failures(merged), merged.summary["merged"]) == ([], [month.name])
+    assert editor.error is None
+    assert editor.edits > 20, "nothing changed meanwhile, so nothing was proved"
+    reconciled = [each for each in statements(run) if each.startswith("Write the changed rows")]
+    assert reconciled, "nothing was reconciled, so nothing was proved"
+
+    assert editor.differences(rows, contents(connection)) == []
+    gone = [each for each in days if each.startswith(f"{month.name}d")]
+    attached = set(partitions(connection))
+    assert (attached & set(days), month.name in attached) == (set(days) - set(gone), True)
+    assert leftovers(connection) == []
+    assert not [each for each in counts(connection) if each in gone]
+    assert (judged(run).facts.gaps, judged(run).problems) == (0, ())
+    assert maintain(opened(connect, **MERGED), ASKED).summary["merged"] == []
+
+
+def test_a_merge_without_its_capture_replaces_nothing(
+    connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison can turn red: a row that no trigger has logged stops the merge, and nothing is left of it."""
+    make_table(connection)
+    opened(connect, **MERGED)
+    fill(connection, [lower for _, lower, _ in months(5, 0)], rows=20)
+    copied, before = merge.split.copy_rows, partitions(connection)
+
+    def unseen(inner: Run, partition: TableName) -> None:
+        stop_capture(run, partition)
+        copied(inner, partition)
+        connection.execute(sql.SQL('UPDATE {} SET "Value" = 99 WHERE "order" = 2').format(partition.identifier))
+
+    monkeypatch.setattr(split, "copy_rows", unseen)
+    run = opened(connect, **MERGED, interval="quarter")
+    done = maintain(run, ASKED)
+    assert [each for each in failures(done) if "with checksum" in each and each.startswith("FAIL merge ")]
+    assert (before.items() <= partitions(connection).items(), leftovers(connection)) == (True, [])
+    assert sum(row[3] == 99 for row in contents(connection)) == 3 * 4
+
+
+def test_partitions_with_keys_that_refer_to_them_are_not_merged(connection: Connection, connect: Connect) -> None:
+    make_table(connection)
+    opened(connect, **MERGED)
+    connection.execute(
+        'CREATE TABLE "Plant A".note (id bigint, at timestamptz,'
+        ' FOREIGN KEY (id, at) REFERENCES "Plant A"."Sensor Readings")'
+    )
+    before = partitions(connection)
+    (refused,) = failures(maintain(opened(connect, **MERGED, interval="quarter"), ASKED))
+    assert "cannot be merged: " in refused
+    assert "references the rows" in refused
+    assert (before.items() <= partitions(connection).items(), leftovers(connection)) == (True, [])

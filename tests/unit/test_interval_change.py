@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pendulum
@@ -13,9 +14,10 @@ from pendulum import DateTime
 from partition_playbook.catalog import Partition
 from partition_playbook.checks import Check, Outcome, Severity
 from partition_playbook.intervals import Bounds, Interval, between, elapsed, in_zone
-from partition_playbook.maintenance.actions import Create, Detach, Drop
+from partition_playbook.maintenance.actions import Create, Detach, Drop, Merge
 from partition_playbook.maintenance.health import runway_check
 from partition_playbook.maintenance.interval_change import INTERVAL_CHANGE, MOST_BEFORE, find_change
+from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.plan import Plan, plan
 from partition_playbook.maintenance.ranges import ranges
 from partition_playbook.maintenance.state import TableState
@@ -201,3 +203,71 @@ def test_no_moment_has_two_partitions_or_none(before: str, after: str, zone: str
         is_far = len(created(made)) in (0, MOST_BEFORE)  # more than 400 are missing, or 300 up to the change
         assert elapsed(found[-1].upper) >= elapsed(made.horizon) or is_far
         now = now.add(days=int(wide.days) + 1)
+
+
+def merged(made: Plan) -> list[str]:
+    return [each.partition.name.removeprefix("Readings_") for each in made.actions if isinstance(each, Merge)]
+
+
+def days_of_winter() -> list[Partition]:
+    return there(spec_of("day"), pendulum.datetime(2025, 11, 20), pendulum.datetime(2026, 3, 31))
+
+
+def asked(
+    partitions: list[Partition], before: DateTime | None = NOW, interval: str = "month", **values: object
+) -> Plan:
+    state = TableState(tuple(partitions), NOW, analyzed_at=NOW, newest=NOW, earlier=(Width.of(spec_of("day")),))
+    rules = values.pop("retention", None)
+    state = replace(state, **values)  # type: ignore[arg-type]
+    return plan(spec_of(interval), state, NOW, merge_before=before, retention=rules)  # type: ignore[arg-type]
+
+
+def left_to_merge(made: Plan) -> str:
+    return next((each.actual for each in made.findings if each.name == "merge"), "")
+
+
+def test_only_whole_past_intervals_are_merged_and_only_when_asked() -> None:
+    days = days_of_winter()
+    assert merged(asked(days, before=None)) == []
+    assert left_to_merge(asked(days, before=None)).startswith(
+        "90 partitions could be merged into Readings_y2025m12, Readings_y2026m01, Readings_y2026m02; only the param"
+    )
+    made = asked(days)
+    assert (merged(made), left_to_merge(made)) == (["y2025m12", "y2026m01", "y2026m02"], "")
+    (first, *_) = [each for each in made.actions if isinstance(each, Merge)]
+    assert (len(first.found), first.found[0].table.name, first.bounds.lower.day) == (31, "Readings_y2025m12d01", 1)
+    assert "ACCESS EXCLUSIVE" in first.lock
+
+    made = asked(days, before=pendulum.datetime(2026, 2, 1))
+    assert merged(made) == ["y2025m12", "y2026m01"]
+    assert left_to_merge(made).startswith("28 partitions could be merged into Readings_y2026m02")
+    assert merged(asked(days, interval="week"))[:2] == ["y2025w48", "y2025w49"]
+    assert "y2026w10" in merged(asked(days, interval="week"))
+    assert "y2026w11" not in merged(asked(days, interval="week"))
+
+
+def test_a_merge_leaves_what_it_could_break() -> None:
+    days = days_of_winter()
+    gap = [each for each in days if not each.table.name.endswith("y2026m01d17")]
+    assert merged(asked(gap)) == ["y2025m12", "y2026m02"]
+    pending = [replace(each, detach_pending=each.table.name.endswith("y2026m01d17")) for each in days]
+    assert merged(asked(pending)) == ["y2025m12", "y2026m02"]
+    foreign = [replace(each, kind="f" if each.table.name.endswith("y2026m01d17") else "r") for each in days]
+    assert merged(asked(foreign)) == ["y2025m12", "y2026m02"]
+    assert merged(asked(days, references={days[-50].table: ["k"]})) == ["y2025m12", "y2026m01"]
+    rules = Retention.model_validate({"keep": "90 days", "grace": "0 days", "max_share": 1})
+    assert merged(asked(days, retention=rules)) == ["y2026m01", "y2026m02"]
+    made = asked(days, deferral="the migration m is not finalized (phase live)")
+    assert merged(made) == []
+    assert left_to_merge(made).endswith("deferred: the migration m is not finalized (phase live)")
+    wide = there(spec_of("day"), pendulum.datetime(2025, 1, 1), NOW)
+    assert merged(asked(wide, interval="quarter")) == ["y2025q1", "y2025q2", "y2025q3", "y2025q4"]
+    assert merged(asked(wide, interval="year")) == [], "too many to drop under one lock"
+
+
+def test_partitions_are_merged_by_hand_for_one_table_only() -> None:
+    with pytest.raises(ValueError, match="merge is for one table only"):
+        MaintenanceParams(merge="3 months")
+    params = MaintenanceParams(table="readings", merge="3 months")
+    assert params.merge_before(NOW) == NOW.subtract(months=3)
+    assert MaintenanceParams().merge_before(NOW) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from psycopg import sql
@@ -12,7 +12,7 @@ from partition_playbook.catalog import Table
 from partition_playbook.database import Session
 from partition_playbook.engine.slices import Ranges, Reached
 from partition_playbook.errors import PreconditionFailed, SourceChanged
-from partition_playbook.names import RETIRED_SUFFIX, SHADOW_SUFFIX
+from partition_playbook.names import RETIRED_SUFFIX, SHADOW_SUFFIX, TableName
 from partition_playbook.run import Run
 
 
@@ -112,6 +112,8 @@ class Sides:
 
 def sides(session: Session, run: Run) -> Sides:
     """Read live table and standby from the catalog; PreconditionFailed if the live table does not exist."""
+    if run.part_of:
+        return _part(session, run, run.part_of)
     live = catalog.require(session, run.table)
     if live.is_partitioned:
         standby = catalog.describe(session, run.table.retired)
@@ -120,3 +122,9 @@ def sides(session: Session, run: Run) -> Sides:
         standby = catalog.describe(session, run.table.shadow)
         original = live
     return Sides(live, standby, original.key, run.spec.partition_by)
+
+
+def _part(session: Session, run: Run, whole: TableName) -> Sides:
+    """Return the sides of a range: the whole table, read like one without partitions, and the range's new partition."""
+    live = replace(catalog.require(session, whole), kind="r")
+    return Sides(live, catalog.describe(session, run.table.shadow), live.key, run.spec.partition_by)

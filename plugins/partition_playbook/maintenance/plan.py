@@ -11,6 +11,7 @@ from partition_playbook import figures
 from partition_playbook.checks import Check
 from partition_playbook.intervals import Bounds, in_zone
 from partition_playbook.maintenance import checks as findings
+from partition_playbook.maintenance import merging
 from partition_playbook.maintenance.actions import Abandon, Action, Analyze, Create, Finalize, Split
 from partition_playbook.maintenance.interval_change import (
     IntervalChange,
@@ -58,11 +59,12 @@ def plan(
     retention: Retention | None = None,
     propose: bool = False,
     move_limit: int = MOVE_LIMIT,
+    merge_before: DateTime | None = None,
 ) -> Plan:
     """Plan one table as of ``now``; without ``retention`` no partition is retired.
 
     With ``propose`` retention is only shown, even if it is deferred. The clock drives the horizon, never the data.
-    Ranges come from the catalog, never from names.
+    Ranges come from the catalog, never from names. Partitions are merged only up to ``merge_before``.
     """
     now = in_zone(now, spec.timezone)
     ahead = spec.premake if premake is None else premake
@@ -87,8 +89,12 @@ def plan(
     changes: list[Action] = [
         Finalize(each, "its detach was interrupted, and its range refuses rows") for each in found.pending
     ]
-    changes += [Abandon(each, "a split of it was interrupted") for each in found.unfinished]
+    changes += [Abandon(each, "a split of it, or a merge to it, was interrupted") for each in found.unfinished]
     changes += _split(found, creates, move_limit)
+
+    mergeable = merging.mergeable(spec, ranged, found, min(now, found.clock), cutoff)
+    chosen = merging.chosen(mergeable, found, merge_before)
+    changes += chosen
     changes += () if propose or deferral else retired.actions
 
     checks = [
@@ -99,6 +105,7 @@ def plan(
         *retired.findings,
         *(findings.first_partition_check(spec, ranged, cutoff) if cutoff else ()),
         *interval_change_check(spec, ranged, change),
+        *merging.merge_check(mergeable, chosen, found),
     ]
 
     statistics_due = _statistics_due(found, now)
