@@ -57,7 +57,7 @@ class Merge:
         """Return the locks of the action."""
         return (
             "SHARE ROW EXCLUSIVE on one partition after the other; at the end briefly ACCESS EXCLUSIVE on them, the "
-            "table and its default partition"
+            "table, its default partition and the referenced tables"
         )
 
 
