@@ -1,8 +1,8 @@
 """# Partition maintenance
 
 Maintains the table of every spec (`include/tables/*.yaml`), also a table that this project did not migrate. It looks
-each hour, and acts on the tables that are due by `maintain` of their specs. The task of another table is skipped, and
-its log says when the table is due. When triggered, it acts on every table.
+each hour, and acts on the tables that are due by `maintain` of their specs. `choose_tables` chooses them, and its log
+says when each other table is due. When triggered, it acts on every table.
 
 For each table it reads the bounds of the partitions from the catalog, never from their names, and the server's clock.
 Then it

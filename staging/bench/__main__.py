@@ -60,6 +60,7 @@ TARGETS = {
     "writers_p99_with_2_loaders_over_before": ("<=", 3.0),
     "maintenance_of_1000_partitions_over_10": ("<=", 2.0),
     "maintenance_of_100_tables_over_1": ("<=", 40.0),
+    "look_at_100_tables_over_1": ("<=", 40.0),
 }
 console = Console()
 
@@ -198,10 +199,11 @@ def ratios(found: Mapping[str, Any]) -> dict[str, float]:
 def maintenance_ratios(found: Mapping[str, Any]) -> dict[str, float]:
     """Return the growth of maintenance with nothing to do, from the fewest partitions and tables to the most."""
     partitions = [each["no_op"] for each in found["seconds_by_partitions"].values()]
-    tables = list(found["seconds_by_tables"].values())
+    tables, looks = (list(found[each].values()) for each in ("seconds_by_tables", "look_seconds_by_tables"))
     return {
         "maintenance_of_1000_partitions_over_10": round(partitions[-1] / partitions[0], 2),
         "maintenance_of_100_tables_over_1": round(tables[-1] / tables[0], 1),
+        "look_at_100_tables_over_1": round(looks[-1] / looks[0], 1),
     }
 
 
@@ -280,6 +282,7 @@ def show_maintenance(found: dict[str, Any]) -> None:
     table = Table("maintenance", *found["seconds_by_tables"], "growth", title="duration by number of tables")
     growth = " ".join(map(figures.decimal, found["growth_by_tables"]))
     table.add_row("no_op", *map(figures.seconds, found["seconds_by_tables"].values()), growth)
+    table.add_row("look", *map(figures.seconds, found["look_seconds_by_tables"].values()), "")
     console.print(table)
 
 

@@ -15,6 +15,7 @@ from partition_playbook.checks import Verdict
 from partition_playbook.database import Database
 from partition_playbook.intervals import Bounds, Interval, between
 from partition_playbook.ledger import Ledger
+from partition_playbook.maintenance.due import Look
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.run import Run
@@ -25,6 +26,8 @@ PARTITIONS = (10, 100, 1_000)
 TABLES = (1, 10, 100)
 FEW = 10
 CREATED = 3
+# Fewer than the smallest table has partitions, and enough for a daily schedule.
+PREMAKE = 3
 REPEATS = 3
 
 
@@ -33,9 +36,11 @@ def measure(connect: Connect) -> dict[str, Any]:
     by_partitions = {str(count): _one(connect, f"parts_{count}", count) for count in PARTITIONS}
     specs = [make(connect, f"many_{number}", FEW) for number in range(max(TABLES))]
     by_tables = {str(count): timed(partial(_maintain_all, connect, specs[:count])) for count in TABLES}
+    looks = {str(count): min(timed(partial(_look, connect, specs[:count])) for _ in range(REPEATS)) for count in TABLES}
     return {
         "seconds_by_partitions": by_partitions,
         "seconds_by_tables": by_tables,
+        "look_seconds_by_tables": looks,
         "growth_by_partitions": {
             kind: growth([each[kind] for each in by_partitions.values()]) for kind in ("no_op", "creating")
         },
@@ -69,6 +74,13 @@ def _maintain_all(connect: Connect, specs: list[TableSpec]) -> None:
         _maintain(connect, each)
 
 
+def _look(connect: Connect, specs: list[TableSpec]) -> None:
+    """Look at tables that were maintained just now, like the scheduled run; RuntimeError if one is due."""
+    waiting = Look("look", lambda _: Database(connect)).waiting({each.table: each for each in specs})
+    if len(waiting) != len(specs):
+        raise RuntimeError("a table is due")
+
+
 def _maintain(connect: Connect, spec: TableSpec) -> None:
     """Maintain one table like the task of the DAG: open a run, maintain, record; RuntimeError on a no-go."""
     ledger = Ledger(Database(connect), f"{spec.table}-{time.monotonic_ns()}", "maintenance")
@@ -84,7 +96,7 @@ def _maintain(connect: Connect, spec: TableSpec) -> None:
 
 def make(connect: Connect, name: str, count: int) -> TableSpec:
     """Create a table of ``count`` daily partitions and a default partition, with hourly rows, a key and an index."""
-    spec = TableSpec.model_validate({"table": name, "partition_by": "at", "interval": Interval.DAY})
+    spec = TableSpec.model_validate({"table": name, "partition_by": "at", "interval": Interval.DAY, "premake": PREMAKE})
     today = pendulum.now("UTC").start_of("day")
     last = today.add(days=spec.premake)
     with connect() as connection:

@@ -79,7 +79,7 @@ def states(run: Run) -> Counter[str]:
 def scans(run: Run) -> int:
     """Return the number of statements that copied rows from the source."""
     copies = [each["statement"] or "" for each in run.ledger.events()]
-    return sum(each.startswith("INSERT") and 'FROM "public"."sensor_readings" WHERE' in each for each in copies)
+    return sum(each.startswith("INSERT") and 'FROM "public"."sensor_readings" WHERE "' in each for each in copies)
 
 
 def counted(connection: psycopg.Connection, name: str) -> int:

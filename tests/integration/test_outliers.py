@@ -12,8 +12,11 @@ from psycopg import sql
 from partition_playbook import catalog, metrics
 from partition_playbook.checks import Outcome
 from partition_playbook.codecs import Encoding
+from partition_playbook.database import Session
+from partition_playbook.engine import capture, shadow
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
+from partition_playbook.run import Run
 from partition_playbook.sections.decision import report
 from partition_playbook.sections.decision.record import RunRecord
 from partition_playbook.sections.preflight.checklist import preflight_checks
@@ -89,3 +92,39 @@ def test_outliers_stay_in_partitions_of_their_own(
     # A row of an interval without a partition is no outlier.
     insert("2099-01-01")
     assert maintained("second")[2] == ["default_empty"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_outside_the_plan_is_not_lost_between_the_plan_and_the_capture(
+    connection: psycopg.Connection[Any], connect: Connect, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    of_time = {"table": "trips", "partition_by": "left at", "encoding": KINDS[kind]}
+    spec = TableSpec.model_validate(of_time)
+    connection.execute(f'CREATE TABLE trips ("left at" {kind} PRIMARY KEY)')  # type: ignore[call-overload]
+
+    def insert(moment: object) -> None:
+        key = spec.codec.from_moment(sql.SQL("{}::timestamptz").format(sql.Literal(str(moment))))
+        connection.execute(sql.SQL("INSERT INTO trips VALUES ({})").format(key))
+
+    insert(this_month().subtract(months=2))
+    run = open_run(connect, spec, "moved", "migrate")
+    start = capture.start
+
+    def start_late(run: Run, session: Session) -> None:
+        monkeypatch.undo()
+        for moment in (OLDEST, this_month().add(years=2)):
+            insert(moment)
+        start(run, session)
+        raise InterruptedError("the worker dies once capture is on")
+
+    monkeypatch.setattr(capture, "start", start_late)
+    with pytest.raises(InterruptedError):
+        shadow.build(run)
+    assert capture.backlog(run) == 0
+
+    # The next try must not plan anew: both rows would be within the new bounds, but not within the partitions.
+    migrate(run)
+    assert connection.execute('SELECT * FROM trips ORDER BY "left at"').fetchall() == (
+        connection.execute('SELECT * FROM trips_old ORDER BY "left at"').fetchall()
+    )
+    assert connection.execute("SELECT count(*) FROM trips_default").fetchone() == (2,)

@@ -35,10 +35,12 @@ def test_every_partition_is_in_one_group_and_in_the_order_of_its_bounds(expected
     [
         pytest.param([], [], id="nothing is planned"),
         pytest.param([0] * 20, [20], id="no rows"),
-        pytest.param([1_000] * 12 + [0] * 4, [1] * 11 + [5], id="a year, and partitions ahead"),
+        pytest.param([2_000_000] * 12 + [0] * 4, [1] * 11 + [5], id="a year, and partitions ahead"),
+        pytest.param([1_000] * 12 + [0] * 4, [2] * 5 + [6], id="a year of few rows"),
         pytest.param([0, 0, 5, 0, 5, 0], [4, 2], id="empty ones between"),
         pytest.param([1] * 8 + [1_000_000] * 3, [9, 1, 1], id="few rows long ago"),
-        pytest.param([100] * 369, [24] * 15 + [9], id="a year of days"),
+        pytest.param([100_000] * 369, [24] * 15 + [9], id="a year of days"),
+        pytest.param([100] * 369, [47] * 7 + [40], id="a year of days with few rows"),
         pytest.param([1] + [0] * 300 + [1], [64, 64, 64, 64, 46], id="one row of long ago"),
     ],
 )

@@ -1,5 +1,5 @@
 -- purpose: List the leaf partitions of a table: size, rows, age of the oldest transaction id, and missing or invalid indexes
--- params: schema, name
+-- params: schema, name, exact
 -- returns: rows
 -- lock: none
 -- transaction: one
@@ -23,7 +23,15 @@ WITH parent AS (
 )
 SELECT n.nspname AS schema,
        c.relname AS name,
-       pg_total_relation_size(c.oid) AS bytes,
+       -- An exact size opens each relation. The pages that VACUUM or ANALYZE counted are enough for partitions at rest.
+       CASE WHEN c.reltuples < 0 OR c.relname = ANY (%(exact)s::text[]) THEN pg_total_relation_size(c.oid)
+            ELSE current_setting('block_size')::bigint * (
+                c.relpages + coalesce(t.relpages, 0)
+                + (SELECT coalesce(sum(x.relpages), 0)
+                     FROM pg_index i
+                     JOIN pg_class x ON x.oid = i.indexrelid
+                    WHERE i.indrelid IN (c.oid, t.oid)))
+       END AS bytes,
        greatest(c.reltuples, 0)::bigint AS estimated_rows,
        greatest(age(c.relfrozenxid), age(t.relfrozenxid)) AS xid_age,
        coalesce(lacking.indexes, '{{}}') AS lacking

@@ -20,6 +20,7 @@ from partition_playbook.database import Session
 from partition_playbook.engine import apply_workers, guard, own_readers
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.errors import CaptureLost, Diverged
+from partition_playbook.intervals import Bounds
 from partition_playbook.lock_retry import TRANSIENT_ERRORS, with_lock_retry
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
@@ -187,6 +188,21 @@ def extend(run: Run, session: Session, tables: Iterable[TableName]) -> None:
         create_triggers(run, session, _uncaptured(run, session, tables))
     except psycopg.errors.DuplicateObject as error:
         raise Diverged(f"{OFF}: {error.diag.message_primary}", where=str(run.table), remedy=OFF_REMEDY) from error
+
+
+def log_rows_outside(run: Run, session: Session, before: Sides, bounds: Sequence[Bounds]) -> None:
+    """Write the keys of the rows outside all planned partitions to the change log; only once capture is on.
+
+    They were committed after the partitions were planned and before capture began, so no load copies them.
+    """
+    by = run.spec.partition_by
+    session.run(
+        "engine/log_rows_outside",
+        log=run.table.change_log.identifier,
+        columns=columns(before.change_log_columns),
+        source=run.table.identifier,
+        within=run.spec.codec.within(sql.Identifier(by), bounds[0], bounds[-1], before.live.column(by).type),
+    )
 
 
 def capture_new_partition(run: Run, session: Session, like: TableName, partition: TableName) -> None:

@@ -21,6 +21,8 @@ from partition_playbook.spec import MOST_LOAD_WORKERS
 
 # A group has at least this share of the expected rows, unless it has as many partitions as fit into a load.
 SCANS = 16
+# Of a smaller table: at this size a scan takes as long as a tenth of the rest of its load.
+SCANS_OF_FEW_ROWS, FEW_ROWS = 8, 10_000_000
 # A load locks its partitions, their TOAST tables and indexes until it ends: the server's lock table must bear it.
 MOST_PARTITIONS = 64
 
@@ -28,10 +30,13 @@ MOST_PARTITIONS = 64
 def grouped(loads: Sequence[Row], workers: int = 1) -> list[list[str]]:
     """Return the names of the planned partitions in groups of neighbours, in the order of their bounds.
 
-    There are at most SCANS groups, or ``workers``, and one more for each MOST_PARTITIONS partitions. A group ends with
-    the partition that completes its share of the expected rows, and the empty ones after it.
+    There are at most SCANS groups, or ``workers``, and one more for each MOST_PARTITIONS partitions. Groups of up to
+    FEW_ROWS / SCANS_OF_FEW_ROWS rows are an eighth of the table. A group ends with the partition that completes its
+    share of the expected rows, and the empty ones after it.
     """
-    share = max(sum(load["expected_rows"] for load in loads) / max(SCANS, workers), 1)
+    expected = sum(load["expected_rows"] for load in loads)
+    few = min(expected, FEW_ROWS) / max(SCANS_OF_FEW_ROWS, workers)
+    share = max(expected / max(SCANS, workers), few, 1)
     groups: list[list[str]] = []
     rows = 0
     for load in loads:

@@ -236,6 +236,7 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     capture.create_triggers(run, session, [run.table])
     for write in capture.WRITES:
         capture.send(run, session, write)
+    capture.log_rows_outside(run, session, before, bounds)
 
     session.part = Part.LOAD
     built = replace(before, standby=_standby(run, before))

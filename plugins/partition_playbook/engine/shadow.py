@@ -10,7 +10,7 @@ from partition_playbook import figures, parity
 from partition_playbook.catalog import Grant, Table
 from partition_playbook.database import DrySession, Row, Session
 from partition_playbook.engine import attributes, capture, dependents, early_parity, reconcile
-from partition_playbook.engine.layout import find_range, plan_hash, planned_bounds
+from partition_playbook.engine.layout import bounds_of, find_range, plan_hash, planned_bounds
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.errors import PreconditionFailed, SourceChanged
 from partition_playbook.gates import Gate
@@ -24,7 +24,8 @@ from partition_playbook.spec import TableSpec
 def build(run: Run, gate: Gate | None = None) -> list[Row]:
     """Create shadow, partitions and change log, and start capture; return the loads as ledger rows.
 
-    One transaction creates the tables, a second one starts capture with a bounded wait for its lock. Raises GateClosed
+    One transaction creates the tables, a second one starts capture with a bounded wait for its lock, a third one logs
+    the rows outside the planned partitions that were committed between both. Raises GateClosed
     unless ``gate`` permits it, and RunStands if another migration of the table stands. Raises SourceChanged if the plan
     hash differs from preflight's, PreconditionFailed if the table is partitioned or the empty shadow differs from it,
     and LockNotGranted. After an error of the first transaction nothing is left.
@@ -45,7 +46,10 @@ def build(run: Run, gate: Gate | None = None) -> list[Row]:
                 create_tables(run, session, before, bounds)
                 early_parity.require_parity(session, before, [run.table.partition(each.suffix) for each in bounds])
         capture.start(run, session)
-    return run.ledger.loads()
+        loads = run.ledger.loads()
+        with run.database.block(session):
+            capture.log_rows_outside(run, session, before, [bounds_of(each, run.spec) for each in loads])
+    return loads
 
 
 def _require_unchanged(run: Run, source: Table) -> None:

@@ -200,6 +200,7 @@ def _compare_slice(run: Run, task: _Task, part: Slice) -> tuple[Contents, Conten
     live, standby = task.now.live.table_name.identifier, task.now.require_standby().table_name.identifier
     started = time.monotonic()
     with run.database.snapshot(Limits(idle_in_transaction=0), shared=task.snapshot) as session:
+        session.rows("engine/tune_comparison")
         # After the cutover the wider keys may have allowed rows that are beside the retired table.
         has_open_rows = task.now.live.is_partitioned and doubled.exists(session, run.table)
         of_live = _contents(session, run, task, part, live)

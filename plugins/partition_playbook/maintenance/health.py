@@ -32,6 +32,8 @@ COUNTED_ROWS = 100_000
 # Growth is measured against an earlier run, at least a week and at most about a quarter ago.
 LEAST_DAYS, MOST_DAYS = 7, 100
 RECENT_INTERVALS = 3
+# The newest partitions with an exact size; older ones are at rest.
+EXACT_SIZES = 16
 # Red if the disk is full before the next monthly run, yellow if within three: time enough to get a larger one.
 FULL_BEFORE_THE_NEXT_RUN_DAYS, FULL_SOON_DAYS = LONGEST_GAP_DAYS, 3 * LONGEST_GAP_DAYS
 CENTURY_DAYS = 36_525
@@ -91,7 +93,7 @@ class Facts:
 def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
     """Read the facts of a table as of ``now``."""
     name = {"schema": run.table.schema, "name": run.table.name}
-    leaves = session.rows("maintenance/list_leaves", name)
+    leaves = session.rows("maintenance/list_leaves", name | {"exact": _growing(run.spec, found, now)})
     sizes = {TableName(each["schema"], each["name"]): each["bytes"] for each in leaves}
     ahead, gaps = _reach(run.spec, found, now)
 
@@ -113,6 +115,13 @@ def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
         freeze_limits=session.row("maintenance/find_freeze_limits"),
         partitions_end=_partitions_end(run.spec, found, now),
     )
+
+
+def _growing(spec: TableSpec, found: TableState, now: DateTime) -> list[str]:
+    """Return the names of the partitions that may have grown since their last VACUUM."""
+    attached = managed(ranges(spec, found.partitions, found.earlier))
+    begun = [partition.table.name for lower, _, partition in attached if lower <= now]
+    return begun[-EXACT_SIZES:] + [each.table.name for each in found.partitions if each.is_default]
 
 
 def _reach(spec: TableSpec, found: TableState, now: DateTime) -> tuple[int, int]:

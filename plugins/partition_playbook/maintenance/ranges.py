@@ -65,12 +65,8 @@ def ranges(spec: TableSpec, partitions: Sequence[Partition], earlier: Sequence[W
 
     A partition is managed if it is one whole interval of the spec, or of one of the ``earlier`` widths.
     """
-    widths = (Width.of(spec), *earlier)
-    return [_ranged(spec, widths, each) for each in partitions if not each.is_default]
-
-
-def _ranged(spec: TableSpec, widths: tuple[Width, ...], partition: Partition) -> Ranged:
-    return Ranged(partition, *_read(widths, spec.codec, partition.kind, partition.bound))
+    widths, codec = (Width.of(spec), *earlier), spec.codec
+    return [Ranged(each, *_read(widths, codec, each.kind, each.bound)) for each in partitions if not each.is_default]
 
 
 # A run parses the same bounds many times, partly under the table's lock.

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, ObjectStoragePath, Param, get_current_context, task, task_group
-from airflow.sdk.exceptions import AirflowSkipException
 
 from partition_playbook.airflow.forms import form
 from partition_playbook.airflow.last_line import tell_failure
 from partition_playbook.airflow.notifications import AnnounceFailure, red_message
-from partition_playbook.airflow.runs import attach_run, tell_trigger
+from partition_playbook.airflow.runs import attach_run, open_database, tell_trigger
 from partition_playbook.airflow.tasks import SHORT
-from partition_playbook.errors import PreconditionFailed
+from partition_playbook.errors import InvalidSpec, PreconditionFailed
 from partition_playbook.ledger import MAINTENANCE
-from partition_playbook.maintenance.due import waits_for
+from partition_playbook.maintenance.due import Look
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
 from partition_playbook.run import Run
-from partition_playbook.spec import load_spec, require_single, spec_names, spec_path, validated
+from partition_playbook.spec import TableSpec, load_spec, require_single, spec_names, spec_path, validated
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,27 @@ def maintenance() -> None:
 
 @task(execution_timeout=SHORT)
 def choose_tables() -> list[str]:
-    """Return the names of the table specs of this run."""
-    params = _params()
-    return spec_names() if params.table == ALL_TABLES else [params.table]
+    """Return the names of the table specs to maintain; a scheduled run chooses those that are due, and logs the others.
+
+    A table whose spec or ledger can't be read is chosen: the error belongs to its own task.
+    """
+    context, params = get_current_context(), _params()
+    names = spec_names() if params.table == ALL_TABLES else [params.table]
+    if context["dag_run"].run_type != SCHEDULED:
+        return names
+
+    waiting = Look(context["run_id"], open_database).waiting(_readable(names))
+    for each in waiting.values():
+        log.info("%s", each)
+    return [each for each in names if each not in waiting]
+
+
+def _readable(names: Iterable[str]) -> dict[str, TableSpec]:
+    found = {}
+    for name in names:
+        with suppress(InvalidSpec):
+            found[name] = load_spec(name, standing=True)
+    return found
 
 
 def _maintained_run(context: Any) -> Run:
@@ -58,15 +77,9 @@ def _maintained_run(context: Any) -> Run:
     on_failure_callback=[AnnounceFailure(red_message, run=_maintained_run), tell_failure],
 )
 def maintain_one(table: str) -> dict[str, Any]:
-    """Create partitions ahead, move rows out of the default partition, apply retention; return a summary.
-
-    A scheduled run skips a table that is not due, and says when it is. Any other run, and a cleared task, acts on it.
-    """
+    """Create partitions ahead, move rows out of the default partition, apply retention; return a summary."""
     context = get_current_context()
     context["maintained_table"] = table  # type: ignore[typeddict-unknown-key]
-    is_look = context["dag_run"].run_type == SCHEDULED and context["ti"].try_number == 1
-    if is_look and (waits := waits_for(_maintained_run(context))):
-        raise AirflowSkipException(waits)
     params = _params()
     done = maintain_table(context["run_id"], table, params)
     if params.is_real and "health" in done:
