@@ -14,12 +14,16 @@ from partition_playbook.spec import TableSpec, validated
 
 @dataclass(frozen=True)
 class Run:
-    """One migration: its spec, database and ledger; ``paused`` tells if a person has paused it."""
+    """One migration: its spec, database and ledger; ``paused`` tells if a person has paused it.
+
+    ``part_of`` is a partitioned table whose rows of one range are the live side, while that range gets a new partition.
+    """
 
     spec: TableSpec
     database: Database
     ledger: Ledger
     paused: Callable[[], bool] = lambda: False
+    part_of: TableName | None = None
 
     @property
     def table(self) -> TableName:

@@ -72,7 +72,9 @@ def content(done: Any, code: int) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_migrated_table_is_looked_at_without_a_write(ask: Ask, connection: psycopg.Connection) -> None:
+def test_a_migrated_table_is_looked_at_without_a_write(
+    ask: Ask, connection: psycopg.Connection, tmp_path: Path
+) -> None:
     before = connection.execute(WRITTEN).fetchall()
     assert before[0][0] > 5
 
@@ -86,6 +88,12 @@ def test_a_migrated_table_is_looked_at_without_a_write(ask: Ask, connection: psy
 
     (found,) = content(ask("health", "readings", "--json"), 0)["tables"]
     assert (found["status"], found["problems"], found["gaps"]) == ("green", [], 0)
+
+    spec = tmp_path / "readings.yaml"
+    spec.write_text(f"{spec.read_text()}\ninterval: week\n")
+    changed = ask("health", "readings")
+    assert changed.stdout.startswith("readings: green, ")
+    assert "    skip interval_change: expected partitions of one week from the first bound of both" in changed.stdout
     assert connection.execute(WRITTEN).fetchall() == before
 
 

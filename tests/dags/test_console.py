@@ -30,7 +30,7 @@ from partition_playbook.gates import EVIDENCE
 from partition_playbook.ledger import Ledger
 from partition_playbook.people import TRIGGERED
 from partition_playbook.run import Run
-from partition_playbook.spec import load_spec
+from partition_playbook.spec import TABLES_VARIABLE, load_spec, spec_path
 from tests.fixtures.dag_runs import CONNECTION
 from tests.fixtures.earlier import MAINTENANCE_RUN_ID, RENAMED, restore_first_build
 from tests.fixtures.moments import this_month
@@ -349,6 +349,19 @@ def test_a_migrated_table(viewer: Any, connection: Connection) -> None:
     assert shown["partitions"][-1]["is_default"]
     ahead = load_spec("sensor_readings").premake + 1
     assert shown["horizon"] == this_month().add(months=ahead).to_iso8601_string()
+    assert shown["interval_change"] == ""
+
+
+def test_a_change_of_the_interval_is_told_before_anything_happens(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_path("sensor_readings").read_text()
+    (tmp_path / "sensor_readings.yaml").write_text(spec + "\ninterval: week\n")
+    monkeypatch.setenv(TABLES_VARIABLE, str(tmp_path))
+    shown = ask(viewer, "partitions")
+    assert shown["interval"] == "week"
+    assert "partitions of one week begin at " in shown["interval_change"]
+    assert "partitions of one month stay up to " in shown["interval_change"]
 
 
 def test_a_run_with_its_loads(viewer: Any, connection: Connection) -> None:

@@ -27,7 +27,8 @@ from partition_playbook.maintenance.params import MaintenanceParams
 from tests.fixtures import footprint
 from tests.fixtures.proxy import Proxy, Strike
 from tests.fixtures.stages import Stages
-from tests.integration.test_maintenance import contents, exists, insert, make_table, mixed_run, months
+from tests.fixtures.tables import let_copies_be_at_home, open_run
+from tests.integration.test_maintenance import contents, exists, insert, make_table, mixed_run, mixed_spec, months
 from tests.integration.test_maintenance_split import make_waiting
 
 PARAMS = MaintenanceParams(max_moved_rows=10)
@@ -168,6 +169,54 @@ def test_a_month_of_everything_that_dies_at_any_request(
                 assert dying.has_struck
             assert_ends_well(copy, folder, rows)
             with psycopg.connect(copy, autocommit=True) as again:
+                assert footprint.objects(again) == objects
+
+
+def merge_months(conninfo: str) -> Maintained:
+    connect = partial(psycopg.connect, conninfo)
+    run = open_run(connect, mixed_spec(interval="3 months", retention=None), "merging", "maintenance")  # type: ignore[arg-type]
+    return maintain(run, MaintenanceParams(table="mixed", merge="0 days"))
+
+
+def test_a_merge_that_dies_at_any_request(
+    connection: psycopg.Connection[Any],
+    connect: Callable[[], psycopg.Connection[Any]],
+    table: Stages,
+    record_property: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three months become one partition of the same name as the first, whatever died before."""
+    monkeypatch.setattr(exclusion, "LEAST_BLOCKS", 1)
+    make_table(connection)
+    insert(connection, KEPT_FROM.subtract(years=9))  # the default partition has a row
+    mixed_run(connect)  # the ledger knows the months
+    let_copies_be_at_home(connection.info.dsn)
+    for _, lower, _ in months(5, 0):
+        insert(connection, lower, rows=ROWS)
+    rows = contents(connection)
+    connection.close()
+    with table.copy("maintain") as copy, Proxy(copy) as proxy:
+        done = merge_months(proxy.conninfo)
+        assert (done.summary["failed"], len(done.summary["merged"])) == ([], 1)
+        with psycopg.connect(copy, autocommit=True) as undisturbed:
+            assert contents(undisturbed) == rows
+            objects = footprint.objects(undisturbed)
+    record_property("requests", proxy.requests)
+    assert proxy.requests > 20
+    for at in range(1, proxy.requests + 1):
+        with table.copy("maintain") as copy:
+            with Proxy(copy) as dying:
+                dying.arm(at, Strike.UNHEARD if at < proxy.requests else Strike.UNTOLD)
+                with suppress(psycopg.Error, PlaybookError):
+                    merge_months(dying.conninfo)
+                assert dying.has_struck
+            with psycopg.connect(copy, autocommit=True) as struck:
+                assert contents(struck) == rows
+                insert(struck, months(5, 0)[2][1], rows=1, value=9)
+                more = contents(struck)
+            assert merge_months(copy).summary["failed"] == []
+            with psycopg.connect(copy, autocommit=True) as again:
+                assert contents(again) == more
                 assert footprint.objects(again) == objects
 
 

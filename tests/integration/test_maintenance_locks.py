@@ -14,9 +14,9 @@ from psycopg import sql
 
 from partition_playbook import catalog, figures
 from partition_playbook.database import Session
-from partition_playbook.intervals import bounds_at
-from partition_playbook.maintenance import retire, split
-from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize, Split
+from partition_playbook.intervals import Bounds, bounds_at
+from partition_playbook.maintenance import merge, retire, split
+from partition_playbook.maintenance.actions import Action, Analyze, Create, Detach, Drop, Finalize, Merge, Split
 from partition_playbook.maintenance.apply import Ending, apply
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
@@ -137,6 +137,14 @@ def waiting(run: Run) -> Split:
     return Split(MIXED.default, (create(run, -3),), "20 rows wait")
 
 
+def merging(run: Run) -> Merge:
+    (first, lower, _), (second, _, upper) = months(5, 0)[:2]
+    with run.database.session() as session:
+        attached = {each.table: each for each in catalog.partitions(session, run.table)}
+    found = attached[first], attached[second]
+    return Merge(MIXED.partition("two"), Bounds(lower, upper, "two"), found, "a test wants it")
+
+
 SHARED, TOLD, ALONE = "ShareUpdateExclusive", "ShareRowExclusive", "AccessExclusive"
 # Whether there is a default partition, the action, and the strongest lock on each table that stops anybody.
 ACTIONS: dict[str, tuple[bool, Callable[[Run], Action], dict[str, str]]] = {
@@ -153,6 +161,7 @@ ACTIONS: dict[str, tuple[bool, Callable[[Run], Action], dict[str, str]]] = {
         {"parent": ALONE, "default": ALONE, "referred": TOLD},
     ),
     "split": (True, waiting, {"parent": ALONE, "default": ALONE, "referred": ALONE}),
+    "merge": (True, merging, {"parent": ALONE, "default": ALONE, "partition": ALONE, "referred": ALONE}),
     "detach": (
         True,
         lambda run: Detach(oldest(run), False, "too old"),
@@ -182,7 +191,8 @@ def test_an_action_takes_the_locks_that_it_claims_and_the_table_first(
     for mode in set(expected.values()):
         assert SPOKEN[mode] in action.lock
     assert ("partition" if name == "drop" else "parent") in locks.order[0]
-    assert "referred" in locks.order[-1]
+    # A merge adds the foreign keys of its copy before it locks anything else of the application.
+    assert name == "merge" or "referred" in locks.order[-1]
     assert name in ("drop", "finalize") or locks.order[0] == {"parent"}
 
 
@@ -204,6 +214,26 @@ def test_before_its_last_step_a_split_stops_nobody_who_reads_or_writes(
     assert do(run, action) == [Ending.DONE]
     # For the instants of CREATE TRIGGER and of the copies' own foreign keys: who only reads is not stopped at all.
     assert before == {"parent": SHARED, "default": TOLD, "referred": TOLD}
+
+
+def test_before_its_last_step_a_merge_stops_nobody_who_reads_or_writes(
+    connection: Connection, connect: Connect, locks: Locks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_table(connection)
+    run = mixed_run(connect)
+    action = merging(run)
+    before: dict[str, str] = {}
+    last = merge._take_place
+
+    def looking(*args: Any) -> None:
+        before.update(locks.strongest)
+        last(*args)
+
+    monkeypatch.setattr(merge, "_take_place", looking)
+    locks.modes.clear()
+    assert do(run, action) == [Ending.DONE]
+    # For the instants of CREATE TRIGGER and of the copy's own foreign keys: who only reads is not stopped at all.
+    assert before == {"parent": SHARED, "partition": TOLD, "referred": TOLD}
 
 
 def until_it_waits(locks: Locks, key: str) -> None:

@@ -354,7 +354,7 @@ def test_what_a_split_left_is_removed_also_where_no_row_waits_any_more(
     connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_waiting(connection, rows=300)
-    monkeypatch.setattr(split, "_clean_up", lambda run: None)
+    monkeypatch.setattr(split, "clean_up", lambda run: None)
     with monkeypatch.context() as patch:
         patch.setattr(split, "_verify", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -100,10 +100,12 @@ class PartitionMap(BaseModel):
     """The partitions of a table.
 
     The spec wants partitions up to ``horizon``. Retention may detach those with an upper bound before ``cutoff``.
+    ``interval_change`` tells of a change of the interval that is still to come; it is empty without one.
     """
 
     table: str
     interval: str
+    interval_change: str
     timezone: str
     now: datetime
     horizon: datetime

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pendulum
 
-from partition_playbook import artifacts
+from partition_playbook import artifacts, catalog
 from partition_playbook.airflow.run_states import State, dag_run_key, run_states, with_state
 from partition_playbook.airflow.run_steps import AT_WORK, Activity, Step, read_activity, run_path, steps
 from partition_playbook.airflow.runs import open_database
@@ -34,6 +34,8 @@ from partition_playbook.ledger import (
     read_run,
     read_versions,
 )
+from partition_playbook.maintenance import interval_change
+from partition_playbook.maintenance.read_state import earlier_widths
 from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.people import TRIGGERED
 from partition_playbook.sections.decision import headline
@@ -136,11 +138,14 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
         siblings = session.rows("console/list_siblings", {"schema": spec.name.schema, "names": list(roles)})
         found = session.rows("console/list_partitions", table)
         known = {"parent": str(spec.name)}
-        detached = session.rows("maintenance/list_detachments", known) if has_ledger(session) else []
+        is_known = has_ledger(session)
+        detached = session.rows("maintenance/list_detachments", known) if is_known else []
+        change = _interval_change(session, spec, found) if is_known else ""
 
     return answers.PartitionMap(
         table=str(spec.name),
         interval=str(spec.interval),
+        interval_change=change,
         timezone=spec.timezone,
         now=now,
         horizon=spec.interval.shift(spec.interval.floor(now), spec.premake + 1),
@@ -154,6 +159,20 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
             if row["detached"] and not row["attached"]
         ],
     )
+
+
+def _interval_change(session: Session, spec: TableSpec, found: list[Row]) -> str:
+    attached = [
+        catalog.Partition(
+            TableName(spec.name.schema, row["name"]),
+            "r",
+            "DEFAULT" if row["is_default"] else row["bound"] or "",
+            row["detach_pending"],
+            row["estimated_rows"],
+        )
+        for row in found
+    ]
+    return interval_change.told(spec, attached, earlier_widths(session, spec, attached))
 
 
 def _partition(spec: TableSpec, row: Row) -> answers.Partition:

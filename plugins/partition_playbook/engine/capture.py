@@ -83,9 +83,9 @@ def create_change_log(run: Run, session: Session, before: Sides, body: CaptureBo
     log, loss = run.table.change_log, run.table.capture_loss
     keys = sql.SQL(", ").join(_widened(before.live.column(name)) for name in before.change_log_columns)
     parts = {"log": log.identifier, "columns": columns(before.change_log_columns)}
-    session.run("engine/create_change_log", source=run.table.identifier, log=log.identifier, columns=keys)
+    session.run("engine/create_change_log", source=before.live.table_name.identifier, log=log.identifier, columns=keys)
 
-    size = session.value("engine/find_size", {"schema": run.table.schema, "name": run.table.name})
+    size = session.value("engine/find_size", {"schema": before.live.schema, "name": before.live.name})
     parts |= {
         "function": run.table.capture_function.identifier,
         "loss": loss.identifier,

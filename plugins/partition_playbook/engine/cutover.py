@@ -275,7 +275,7 @@ def _swap_once(
 
             # From here on no DDL on both tables is possible: what is compared now need not be compared under the lock.
             versions = _unlocked_versions(run, session, before)
-            _require_unchanged(run, session, preconditions.table_fingerprint)
+            _require_unchanged(run, session, preconditions.table_fingerprint, live)
             _require_unbroken_capture(run, session, before, preconditions.capture_fingerprint)
 
             tries.deadline = deadline = Deadline(session, lock_timeout)
@@ -465,12 +465,12 @@ def drain_change_log(run: Run, session: Session, before: Sides, expected: str, m
     CatchUpTooSlow after OVERFULL_TRIES. Raises CaptureLost, SourceChanged if the table fingerprint is not
     ``expected``, and Diverged if changes are left.
     """
-    _require_unchanged(run, session, expected)
+    _require_unchanged(run, session, expected, before.live.table_name)
     return _drain(run, session, before, most_changes, tries)
 
 
-def _require_unchanged(run: Run, session: Session, expected: str) -> None:
-    if _fingerprint(session, run.table) != expected:
+def _require_unchanged(run: Run, session: Session, expected: str, live: TableName) -> None:
+    if _fingerprint(session, live) != expected:
         raise SourceChanged(
             "the definition of the table changed while the swap was prepared",
             where=str(run.table),

@@ -129,6 +129,8 @@ def near(session: Session, log: TableName, now: Sides, batch: Batch) -> list[Sid
 
 def sides(session: Session, run: Run) -> Sides:
     """Read live table and standby from the catalog; PreconditionFailed if the live table does not exist."""
+    if run.part_of:
+        return _part(session, run, run.part_of)
     live = catalog.require(session, run.table)
     if live.is_partitioned:
         standby = catalog.describe(session, run.table.retired)
@@ -137,3 +139,9 @@ def sides(session: Session, run: Run) -> Sides:
         standby = catalog.describe(session, run.table.shadow)
         original = live
     return Sides(live, standby, original.key, run.spec.partition_by)
+
+
+def _part(session: Session, run: Run, whole: TableName) -> Sides:
+    """Return the sides of a range: the whole table, read like one without partitions, and the range's new partition."""
+    live = replace(catalog.require(session, whole), kind="r")
+    return Sides(live, catalog.describe(session, run.table.shadow), live.key, run.spec.partition_by)

@@ -129,7 +129,11 @@ def _read_task(run: Run, session: Session) -> _Task:
     partitions = catalog.partitions(session, now.partitioned.table_name)
     ranges = slices.read_ranges(run, partitions, now.live, now.require_standby())
     waiting = capture.count(session, run)
-    cut = slices.cut(session, run, now.monolith, ranges, partitions, waiting)
+    # Rows of the live table outside the range of a part have no counterpart.
+    if run.part_of:
+        cut = [Slice(1, len(ranges.edges) - 1)]
+    else:
+        cut = slices.cut(session, run, now.monolith, ranges, partitions, waiting)
     return _Task(now, ranges, tuple(cut), waiting, _fingerprint(session, run, now))
 
 

@@ -44,8 +44,26 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Merge:
+    """Replace adjoining partitions by one with all their rows."""
+
+    partition: TableName
+    bounds: Bounds
+    found: tuple[Partition, ...]
+    reason: str
+
+    @property
+    def lock(self) -> str:
+        """Return the locks of the action."""
+        return (
+            "SHARE ROW EXCLUSIVE on one partition after the other; at the end briefly ACCESS EXCLUSIVE on them, the "
+            "table, its default partition and the referenced tables"
+        )
+
+
+@dataclass(frozen=True)
 class Abandon:
-    """Remove the remains of an interrupted split of the default ``partition``."""
+    """Remove the remains of an interrupted split of the default ``partition``, or of a merge to this partition."""
 
     partition: TableName
     reason: str
@@ -53,7 +71,7 @@ class Abandon:
     @property
     def lock(self) -> str:
         """Return the locks of the action."""
-        return "ACCESS EXCLUSIVE on the default partition"
+        return "ACCESS EXCLUSIVE on the partitions with its triggers, one after the other"
 
 
 @dataclass(frozen=True)
@@ -135,7 +153,7 @@ class Analyze:
         return statement("engine/analyze_parent").lock
 
 
-Action = Create | Split | Abandon | Finalize | Detach | Archive | Drop | Analyze
+Action = Create | Split | Merge | Abandon | Finalize | Detach | Archive | Drop | Analyze
 
 
 def describe(action: Action) -> str:

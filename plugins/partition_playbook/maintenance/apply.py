@@ -24,11 +24,13 @@ from partition_playbook.maintenance.actions import (
     Detach,
     Drop,
     Finalize,
+    Merge,
     Split,
     describe,
 )
 from partition_playbook.maintenance.archive import archive
 from partition_playbook.maintenance.create import create
+from partition_playbook.maintenance.merge import merge
 from partition_playbook.maintenance.plan import Plan
 from partition_playbook.maintenance.retire import detach, drop, finalize
 from partition_playbook.maintenance.split import abandon, split
@@ -120,6 +122,9 @@ def _do(run: Run, action: Action, move_limit: int, store: OpenStore | None) -> D
             return _done(action, moved is not None, moved or 0)
         case Split():
             moved = split(run, action.creates)
+            return _done(action, moved is not None, moved or 0)
+        case Merge():
+            moved = merge(run, action)
             return _done(action, moved is not None, moved or 0)
         case Abandon():
             return _done(action, abandon(run))

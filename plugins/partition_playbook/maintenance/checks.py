@@ -13,6 +13,7 @@ from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.intervals import Bounds
 from partition_playbook.maintenance.ranges import ManagedPartition, Ranged, is_first
+from partition_playbook.maintenance.widths import Width
 from partition_playbook.names import TableName
 from partition_playbook.runway import Schedule
 from partition_playbook.spec import Retention, TableSpec
@@ -38,16 +39,19 @@ def too_many_to_create_check(count: int) -> Check:
     )
 
 
-def unmanaged_check(spec: TableSpec, ranged: Sequence[Ranged]) -> Check:
-    """Check that every partition is one whole interval of the spec."""
+def unmanaged_check(spec: TableSpec, ranged: Sequence[Ranged], earlier: Sequence[Width] = ()) -> Check:
+    """Check that every partition is one whole interval of the spec, or of an earlier one."""
     foreign = [each for each in ranged if each.foreign and not is_first(spec, each)]
     return check(
         "unmanaged_partitions",
         not foreign,
-        expected=f"every partition is one whole {spec.interval.noun} in {spec.timezone}",
+        expected=f"every partition is one whole {' or '.join(map(str, (Width.of(spec), *earlier)))}",
         actual="; ".join(map(str, foreign))
-        or f"{figures.count(len(ranged), 'partition')}, each one whole {spec.interval.noun}",
-        remedy="Maintenance never changes these. Correct `interval` or `timezone` in the spec, or replace them by hand",
+        or f"{figures.count(len(ranged), 'partition')}, each one whole "
+        f"{' or '.join([spec.interval.noun, *dict.fromkeys(each.interval.noun for each in earlier)])}",
+        remedy="Maintenance never changes these. Correct `interval` or `timezone` in the spec, or replace them by "
+        "hand. If another program made them by an earlier interval, run partition_maintenance once with that "
+        "`interval`, then change it",
         severity=Severity.WARNING,
     )
 

@@ -16,7 +16,7 @@ from partition_playbook.errors import PreconditionFailed, RowsWait
 from partition_playbook.lock_retry import LockRetry, with_lock_retry
 from partition_playbook.maintenance import exclusion, locks
 from partition_playbook.maintenance.actions import Create
-from partition_playbook.maintenance.ranges import managed, ranges
+from partition_playbook.maintenance.ranges import managed, of_another_width, ranges
 from partition_playbook.maintenance.read_state import require_ours
 from partition_playbook.maintenance.waiting import MOVE_LIMIT, unmovable
 from partition_playbook.names import TableName
@@ -99,8 +99,9 @@ def _default(run: Run, session: Session) -> TableName | None:
 
 
 def sibling(run: Run, session: Session, parent: Table) -> Table:
-    """Return the model of a new partition: the last managed partition, without one the parent."""
-    names = [each.table for _, _, each in managed(ranges(run.spec, catalog.partitions(session, run.table)))]
+    """Return the model of a new partition: the last managed one, else the last of another width, else the parent."""
+    ranged = ranges(run.spec, catalog.partitions(session, run.table))
+    names = [each.table for _, _, each in managed(ranged)] or [each.table for each in of_another_width(ranged)]
     siblings = [catalog.require(session, each) for each in names[-2:]]
     like = siblings[-1] if siblings else parent
     # A comment of only one sibling describes that sibling, so it is not copied.

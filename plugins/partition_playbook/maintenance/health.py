@@ -17,9 +17,9 @@ from partition_playbook import figures
 from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.database import Row, Session
 from partition_playbook.disk import Disk, find_disk
-from partition_playbook.intervals import between
 from partition_playbook.ledger import Ledger
-from partition_playbook.maintenance.ranges import managed, ranges, touching
+from partition_playbook.maintenance.interval_change import required
+from partition_playbook.maintenance.ranges import end_of_partitions, managed, ranges, touching
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
@@ -120,41 +120,35 @@ def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
 
 def _growing(spec: TableSpec, found: TableState, now: DateTime) -> list[str]:
     """Return the names of the partitions that may have grown since their last VACUUM."""
-    begun = [partition.table.name for lower, _, partition in managed(ranges(spec, found.partitions)) if lower <= now]
+    attached = managed(ranges(spec, found.partitions, found.earlier))
+    begun = [partition.table.name for lower, _, partition in attached if lower <= now]
     return begun[-EXACT_SIZES:] + [each.table.name for each in found.partitions if each.is_default]
 
 
 def _reach(spec: TableSpec, found: TableState, now: DateTime) -> tuple[int, int]:
     """Return the number of consecutive partitions ahead, and of gaps between the oldest and the newest partition."""
-    ranged = ranges(spec, found.partitions)
-    lowers = [lower for lower, _, _ in managed(ranged)]
-    if not lowers:
+    ranged = ranges(spec, found.partitions, found.earlier)
+    attached = managed(ranged)
+    if not attached:
         return 0, 0
-    held = list(touching(ranged, between(spec.interval, lowers[0], lowers[-1])))
+    held = list(touching(ranged, required(spec, ranged, attached[0][0], attached[-1][1])))
     coming = [hit for bounds, hit in held if bounds.lower > now]
     return len(list(takewhile(bool, coming))), sum(not hit for _, hit in held)
 
 
 def _partitions_end(spec: TableSpec, found: TableState, now: DateTime) -> DateTime | None:
-    ranged = ranges(spec, found.partitions)
-    if any(each.lower and each.upper is None for each in ranged):
-        return None
-    last = max((each.upper for each in ranged if each.upper), default=now)
-    held = touching(ranged, between(spec.interval, now, max(last, now)))
-    return next((bounds.lower for bounds, hit in held if not hit), last)
+    return end_of_partitions(spec, ranges(spec, found.partitions), now)
 
 
 def runway_check(spec: TableSpec, found: TableState, now: DateTime) -> Check:
     """Check that the partitions reach the run after next; an error if they end before the next one."""
     following, after_next = spec.schedule.next_runs(now)
-    ranged = ranges(spec, found.partitions)
-    wanted = between(spec.interval, now, after_next.in_timezone(spec.timezone))
-    end = next((bounds.lower for bounds, hit in touching(ranged, wanted) if not hit), None)
+    end = _partitions_end(spec, found, now)
     return check(
         "runway",
         end is None or end >= after_next - RUNWAY_TOLERANCE,
         expected=f"partitions up to the run of partition_maintenance after next, {after_next.isoformat()}",
-        actual=f"they end at {end.isoformat()}" if end else "they last longer",
+        actual=f"they end at {end.isoformat()}" if end else "they have no end",
         remedy=f"{spec.runway_remedy}. Then trigger partition_maintenance, without its param `premake`",
         severity=Severity.ERROR if end and end < following else Severity.WARNING,
     )
@@ -176,7 +170,9 @@ def _since(size: int, earlier: Row) -> Growth:
 
 def _by_interval(spec: TableSpec, found: TableState, sizes: Mapping[TableName, int], now: DateTime) -> Growth | None:
     """Estimate the growth from the newest full partitions; partitions dropped by retention do not count against it."""
-    full = [each for each in managed(ranges(spec, found.partitions)) if each[1] <= now][-RECENT_INTERVALS:]
+    full = [each for each in managed(ranges(spec, found.partitions, found.earlier)) if each[1] <= now][
+        -RECENT_INTERVALS:
+    ]
     if not full:
         return None
     days = (full[-1][1] - full[0][0]).total_days()

@@ -22,6 +22,7 @@ from partition_playbook.maintenance.actions import (
     Detach,
     Drop,
     Finalize,
+    Merge,
     Split,
 )
 from partition_playbook.maintenance.apply import Done, Ending, apply
@@ -39,6 +40,7 @@ LONGEST_LOCK_MS = 1_000
 SUMMARY_KEYS: dict[type[Action], tuple[str, str]] = {
     Create: ("created", "would_create"),
     Split: ("split", "would_split"),
+    Merge: ("merged", "would_merge"),
     Abandon: ("abandoned", "would_abandon"),
     Finalize: ("finalized", "would_finalize"),
     Detach: ("detached", "would_detach"),
@@ -161,6 +163,7 @@ def _plan(run: Run, params: MaintenanceParams, found: TableState) -> Plan:
         retention=retention,
         propose=propose,
         move_limit=params.max_moved_rows,
+        merge_before=params.merge_before(found.clock),
     )
 
 

@@ -76,6 +76,16 @@ class MaintenanceParams(BaseModel):
         description="Most rows to move out of the default partition for a new one while the table is locked: about 100 "
         "ms for 10,000. More rows are copied without a long lock instead.",
     )
+    merge: Period | None = Field(
+        default=None,
+        title="Merge",
+        description="Merge partitions of an earlier, narrower interval into one of the spec's, where all of it ended "
+        "so long ago, such as `3 months`. Empty: merge none. Only for one table.",
+    )
+
+    def merge_before(self, clock: DateTime) -> DateTime | None:
+        """Return the moment up to which partitions are merged; None to merge none."""
+        return Retention(keep=self.merge).cutoff(min(clock, self.moment or clock)) if self.merge else None
 
     def applied(self, retention: Retention | None) -> Retention | None:
         """Return the retention of this run: the spec's, with this run's `keep` and `approve_share`; None for off."""
@@ -106,4 +116,6 @@ class MaintenanceParams(BaseModel):
             )
         if self.approve_share is not None and self.table == ALL_TABLES:
             raise ValueError("approve_share is for one table only; name it in `table`")
+        if self.merge and self.table == ALL_TABLES:
+            raise ValueError("merge is for one table only; name it in `table`")
         return self

@@ -9,9 +9,17 @@ from pendulum import DateTime
 
 from partition_playbook import figures
 from partition_playbook.checks import Check
-from partition_playbook.intervals import Bounds, between, in_zone
+from partition_playbook.intervals import Bounds, in_zone
 from partition_playbook.maintenance import checks as findings
+from partition_playbook.maintenance import merging
 from partition_playbook.maintenance.actions import Abandon, Action, Analyze, Create, Finalize, Split
+from partition_playbook.maintenance.interval_change import (
+    IntervalChange,
+    find_change,
+    interval_change_check,
+    is_before,
+    required,
+)
 from partition_playbook.maintenance.ranges import Ranged, managed, ranges, touching
 from partition_playbook.maintenance.retention import Retirement, retire
 from partition_playbook.maintenance.state import TableState
@@ -51,22 +59,25 @@ def plan(
     retention: Retention | None = None,
     propose: bool = False,
     move_limit: int = MOVE_LIMIT,
+    merge_before: DateTime | None = None,
 ) -> Plan:
     """Plan one table as of ``now``; without ``retention`` no partition is retired.
 
     With ``propose`` retention is only shown, even if it is deferred. The clock drives the horizon, never the data.
-    Ranges come from the catalog, never from names.
+    Ranges come from the catalog, never from names. Partitions are merged only up to ``merge_before``.
     """
     now = in_zone(now, spec.timezone)
     ahead = spec.premake if premake is None else premake
     horizon = spec.interval.shift(spec.interval.floor(now), ahead + 1)
     cutoff = retention.cutoff(now) if retention else None
 
-    ranged = ranges(spec, found.partitions)
+    ranged = ranges(spec, found.partitions, found.earlier)
+    change = find_change(spec, ranged)
     held = list(touching(ranged, _required(spec, ranged, now, horizon, cutoff)))
     missing = [_beside(bounds, ranged) for bounds, partitions in held if not partitions]
     due = max(now, found.clock)
-    creates = [_create(spec, each, due, ahead) for each in missing] if len(missing) <= findings.MOST_CREATED else []
+    is_plausible = len(missing) <= findings.MOST_CREATED
+    creates = [_create(spec, each, due, ahead, change) for each in missing] if is_plausible else []
 
     deferral = (found.deferral or _ahead_of_time(now, found.clock)) if cutoff else ""
     retired = Retirement()
@@ -79,17 +90,23 @@ def plan(
     changes: list[Action] = [
         Finalize(each, "its detach was interrupted, and its range refuses rows") for each in found.pending
     ]
-    changes += [Abandon(each, "a split of it was interrupted") for each in found.unfinished]
+    changes += [Abandon(each, "a split of it, or a merge to it, was interrupted") for each in found.unfinished]
     changes += _split(found, creates, move_limit)
+
+    mergeable = merging.mergeable(spec, ranged, found, min(now, found.clock), cutoff)
+    chosen = merging.chosen(mergeable, found, merge_before)
+    changes += chosen
     changes += () if propose or deferral else retired.actions
 
     checks = [
         findings.too_many_to_create_check(len(missing)),
-        findings.unmanaged_check(spec, ranged),
+        findings.unmanaged_check(spec, ranged, found.earlier),
         findings.overlap_check(spec, held, now),
         findings.stranded_check(_stranded(found)),
         *retired.findings,
         *(findings.first_partition_check(spec, ranged, cutoff) if cutoff else ()),
+        *interval_change_check(spec, ranged, change),
+        *merging.merge_check(mergeable, chosen, found),
     ]
 
     statistics_due = _statistics_due(found, now)
@@ -117,7 +134,7 @@ def _required(
     first = min([now, *(lower for lower, _, _ in managed(ranged))])
     if cutoff:
         first = max(first, min(cutoff, now))
-    return [each for each in between(spec.interval, first, horizon) if each.upper <= horizon]
+    return required(spec, ranged, first, horizon)
 
 
 def _ahead_of_time(now: DateTime, clock: DateTime) -> str:
@@ -138,9 +155,13 @@ def _beside(bounds: Bounds, ranged: Sequence[Ranged]) -> Bounds:
     return replace(bounds, lower=lower, upper=upper)
 
 
-def _create(spec: TableSpec, bounds: Bounds, due: DateTime, ahead: int) -> Create:
+def _create(spec: TableSpec, bounds: Bounds, due: DateTime, ahead: int, change: IntervalChange | None) -> Create:
     """Return the action; rows are ``due`` up to the moment of the plan or the server's clock, the later of the two."""
-    if bounds.lower > due:
+    if change and is_before(change, bounds):
+        begins = change.begins.isoformat(timespec="minutes") if change.begins else "a bound that does not exist"
+        reason = f"partitions of one {spec.interval.noun} begin at {begins}; until then those of one "
+        reason += f"{change.earlier.interval.noun} go on"
+    elif bounds.lower > due:
         reason = f"premake {ahead}: {spec.interval.noun}s after {spec.interval.told(due)} are created ahead"
     elif bounds.upper > due:
         reason = f"the {spec.interval.noun} of {spec.interval.told(due)} has no partition"
@@ -151,7 +172,7 @@ def _create(spec: TableSpec, bounds: Bounds, due: DateTime, ahead: int) -> Creat
 
 def _split(found: TableState, creates: Sequence[Create], move_limit: int) -> Iterator[Action]:
     """Yield the creations, with one split for partitions with rows not to be moved under a lock."""
-    rows = {each: found.waiting.rows.get(each.bounds, 0) for each in creates}
+    rows = {each: _waiting(found, each.bounds) for each in creates}
     default = next((each.table for each in found.partitions if each.is_default), None)
 
     many = max(rows.values(), default=0) > move_limit
@@ -164,6 +185,14 @@ def _split(found: TableState, creates: Sequence[Create], move_limit: int) -> Ite
     why = f"more than {figures.number(move_limit)} for one partition" if many else "; ".join(found.waiting.unmovable)
     yield Split(default, chosen, f"it has {figures.count(sum(rows.values()), 'row')} for {_listed(chosen)}: {why}")
     yield from (each for each in creates if each not in chosen)
+
+
+def _waiting(found: TableState, bounds: Bounds) -> int:
+    """Return the rows of an interval in the default partition; those of a wider one are added up."""
+    rows = found.waiting.rows
+    if bounds in rows or not found.earlier:
+        return rows.get(bounds, 0)
+    return sum(number for each, number in rows.items() if bounds.lower <= each.lower and each.upper <= bounds.upper)
 
 
 def _listed(creates: Sequence[Create]) -> str:

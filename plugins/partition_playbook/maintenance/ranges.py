@@ -12,7 +12,8 @@ from pendulum import DateTime
 
 from partition_playbook.catalog import Partition, bound_ends
 from partition_playbook.codecs import Codec
-from partition_playbook.intervals import Bounds, Interval
+from partition_playbook.intervals import Bounds
+from partition_playbook.maintenance.widths import Width
 from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 
@@ -24,17 +25,27 @@ KINDS = {"p": "it is partitioned itself", "f": "it is a foreign table"}
 
 @dataclass(frozen=True)
 class Ranged:
-    """A partition and its range; None is an open end. ``foreign`` is the reason if the partition is not managed."""
+    """A partition and its range; None is an open end.
+
+    ``width`` is that of a managed partition. ``foreign`` is the reason if the partition is not managed.
+    """
 
     partition: Partition
     lower: DateTime | None
     upper: DateTime | None
     foreign: str
+    width: Width | None = None
 
     @property
     def table(self) -> TableName:
         """Return the partition's name."""
         return self.partition.table
+
+    @property
+    def is_of_another_width(self) -> bool:
+        """Return True for a plain table with two ends that is one whole interval of no known width."""
+        both = self.lower is not None and self.upper is not None
+        return both and self.width is None and self.partition.kind == "r"
 
     def touches(self, bounds: Bounds) -> bool:
         """Return True if the range overlaps an interval; always False for unreadable bounds."""
@@ -49,41 +60,41 @@ class Ranged:
         return f"{self.table.name} {self.partition.bound}: {self.foreign}"
 
 
-def ranges(spec: TableSpec, partitions: Sequence[Partition]) -> list[Ranged]:
-    """Return the ranges of all partitions but the default one."""
-    interval, codec = spec.interval, spec.codec
-    return [Ranged(each, *_read(interval, codec, each.kind, each.bound)) for each in partitions if not each.is_default]
+def ranges(spec: TableSpec, partitions: Sequence[Partition], earlier: Sequence[Width] = ()) -> list[Ranged]:
+    """Return the ranges of all partitions but the default one.
+
+    A partition is managed if it is one whole interval of the spec, or of one of the ``earlier`` widths.
+    """
+    widths, codec = (Width.of(spec), *earlier), spec.codec
+    return [Ranged(each, *_read(widths, codec, each.kind, each.bound)) for each in partitions if not each.is_default]
 
 
 # A run parses the same bounds many times, partly under the table's lock.
 @lru_cache(maxsize=10_000)
-def _read(interval: Interval, codec: Codec, kind: str, bound: str) -> tuple[DateTime | None, DateTime | None, str]:
+def _read(
+    widths: tuple[Width, ...], codec: Codec, kind: str, bound: str
+) -> tuple[DateTime | None, DateTime | None, str, Width | None]:
     ends = bound_ends(bound, codec)
     if ends is None:
-        return None, None, UNREADABLE
-    return *ends, _foreign(interval, codec.timezone, kind, *ends)
+        return None, None, UNREADABLE, None
+    return *ends, *_judge(widths, kind, *ends)
 
 
-def _foreign(interval: Interval, timezone: str, kind: str, lower: DateTime | None, upper: DateTime | None) -> str:
+def _judge(
+    widths: tuple[Width, ...], kind: str, lower: DateTime | None, upper: DateTime | None
+) -> tuple[str, Width | None]:
+    """Return the reason not to manage a partition, empty for none, and the width of a managed one."""
     if kind != "r":
-        return KINDS.get(kind, "it is not a plain table")
+        return KINDS.get(kind, "it is not a plain table"), None
     if lower is None or upper is None:
-        return OPEN
-    if not _is_whole(interval, lower, upper):
-        return f"it is not one whole {interval.noun} in {timezone}"
-    return ""
+        return OPEN, None
+    width = next((each for each in widths if each.is_whole(lower, upper)), None)
+    return ("", width) if width else (f"it is not one whole {widths[0]}", None)
 
 
 def is_first(spec: TableSpec, ranged: Ranged) -> bool:
     """Return True for the partition of the rows older than `since`, which is never managed."""
     return spec.since is not None and ranged.foreign == OPEN and ranged.lower is None
-
-
-def _is_whole(interval: Interval, lower: DateTime, upper: DateTime) -> bool:
-    try:
-        return interval.floor(lower) == lower and interval.shift(lower, 1) == upper
-    except (ValueError, OverflowError):  # the interval begins before year 1, or ends after 9999
-        return False
 
 
 def managed(ranged: Sequence[Ranged]) -> list[ManagedPartition]:
@@ -92,6 +103,12 @@ def managed(ranged: Sequence[Ranged]) -> list[ManagedPartition]:
         (each.lower, each.upper, each.partition) for each in ranged if not each.foreign and each.lower and each.upper
     ]
     return sorted(found, key=lambda each: each[0])
+
+
+def of_another_width(ranged: Sequence[Ranged]) -> list[Ranged]:
+    """Return the plain partitions with two ends that have no known width, the oldest first."""
+    found = [(each.lower, each) for each in ranged if each.is_of_another_width and each.lower]
+    return [each for _, each in sorted(found, key=lambda each: each[0])]
 
 
 def touching(ranged: Sequence[Ranged], wanted: Iterable[Bounds]) -> Iterator[tuple[Bounds, list[Ranged]]]:
@@ -109,3 +126,21 @@ def touching(ranged: Sequence[Ranged], wanted: Iterable[Bounds]) -> Iterator[tup
 
 def _touches(bounds: Bounds, ranged: Ranged) -> bool:
     return ranged.touches(bounds)
+
+
+def end_of_partitions(spec: TableSpec, ranged: Sequence[Ranged], now: DateTime) -> DateTime | None:
+    """Return the end of the adjoining partitions from ``now`` on; None if they have no end.
+
+    Without a partition for ``now`` it is the start of the current interval.
+    """
+    end = now
+    readable = [each for each in ranged if each.foreign != UNREADABLE]
+    for each in sorted(readable, key=lambda each: (each.lower is not None, each.lower)):
+        if each.upper is not None and each.upper <= end:
+            continue
+        if each.lower is not None and each.lower > end:
+            break
+        if each.upper is None:
+            return None
+        end = each.upper
+    return spec.interval.floor(now) if end is now else end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -14,14 +15,17 @@ from partition_playbook.catalog import Partition, Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.intervals import in_zone
+from partition_playbook.intervals import Interval, in_zone
 from partition_playbook.maintenance import waiting
 from partition_playbook.maintenance.ranges import ranges
 from partition_playbook.maintenance.state import Detached, TableState
+from partition_playbook.maintenance.widths import Width
 from partition_playbook.names import CAPTURE_PREFIX, TableName
 from partition_playbook.run import Run
+from partition_playbook.spec import TableSpec
 
 MOST_CLOCK_DRIFT_HOURS = 1
+OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d(:\d\d)*'$")
 FIRST_ASKED = 20
 
 
@@ -47,7 +51,36 @@ def read_state(run: Run, session: Session) -> TableState:
         newest=_newest(run, session, partitions, state["clock"]),
         last_event=in_zone(state["last_event"], run.spec.timezone) if state["last_event"] else None,
         references=references(run, session),
+        earlier=earlier_widths(session, run.spec, partitions),
     )
+
+
+def earlier_widths(session: Session, spec: TableSpec, partitions: Sequence[Partition]) -> tuple[Width, ...]:
+    """Return the widths of the specs by which the table was migrated or maintained before, the newest first.
+
+    The ledger is asked only if a partition is not one whole interval of the spec.
+    """
+    if not any(each.is_of_another_width for each in ranges(spec, partitions)):
+        return ()
+    names = {"table_schema": spec.name.schema, "table_name": spec.name.name}
+    known = (_width(spec, partitions, row) for row in session.rows("maintenance/list_intervals", names))
+    found = dict.fromkeys(each for each in known if each)
+    return tuple(each for each in found if each != Width.of(spec))
+
+
+def _width(spec: TableSpec, partitions: Sequence[Partition], row: Row) -> Width | None:
+    """Return the width of a stored spec; in a column without a time zone its bounds are the same wall clocks."""
+    try:
+        interval = Interval.parse(row["interval"])
+    except ValueError:
+        return None
+    is_wall_clock = spec.encoding is None and not any(_has_offset(each) for each in partitions)
+    return Width(interval, spec.timezone if is_wall_clock else row["timezone"])
+
+
+def _has_offset(partition: Partition) -> bool:
+    """Tell whether a bound has an offset, as those of `timestamptz` have."""
+    return any(OFFSET.search(edge) for edge in partition.edges or ())
 
 
 def detachments(run: Run, session: Session) -> list[Row]:

@@ -13,7 +13,7 @@ from partition_playbook.lock_retry import PATIENCE, with_lock_retry
 from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Detach, Drop, Finalize
 from partition_playbook.maintenance.archive import detached, folder_of, require_same, require_stored
-from partition_playbook.maintenance.ranges import managed, ranges
+from partition_playbook.maintenance.ranges import managed, of_another_width, ranges
 from partition_playbook.maintenance.read_state import detachments, references
 from partition_playbook.names import TableName
 from partition_playbook.object_store import OpenStore
@@ -151,8 +151,11 @@ def _is_attached(run: Run, session: Session, planned: Partition) -> bool:
             remedy="Trigger partition_maintenance again: it plans from the current catalog",
         )
 
-    attached = [each for _, _, each in managed(ranges(run.spec, current)) if not each.detach_pending]
-    if len(attached) < 2:
+    ranged = ranges(run.spec, current)
+    attached = [each for _, _, each in managed(ranged)]
+    if found not in attached:  # one of an earlier interval
+        attached += [each.partition for each in of_another_width(ranged)]
+    if sum(not each.detach_pending for each in attached) < 2:
         raise PreconditionFailed(
             "the last partition is never detached",
             where=str(found.table),

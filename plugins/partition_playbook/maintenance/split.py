@@ -63,7 +63,7 @@ def split(run: Run, creates: Sequence[Create], retry: LockRetry | None = None) -
     SplitUnderWay if another run splits the table, PreconditionFailed if the partition cannot be split. CaptureLost if
     the change log was full. The remains of a failed split are removed, by the next run at the latest.
     """
-    with _exclusive(run):
+    with exclusive(run):
         abandon_unfinished(run)
 
         with run.database.session() as session:
@@ -77,21 +77,21 @@ def split(run: Run, creates: Sequence[Create], retry: LockRetry | None = None) -
         try:
             return _split(run, default, missing, retry)
         except CaptureLost as lost:
-            _clean_up(run)
+            clean_up(run)
             raise CaptureLost(lost.problem, where=lost.where, remedy=MORE_ROOM) from lost
         except Exception:
-            _clean_up(run)
+            clean_up(run)
             raise
 
 
 def abandon(run: Run) -> bool:
     """Remove the remains of an interrupted split; return False if there are none."""
-    with _exclusive(run):
+    with exclusive(run):
         return abandon_unfinished(run)
 
 
 @contextmanager
-def _exclusive(run: Run) -> Iterator[None]:
+def exclusive(run: Run) -> Iterator[None]:
     """Hold the advisory lock on splits of the table; SplitUnderWay if another session holds it."""
     with run.database.session() as session:
         if not session.value("engine/take_load_slot", {"slot": f"partition_playbook.split {run.table}"}):
@@ -156,11 +156,11 @@ def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Cre
     for each in creates:
         shadow.create_partition(run, session, each.partition, like, each.bounds)
         lower, upper = run.spec.codec.literals(each.bounds, kind)
-        _stage(session, parent, staging, each.partition, sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper))
+        stage(session, parent, staging, each.partition, sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper))
         equip(run, session, like, each.partition)
 
     shadow.create_detached(session, run.table, new_default, default, _outside(run, session, creates, kind))
-    _stage(session, parent, staging, new_default, sql.SQL("DEFAULT"))
+    stage(session, parent, staging, new_default, sql.SQL("DEFAULT"))
     equip(run, session, default, new_default)
 
     capture.create_change_log(inner, session, sides(session, inner), OF_ROWS)
@@ -169,7 +169,8 @@ def _create_tables(run: Run, inner: Run, session: Session, creates: Sequence[Cre
     return dict.fromkeys((each.partition for each in creates), like) | {new_default: default}
 
 
-def _stage(session: Session, parent: Table, staging: TableName, partition: TableName, bound: sql.Composable) -> None:
+def stage(session: Session, parent: Table, staging: TableName, partition: TableName, bound: sql.Composable) -> None:
+    """Attach an empty copy to the staging table."""
     attributes.drop_unvalidated_checks(session, parent, partition)
     parts = {"staging": staging.identifier, "partition": partition.identifier, "bound": bound}
     session.run("maintenance/stage_partition", **parts)
@@ -200,30 +201,40 @@ def _literal(end: Key) -> sql.SQL:
 
 
 def _capture(run: Run, inner: Run) -> None:
+    capture_rows(run, inner, inner.table)
+
+
+def capture_rows(run: Run, inner: Run, partition: TableName) -> None:
+    """Start the capture on one partition."""
+
     def attempt(lock_timeout: int) -> None:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
-            locks.block_maintenance(session, run.table, inner.table)
+            locks.block_maintenance(session, run.table, partition)
             locks.block_application(session, (), lock_timeout)
-            parts = {"table": inner.table.identifier, "function": inner.table.capture_function.identifier}
+            parts = {"table": partition.identifier, "function": inner.table.capture_function.identifier}
             session.run("maintenance/create_row_capture_triggers", **parts)
 
-    with_lock_retry(run.database, inner.table, attempt)
+    with_lock_retry(run.database, partition, attempt)
 
 
 def _copy(inner: Run) -> None:
-    """Copy all rows without a logged change, a few blocks per transaction.
+    copy_rows(inner, inner.table)
+
+
+def copy_rows(inner: Run, partition: TableName) -> None:
+    """Copy all rows of a partition without a logged change, a few blocks per transaction.
 
     Every change from now on is logged, so a copied row is an unchanged one: no row is copied twice, and no key twice.
     A row written behind the last block is in the log.
     """
-    name = {"schema": inner.table.schema, "name": inner.table.name}
+    name = {"schema": partition.schema, "name": partition.name}
     with inner.database.session() as session:
         now = sides(session, inner)
         row = now.live.writable
 
         parts = {
             "staging": inner.table.shadow.identifier,
-            "default": inner.table.identifier,
+            "default": partition.identifier,
             "log": inner.table.change_log.identifier,
             "columns": columns(row),
             "row": columns(row, "s"),
@@ -300,8 +311,8 @@ def _script(
         statement("maintenance/detach_partition").compose(parent=staging.identifier, partition=new_default.identifier),
         statement("maintenance/attach_default").compose(parent=table, partition=new_default.identifier),
         *_renames(session, now.live, new_default),
-        _drop_staging(inner),
-        _drop_capture(inner),
+        drop_staging(inner),
+        drop_capture(inner),
     ]
     return SEPARATOR.join(parts)
 
@@ -324,27 +335,42 @@ def abandon_unfinished(run: Run) -> bool:
     return bool(found)
 
 
-def _abandon(run: Run, default: TableName) -> None:
-    inner = _for_default(run, default)
+def _abandon(run: Run, part: TableName) -> None:
+    """Remove the remains of a split or a merge; one partition after the other is locked to drop its triggers."""
+    inner = _for_default(run, part)
+    with run.database.session() as session:
+        captured = session.rows("engine/list_captured", {"function": inner.table.capture_function.quoted})
+    for row in captured:
+        stop_capture(run, TableName(row["schema"], row["name"]))
 
     def attempt(lock_timeout: int) -> None:
         with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
-            if catalog.describe(session, default):
-                locks.block_maintenance(session, run.table, default)
-                locks.block_application(session, (default,), lock_timeout)
-                session.run("maintenance/drop_row_capture_triggers", table=default.identifier)
-            removing = SEPARATOR.join([_drop_staging(inner), _drop_capture(inner)])
+            removing = SEPARATOR.join([drop_staging(inner), drop_capture(inner)])
             session.execute(removing, purpose="Remove the remains of an interrupted split")
-            run.ledger.add_note("split abandoned", session=session, parent=str(run.table), default=str(default))
+            run.ledger.add_note("split abandoned", session=session, parent=str(run.table), default=str(part))
 
-    with_lock_retry(run.database, default, attempt)
+    with_lock_retry(run.database, part, attempt)
 
 
-def _drop_staging(inner: Run) -> sql.Composed:
+def stop_capture(run: Run, partition: TableName) -> None:
+    """Drop the row triggers of a partition."""
+
+    def attempt(lock_timeout: int) -> None:
+        with run.database.transaction(Limits(lock_timeout=lock_timeout)) as session:
+            locks.block_maintenance(session, run.table, partition)
+            locks.block_application(session, (partition,), lock_timeout)
+            session.run("maintenance/drop_row_capture_triggers", table=partition.identifier)
+
+    with_lock_retry(run.database, partition, attempt)
+
+
+def drop_staging(inner: Run) -> sql.Composed:
+    """Compose the statement that drops the staging table, with the copies that are still attached to it."""
     return statement("engine/drop_table").compose(kind=sql.SQL("TABLE"), table=inner.table.shadow.identifier)
 
 
-def _drop_capture(inner: Run) -> sql.Composed:
+def drop_capture(inner: Run) -> sql.Composed:
+    """Compose the statements that drop the change log and the functions of the capture."""
     parts = {
         "log": inner.table.change_log.identifier,
         "function": inner.table.capture_function.identifier,
@@ -353,7 +379,7 @@ def _drop_capture(inner: Run) -> sql.Composed:
     return statement("engine/drop_capture").compose(**parts)
 
 
-def _clean_up(run: Run) -> None:
+def clean_up(run: Run) -> None:
     """Remove the remains of a failed split now; if this fails too, leave it to the next run."""
     try:
         abandon_unfinished(run)

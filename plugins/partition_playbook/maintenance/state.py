@@ -9,6 +9,7 @@ from pendulum import DateTime
 
 from partition_playbook.catalog import Partition
 from partition_playbook.maintenance.waiting import NOTHING, Waiting
+from partition_playbook.maintenance.widths import Width
 from partition_playbook.names import TableName
 
 
@@ -34,7 +35,8 @@ class TableState:
     ``intended`` are partitions with a detach begun by retention and not completed. ``unfinished`` are default
     partitions with remains of an interrupted split. ``deferral`` is the reason for retention to wait, or empty.
     ``newest`` is the greatest partition value up to the clock, ``last_event`` the moment of the ledger's last event of
-    the table. ``references`` are the foreign keys to a partition by itself.
+    the table. ``references`` are the foreign keys to a partition by itself. ``earlier`` are the widths of the specs by
+    which the table was maintained before, the newest first.
     """
 
     partitions: Sequence[Partition]
@@ -48,6 +50,7 @@ class TableState:
     newest: DateTime | None = None
     last_event: DateTime | None = None
     references: Mapping[TableName, Sequence[str]] = field(default_factory=dict)
+    earlier: tuple[Width, ...] = ()
 
     @property
     def pending(self) -> list[Partition]:

@@ -11,6 +11,7 @@ from partition_playbook.checks import as_json
 from partition_playbook.console import answers, read, write_pace
 from partition_playbook.ledger import MAINTENANCE
 from partition_playbook.maintenance.health import Health, Status
+from partition_playbook.maintenance.interval_change import INTERVAL_CHANGE
 from partition_playbook.maintenance.maintain import inspect
 from partition_playbook.shell.answer import Answer, Exit, Failure, worst
 from partition_playbook.shell.failures import FORESEEN, failure_of
@@ -96,7 +97,7 @@ def _health(name: str, spec: TableSpec) -> Found:
         return [told], {"spec": name, "table": str(spec.name), "status": None, "checks": []}, Exit.IN_ORDER
 
     lines = [f"{name}: {judged.status.value}, {_figures(judged)}"]
-    lines += [f"    {each}" for each in checks if each.fell_short]
+    lines += [f"    {each}" for each in checks if each.fell_short or each.name == INTERVAL_CHANGE]
     content = {"spec": name, "table": str(spec.name), **judged.summary(), "checks": [as_json(each) for each in checks]}
     return lines, content, Exit.IN_ORDER if judged.status is Status.GREEN else Exit.FINDINGS
 

@@ -336,7 +336,7 @@ def _plan(
 ) -> tuple[Detach, tuple[Action, ...]]:
     """Return the actions of retention for this partition alone; NotMade if a check stops retention."""
     now = replace(found, partitions=tuple(catalog.partitions(session, run.table)))
-    planned = retire_only(name, now, ranges(run.spec, now.partitions), rules, found.clock)
+    planned = retire_only(name, now, ranges(run.spec, now.partitions, now.earlier), rules, found.clock)
     match planned.actions:
         case (Detach() as detach, *rest):
             return detach, tuple(rest)
