@@ -27,12 +27,16 @@ from partition_playbook.checks import check
 from partition_playbook.engine import reconcile, throttle, way_back
 from partition_playbook.gates import EVIDENCE
 from partition_playbook.ledger import Ledger
+from partition_playbook.maintenance.maintain import maintain
+from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.people import TRIGGERED
 from partition_playbook.run import Run
-from partition_playbook.spec import load_spec
+from partition_playbook.spec import TABLES_VARIABLE, load_spec
 from tests.fixtures.dag_runs import CONNECTION
 from tests.fixtures.earlier import MAINTENANCE_RUN_ID, RENAMED, restore_first_build
+from tests.fixtures.migration import migrate
 from tests.fixtures.moments import this_month
+from tests.fixtures.tables import open_run
 
 Connection = psycopg.Connection[Any]
 PREFIX = "/partition_playbook"
@@ -348,6 +352,26 @@ def test_a_migrated_table(viewer: Any, connection: Connection) -> None:
     assert shown["partitions"][-1]["is_default"]
     ahead = load_spec("sensor_readings").premake + 1
     assert shown["horizon"] == this_month().add(months=ahead).to_iso8601_string()
+
+
+def test_ranges_of_ids_are_shown_by_their_ids(
+    viewer: Any, connection: Connection, connect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "events.yaml").write_text("table: events\npartition_by: id\ninterval: 1000\npremake: 1\n")
+    monkeypatch.setenv(TABLES_VARIABLE, str(tmp_path))
+    connection.execute(
+        "CREATE TABLE events (id bigint PRIMARY KEY); INSERT INTO events SELECT generate_series(1, 1500);ANALYZE events"
+    )
+    migrate(open_run(connect, load_spec("events"), "moved"))
+    maintain(open_run(connect, load_spec("events"), "upkeep", "maintenance"), MaintenanceParams())
+
+    tables = f"{PREFIX}/api/tables/events"
+    shown = viewer.get(f"{tables}/partitions").json()
+    bounds = [(each["lower"], each["upper"]) for each in shown["partitions"]]
+    assert bounds == [(0, 1000), (1000, 2000), (2000, 3000), (None, None)]
+    assert (shown["now"], shown["horizon"], shown["interval"]) == (1500, 3000, "1000 ids")
+    loads = viewer.get(f"{tables}/progress", params={"run_id": "moved"}).json()["loads"]
+    assert [(each["lower"], each["upper"]) for each in loads] == bounds[:3]
 
 
 def test_a_run_with_its_loads(viewer: Any, connection: Connection) -> None:

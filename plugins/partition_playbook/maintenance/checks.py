@@ -44,7 +44,8 @@ def unmanaged_check(spec: TableSpec, ranged: Sequence[Ranged]) -> Check:
     return check(
         "unmanaged_partitions",
         not foreign,
-        expected=f"every partition is one whole {spec.interval.noun} in {spec.timezone}",
+        expected=f"every partition is one whole {spec.interval.noun}"
+        f"{'' if spec.interval.is_ids else f' in {spec.timezone}'}",
         actual="; ".join(map(str, foreign))
         or f"{figures.count(len(ranged), 'partition')}, each one whole {spec.interval.noun}",
         remedy="Maintenance never changes these. Correct `interval` or `timezone` in the spec, or replace them by hand",

@@ -55,7 +55,8 @@ def plan(
     """Plan one table as of ``now``; without ``retention`` no partition is retired.
 
     With ``propose`` retention is only shown, even if it is deferred. The clock drives the horizon, never the data.
-    Ranges come from the catalog, never from names.
+    Ranges come from the catalog, never from names. With ranges of ids ``now`` is the greatest id, and it drives the
+    horizon.
     """
     now = in_zone(now, spec.timezone)
     ahead = spec.premake if premake is None else premake
@@ -65,7 +66,7 @@ def plan(
     ranged = ranges(spec, found.partitions)
     held = list(touching(ranged, _required(spec, ranged, now, horizon, cutoff)))
     missing = [_beside(bounds, ranged) for bounds, partitions in held if not partitions]
-    due = max(now, found.clock)
+    due = max(now, found.present)
     creates = [_create(spec, each, due, ahead) for each in missing] if len(missing) <= findings.MOST_CREATED else []
 
     deferral = (found.deferral or _ahead_of_time(now, found.clock)) if cutoff else ""
@@ -91,7 +92,7 @@ def plan(
         *(findings.first_partition_check(spec, ranged, cutoff) if cutoff else ()),
     ]
 
-    statistics_due = _statistics_due(found, now)
+    statistics_due = _statistics_due(found, found.clock if spec.interval.is_ids else now)
     if changes or statistics_due:
         changes.append(Analyze(spec.name, statistics_due or "its partitions change"))
 

@@ -17,7 +17,7 @@ from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 
 OPEN = "it has an open end"
-UNREADABLE = "its bounds cannot be read as one range of time"
+UNREADABLE = "its bounds cannot be read as one range"
 ManagedPartition = tuple[DateTime, DateTime, Partition]
 KINDS = {"p": "it is partitioned itself", "f": "it is a foreign table"}
 
@@ -70,7 +70,7 @@ def _foreign(interval: Interval, timezone: str, kind: str, lower: DateTime | Non
     if lower is None or upper is None:
         return OPEN
     if not _is_whole(interval, lower, upper):
-        return f"it is not one whole {interval.noun} in {timezone}"
+        return f"it is not one whole {interval.noun}{'' if interval.is_ids else f' in {timezone}'}"
     return ""
 
 

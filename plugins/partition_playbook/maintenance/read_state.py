@@ -13,6 +13,7 @@ from partition_playbook import catalog, figures
 from partition_playbook.catalog import Partition, Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Row, Session
+from partition_playbook.engine import layout
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
 from partition_playbook.maintenance import waiting
@@ -23,6 +24,8 @@ from partition_playbook.run import Run
 
 MOST_CLOCK_DRIFT_HOURS = 1
 FIRST_ASKED = 20
+# One wrong id must not ask for more partitions than maintenance creates in one run.
+NEAR = 200
 
 
 def read_state(run: Run, session: Session) -> TableState:
@@ -34,6 +37,7 @@ def read_state(run: Run, session: Session) -> TableState:
     begun = detachments(run, session)
     partitions = catalog.partitions(session, run.table)
     default = next((each for each in partitions if each.is_default), None)
+    newest = _newest(run, session, partitions, state["clock"])
 
     return TableState(
         partitions=tuple(partitions),
@@ -44,10 +48,17 @@ def read_state(run: Run, session: Session) -> TableState:
         deferral=_deferral(run, state),
         waiting=waiting.find(run, session, default) if default else waiting.NOTHING,
         unfinished=tuple(waiting.unfinished_splits(run, session)),
-        newest=_newest(run, session, partitions, state["clock"]),
+        newest=newest,
         last_event=in_zone(state["last_event"], run.spec.timezone) if state["last_event"] else None,
         references=references(run, session),
+        reached=_reached(run, session, newest) if run.spec.interval.is_ids else None,
     )
+
+
+def _reached(run: Run, session: Session, newest: DateTime | None) -> DateTime:
+    """Return the greatest id of the rows, or of the sequence that makes them."""
+    key = run.spec.codec.first_key(newest) if newest else 0
+    return layout.present({"newest": key, "sequence": layout.last_value(session, run.spec)}, run.spec)
 
 
 def detachments(run: Run, session: Session) -> list[Row]:
@@ -71,15 +82,20 @@ def _detached(run: Run, row: Row) -> Detached:
 
 
 def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: datetime) -> DateTime | None:
-    """Return the greatest partition value up to the clock, from the newest partition with rows or the default one."""
-    begun = [
-        (each.lower, each.partition) for each in ranges(run.spec, partitions) if each.lower and each.lower <= clock
-    ]
+    """Return the greatest partition value up to the clock, from the newest partition with rows or the default one.
+
+    No clock tells which ids are of the future: those in the default partition count up to NEAR ranges after the last.
+    """
+    ranged, until = ranges(run.spec, partitions), run.spec.codec.now if run.spec.interval.is_ids else clock
+    begun = [(each.lower, each.partition) for each in ranged if each.lower and each.lower <= until]
     newest_first = [partition for _, partition in sorted(begun, key=lambda each: each[0], reverse=True)]
     defaults = [each for each in partitions if each.is_default]
 
+    if run.spec.interval.is_ids:
+        last = max((each.upper for each in ranged if each.upper), default=run.spec.codec.moment(0))
+        until = run.spec.interval.shift(last, NEAR)
     codec, by = run.spec.codec, sql.Identifier("t", run.spec.partition_by)
-    reached = {"partition_by": by, "finite": codec.finite(by), "up_to_clock": codec.up_to(by, clock)}
+    reached = {"partition_by": by, "finite": codec.finite(by), "up_to_clock": codec.up_to(by, until)}
 
     def newest(partition: Partition) -> DateTime | None:
         parts = {"partition": partition.table.identifier, **reached}
@@ -124,12 +140,13 @@ def require_ours(run: Run, parent: Table) -> None:
             where=str(run.table),
             remedy="Correct `partition_by` in the spec; maintenance supports only RANGE over one column",
         )
-    kind, encoding = parent.column(by).type, run.spec.encoding
+    kind, encoding = parent.column(by).type, run.spec.codec.encoding
     if not kind.startswith(encoding.types if encoding else ("timestamp", "date")):
         raise PreconditionFailed(
             f"the partition column {by} has the type {kind}",
             where=str(run.table),
-            remedy=f"Correct `encoding` in the spec: {encoding} is for {', '.join(encoding.types)}"
+            remedy=f"Correct `{'interval' if run.spec.interval.is_ids else 'encoding'}` in the spec: {encoding} is for "
+            f"{', '.join(encoding.types)}"
             if encoding
             else "Set `encoding` in the spec, or remove the spec: without it maintenance supports only timestamptz, "
             "timestamp and date",

@@ -34,7 +34,8 @@ class TableState:
     ``intended`` are partitions with a detach begun by retention and not completed. ``unfinished`` are default
     partitions with remains of an interrupted split. ``deferral`` is the reason for retention to wait, or empty.
     ``newest`` is the greatest partition value up to the clock, ``last_event`` the moment of the ledger's last event of
-    the table. ``references`` are the foreign keys to a partition by itself.
+    the table. ``references`` are the foreign keys to a partition by itself. ``reached`` is the greatest id of the rows
+    or of the sequence, with ranges of ids only.
     """
 
     partitions: Sequence[Partition]
@@ -48,6 +49,12 @@ class TableState:
     newest: DateTime | None = None
     last_event: DateTime | None = None
     references: Mapping[TableName, Sequence[str]] = field(default_factory=dict)
+    reached: DateTime | None = None
+
+    @property
+    def present(self) -> DateTime:
+        """Return the server's clock; with ranges of ids the greatest id that was reached."""
+        return self.reached or self.clock
 
     @property
     def pending(self) -> list[Partition]:

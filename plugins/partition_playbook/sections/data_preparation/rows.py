@@ -83,7 +83,7 @@ def _parents_exist(session: Session, source: Table) -> Check:
 
 
 def _every_column_filled(run: Run, source: Table) -> Check:
-    given = {run.spec.partition_by, *run.spec.synthetic.values}
+    given = {*run.spec.synthetic.values, *([] if run.spec.interval.is_ids else [run.spec.partition_by])}
     given |= {name for each in source.foreign_keys for name in each.columns}
     own = {each.name for each in source.columns if each.default or each.identity or each.generated or not each.not_null}
     missing = [each.name for each in source.columns if each.name not in given | own]
@@ -185,6 +185,8 @@ def distribution_checks(run: Run, params: RunParams) -> list[Check]:
 
 
 def _evenness(run: Run, params: RunParams) -> Check:
+    if run.spec.interval.is_ids:
+        return skipped("distribution", "ids carry no time")
     moment = run.spec.codec.as_moment(sql.Identifier(run.spec.partition_by))
     with run.database.session() as session:
         rows = session.rows("data_preparation/list_months", table=run.table.identifier, moment=moment)
