@@ -128,6 +128,13 @@ def test_the_sequence_counts_before_its_ids_are_written(connection: psycopg.Conn
         planned = layout.planned_bounds(session, run.spec)
     assert [str(each) for each in planned] == [f"[{low}, {low + 1000})" for low in range(3000, 6000, 1000)]
 
+    # A wrong value of it is told, and costs neither partitions nor a plan of a billion ranges.
+    migrate(run)
+    connection.execute("SELECT setval(pg_get_serial_sequence('events', 'id'), 1000000000000000)")
+    done = upkeep(connect, "far ahead")
+    assert "too_many_to_create" in [each.name for each in done.checks if each.blocks]
+    assert len(partitions(connection)) == 4
+
 
 def test_a_moment_to_plan_for_is_refused(connection: psycopg.Connection[Any], connect: Connect) -> None:
     connection.execute("CREATE TABLE events (id bigint PRIMARY KEY) PARTITION BY RANGE (id)")

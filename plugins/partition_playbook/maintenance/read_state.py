@@ -17,7 +17,8 @@ from partition_playbook.engine import layout
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
 from partition_playbook.maintenance import waiting
-from partition_playbook.maintenance.ranges import ranges
+from partition_playbook.maintenance.checks import MOST_CREATED
+from partition_playbook.maintenance.ranges import Ranged, ranges
 from partition_playbook.maintenance.state import Detached, TableState
 from partition_playbook.names import CAPTURE_PREFIX, TableName
 from partition_playbook.run import Run
@@ -51,14 +52,24 @@ def read_state(run: Run, session: Session) -> TableState:
         newest=newest,
         last_event=in_zone(state["last_event"], run.spec.timezone) if state["last_event"] else None,
         references=references(run, session),
-        reached=_reached(run, session, newest) if run.spec.interval.is_ids else None,
+        reached=_reached(run, session, partitions, newest) if run.spec.interval.is_ids else None,
     )
 
 
-def _reached(run: Run, session: Session, newest: DateTime | None) -> DateTime:
-    """Return the greatest id of the rows, or of the sequence that makes them."""
+def _reached(run: Run, session: Session, partitions: Sequence[Partition], newest: DateTime | None) -> DateTime:
+    """Return the greatest id of the rows, or of the sequence that makes them.
+
+    Of a sequence far ahead it is an id for which too many partitions are missing, as a check tells.
+    """
     key = run.spec.codec.first_key(newest) if newest else 0
-    return layout.present({"newest": key, "sequence": layout.last_value(session, run.spec)}, run.spec)
+    found = layout.present({"newest": key, "sequence": layout.last_value(session, run.spec)}, run.spec)
+    return min(found, _after(run, ranges(run.spec, partitions), MOST_CREATED))
+
+
+def _after(run: Run, ranged: Sequence[Ranged], count: int) -> DateTime:
+    """Return the id so many ranges after the last one; the end of all ids without any."""
+    ends = [each.upper for each in ranged if each.upper]
+    return run.spec.interval.shift(max(ends), count) if ends else run.spec.codec.now
 
 
 def detachments(run: Run, session: Session) -> list[Row]:
@@ -92,8 +103,7 @@ def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: 
     defaults = [each for each in partitions if each.is_default]
 
     if run.spec.interval.is_ids:
-        last = max((each.upper for each in ranged if each.upper), default=run.spec.codec.moment(0))
-        until = run.spec.interval.shift(last, NEAR)
+        until = _after(run, ranged, NEAR)
     codec, by = run.spec.codec, sql.Identifier("t", run.spec.partition_by)
     reached = {"partition_by": by, "finite": codec.finite(by), "up_to_clock": codec.up_to(by, until)}
 
