@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import NoneType, UnionType
@@ -15,9 +15,19 @@ from pydantic.fields import FieldInfo
 
 from partition_playbook import figures
 from partition_playbook.choices import Choice
-from partition_playbook.intervals import Interval, Unit
+from partition_playbook.engine.sequences import RESERVED_VALUES
+from partition_playbook.intervals import END_OF_IDS, Interval, Unit
 from partition_playbook.maintenance.params import MaintenanceParams
-from partition_playbook.spec import DEFAULT_QUERIES, DEFAULT_TABLES, QUERIES_OF_HOURS, Period, RunParams, TableSpec
+from partition_playbook.spec import (
+    DEFAULT_QUERIES,
+    DEFAULT_TABLES,
+    ID_QUERIES,
+    QUERIES_OF_HOURS,
+    Period,
+    Query,
+    RunParams,
+    TableSpec,
+)
 from partition_playbook.spec_yaml import MAX_SPEC_BYTES
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "table-spec.md"
@@ -61,6 +71,7 @@ the YAML language server then completes the keys and marks the wrong ones:
 - [Choices](#choices)
 - [Notations](#notations)
 - [Default queries](#default-queries)
+- [Ranges of ids](#ranges-of-ids)
 """
 NOTATIONS = """## Notations
 
@@ -69,6 +80,27 @@ NOTATIONS = """## Notations
 - A **duration** is a number of seconds, or text such as `00:01:30` or `PT90S`.
 - A **size** is a number of bytes, or text with a unit, such as `20 GiB`.
 - A **date** is `2026-11-23`. A **date and time** is `2026-11-23T12:00:00Z`; without a time zone it is in UTC.
+"""
+
+IDS = """## Ranges of ids
+
+An `interval` such as `10000000` divides a table by its id: an `integer`, `bigint` or `numeric` column without time.
+The table must only grow: no id is reused, and no id changes its range. Ids are whole numbers from 0 to
+{last}. A primary key, an `ON CONFLICT (id)` and a foreign key to the id stay as they are.
+
+The present is the greatest id of the rows, or the last value of the column's own sequence, whichever is larger.
+`premake` counts the ranges after it. Ids can grow in bursts, so the default schedule is `hourly`. Choose `interval`
+and `premake` so that the ranges ahead hold more ids than two hours can add. Rows beyond them are in the default
+partition, until maintenance moves them. An identity skips {reserved} ids at each swap, more with a cache, so the ranges
+should be much wider.
+
+No calendar tells when the last range ends. The check `runway` tells the ids left. Once two looks of maintenance are
+an hour apart, it also tells how long these ids last at that rate.
+
+These keys have no meaning with ids and are refused: `encoding`, `retention`, `since`, `until` and a `timezone` other
+than UTC. To retire old ranges, run `ALTER TABLE … DETACH PARTITION` by hand. Without the key `queries` these apply:
+
+{queries}
 """
 
 
@@ -85,6 +117,11 @@ def reference() -> str:
         *(_choice(each) for each in dict.fromkeys(choices)),
         NOTATIONS,
         f"## Default queries\n\n{_default_queries()}",
+        IDS.format(
+            last=figures.number(END_OF_IDS - 1),
+            reserved=figures.number(RESERVED_VALUES),
+            queries=_yaml(_listed(ID_QUERIES)),
+        ),
         *(_model(model, f"## Params of `{dag}`") for dag, model in PARAMS.items()),
     ]
     return "\n\n".join(each.strip() for each in parts) + "\n"
@@ -135,11 +172,13 @@ def _yaml(text: str) -> str:
 
 
 def _default_queries() -> str:
-    by_days, by_hours = (
-        _yaml(yaml.safe_dump({"queries": [each.model_dump(exclude_defaults=True) for each in queries]}, **PLAINLY))
-        for queries in (DEFAULT_QUERIES, QUERIES_OF_HOURS)
-    )
+    by_days, by_hours = (_yaml(_listed(queries)) for queries in (DEFAULT_QUERIES, QUERIES_OF_HOURS))
     return f"{by_days}\n\nWith an `interval` of up to 5 hours:\n\n{by_hours}"
+
+
+def _listed(queries: Sequence[Query]) -> str:
+    listed = [each.model_dump(exclude_defaults=True) for each in queries]
+    return yaml.safe_dump({"queries": listed}, sort_keys=False, width=1000)
 
 
 def _model(model: type[BaseModel], heading: str) -> str:

@@ -11,11 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+import pendulum
 from pendulum import DateTime
 from psycopg import sql
 
 from partition_playbook.choices import Choice
-from partition_playbook.intervals import Bounds, elapsed, in_zone
+from partition_playbook.intervals import END_OF_IDS, ORIGIN, Bounds, IdMoment, elapsed, in_zone
 
 Key = datetime | date | int | UUID | str
 
@@ -64,17 +65,49 @@ class Encoding(Choice):
         return timedelta(milliseconds=1)
 
 
+class Numbers(Choice):
+    """The values of a partition column whose interval is a number of ids."""
+
+    IDS = "ids", "Whole numbers that only grow, from 0 on."
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Return the types of the partition column that can hold ids."""
+        return "integer", "bigint", "numeric"
+
+    @property
+    def tick(self) -> timedelta:
+        """Return the span of time between two ids."""
+        return _MICROSECOND
+
+
 @dataclass(frozen=True)
 class Codec:
     """The way from moments in ``timezone`` to values of the partition column and back.
 
-    Without ``encoding`` the column is a timestamp or a date. ``epoch`` and ``shift`` are those of a snowflake.
+    Without ``encoding`` the column is a timestamp or a date. ``epoch`` and ``shift`` are those of a snowflake. Ids
+    carry no time: their moments are IdMoment, from the epoch ORIGIN on.
     """
 
     timezone: str
-    encoding: Encoding | None = None
+    encoding: Encoding | Numbers | None = None
     epoch: datetime = UNIX_EPOCH
     shift: int = 0
+
+    @classmethod
+    def of_ids(cls) -> Codec:
+        """Return the codec of ranges of ids."""
+        return cls("UTC", Numbers.IDS, ORIGIN)
+
+    @property
+    def is_ids(self) -> bool:
+        """Return True for ids, which carry no time."""
+        return self.encoding is Numbers.IDS
+
+    @property
+    def now(self) -> DateTime:
+        """Return the present in the zone; with ids the end of all ids, because none of them is of the future."""
+        return IdMoment.of(END_OF_IDS) if self.is_ids else pendulum.now(self.timezone)
 
     def literals(self, bounds: Bounds, column_type: str) -> tuple[Key, Key]:
         """Return both ends of a partition in the type of the partition column."""
@@ -125,6 +158,8 @@ class Codec:
             if not isinstance(value, date):
                 raise ValueError(f"{value!r} is no moment")
             return in_zone(value, self.timezone)
+        if self.is_ids:
+            return IdMoment.of(self._ticks(value))
         return in_zone(self.epoch + self._ticks(value) * self.encoding.tick, self.timezone)
 
     def _ticks(self, value: object) -> int:
@@ -158,6 +193,8 @@ class Codec:
     @property
     def range(self) -> tuple[Key, Key]:
         """Return the smallest readable key, and the first one that is too large."""
+        if self.is_ids:
+            return 0, END_OF_IDS
         oldest = max(self.epoch, OLDEST)
         if self.encoding in (Encoding.EPOCH_SECONDS, Encoding.SNOWFLAKE):
             oldest = self.epoch
@@ -194,10 +231,10 @@ class Codec:
         return column
 
     def as_moment(self, column: sql.Composable) -> sql.Composable:
-        """Return the expression for the moment of the column; a column without encoding is one."""
+        """Return the expression for the moment of the column; a column without encoding is one, and ids stay ids."""
         epoch = sql.Literal(self.epoch.timestamp())
         match self.encoding:
-            case None:
+            case None | Numbers.IDS:
                 return column
             case Encoding.EPOCH_SECONDS:
                 return sql.SQL("to_timestamp({}::float8)").format(column)
@@ -217,11 +254,16 @@ class Codec:
         return sql.SQL("to_timestamp({} + ({}::bigint >> {}) / 1e3)").format(epoch, column, sql.Literal(self.shift))
 
     def from_moment(self, moment: sql.Composable) -> sql.Composable:
-        """Return the expression for a new key of a moment, with random digits where keys have any."""
+        """Return the expression for a new key of a moment, with random digits where keys have any.
+
+        ValueError for ids, which have no moment.
+        """
         milliseconds = sql.SQL("floor(extract(epoch FROM {}) * 1000)::bigint").format(moment)
         match self.encoding:
             case None:
                 return moment
+            case Numbers.IDS:
+                raise ValueError("an id has no moment")
             case Encoding.EPOCH_SECONDS:
                 return sql.SQL("floor(extract(epoch FROM {}))").format(moment)
             case Encoding.EPOCH_MILLISECONDS:

@@ -3,6 +3,8 @@
 A bound is the first moment of a civil day. Clocks can skip midnight, or show it twice, so only ``resolve`` turns a
 wall clock into a moment. Columns without a time zone have the wall clock 00:00 itself as their bound. The bounds of
 hours are hours of UTC: no clock skips one of these, or shows it twice.
+
+Ranges of ids are on the same line: an id is as many microseconds after ORIGIN. Its text is the id, never the moment.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pendulum
 from pendulum import DateTime
 
+from partition_playbook import figures
 from partition_playbook.choices import Choice
 
 # The ledger has these in place of the open ends of the partitions for outliers.
@@ -30,11 +33,57 @@ BEFORE, DEFAULT = "before", "default"
 ORIGIN = datetime(2000, 1, 3, tzinfo=UTC)
 _MOST_DAYS = 365.29  # 12 months of their mean width have 365.28
 _UNITS = "(hour|day|week|month|quarter|year)"
-INTERVAL_PATTERN = f"^({_UNITS}|([1-9][0-9]{{0,3}}) {_UNITS}s?)$"
+INTERVAL_PATTERN = f"^({_UNITS}|([1-9][0-9]{{0,3}}) {_UNITS}s?|([1-9][0-9]{{2,14}})( ids)?)$"
+
+# From this id on, and 400 of the widest ranges later, ids would be moments after the year 9999.
+END_OF_IDS = 2 * 10**17
+LEAST_IDS, MOST_IDS = 100, 10**14
+# As many as the greatest bigint has: names with fewer digits would not sort as numbers do.
+_DIGITS = 19
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class IdMoment(DateTime):
+    """An id as a moment, that many microseconds after ORIGIN; each text of it is the id."""
+
+    @classmethod
+    def of(cls, number: int) -> IdMoment:
+        """Return the moment of an id; OverflowError beyond the year 9999."""
+        return cls.of_moment(ORIGIN + number * _MICROSECOND)
+
+    @classmethod
+    def of_moment(cls, moment: datetime) -> IdMoment:
+        """Return the id of a moment that the ledger has."""
+        in_utc = moment.astimezone(UTC)
+        return cls(*in_utc.timetuple()[:6], in_utc.microsecond, tzinfo=UTC)
+
+    @property
+    def number(self) -> int:
+        """Return the id."""
+        return (elapsed(self) - elapsed(ORIGIN)) // _MICROSECOND
+
+    @property
+    def plain(self) -> DateTime:
+        """Return the moment as the ledger stores it."""
+        return pendulum.instance(ORIGIN + self.number * _MICROSECOND)
+
+    def isoformat(self, *_: Any, **__: Any) -> str:
+        """Return the id as text."""
+        return str(self.number)
+
+    __str__ = __repr__ = to_date_string = to_iso8601_string = isoformat
+
+    def format(self, *_: Any, **__: Any) -> str:
+        """Return the id as text."""
+        return str(self.number)
+
+    def __format__(self, spec: str) -> str:
+        """Return the id as text."""
+        return str(self.number)
 
 
 class Unit(Choice):
-    """The unit of an interval: `month`, or a number of them, such as `6 hours` or `3 months`.
+    """The unit of an interval: `month`, or a number of them, such as `6 hours`, `3 months` or `10000000` ids.
 
     Hours, days and weeks are counted from Monday, 2000-01-03, months, quarters and years from January 2000. Hours are
     those of UTC, so a clock change makes none longer or shorter.
@@ -46,11 +95,13 @@ class Unit(Choice):
     MONTH = "month", "One calendar month. Partitions are named like `events_y2026m02`."
     QUARTER = "quarter", "Three calendar months, from January. Partitions are named like `events_y2026q1`."
     YEAR = "year", "One calendar year. Partitions are named like `events_y2026`."
+    ID = "id", "A number of ids, such as `10000000`. Partitions are named like `events_i0000000000010000000`."
 
     @property
     def days(self) -> float:
         """Return the mean width in days; only for estimates."""
-        return {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.44, "quarter": 91.31, "year": 365.24}[self.value]
+        widths = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.44, "quarter": 91.31, "year": 365.24}
+        return widths.get(self.value, _MICROSECOND / timedelta(days=1))
 
     @property
     def months(self) -> int:
@@ -74,7 +125,9 @@ class Interval:
 
     @classmethod
     def parse(cls, text: str) -> Interval:
-        """Read ``month``, ``1 month`` or ``6 hours``; ValueError with the intervals to write instead."""
+        """Read ``month``, ``6 hours`` or ``10000000 ids``; ValueError with the intervals to write instead."""
+        if number := re.fullmatch("([0-9]+)( ids)?", text):
+            return cls._of_ids(int(number[1]))
         if found := re.match(INTERVAL_PATTERN, text):
             interval = cls(Unit(found[2] or found[4]), int(found[3] or 1))
             if interval.days <= _MOST_DAYS:
@@ -82,8 +135,23 @@ class Interval:
             raise ValueError("the widest interval is a year; write `year` or less")
         raise ValueError(_no_interval(text))
 
+    @classmethod
+    def _of_ids(cls, count: int) -> Interval:
+        if count < LEAST_IDS:
+            raise ValueError(f"a range has at least {LEAST_IDS} ids; for ranges of time write `month` or `6 hours`")
+        if count > MOST_IDS:
+            raise ValueError(f"the widest range has {MOST_IDS} ids; write fewer")
+        return cls(Unit.ID, count)
+
+    @property
+    def is_ids(self) -> bool:
+        """Return True for a range of ids, which has no time."""
+        return self.unit is Unit.ID
+
     def floor(self, moment: DateTime) -> DateTime:
         """Return the start of the interval around ``moment``: in UTC for hours, else in the moment's own zone."""
+        if self.is_ids:
+            return IdMoment.of(IdMoment.of_moment(moment).number // self.count * self.count)
         if self.unit is Unit.HOUR:
             passed = elapsed(moment) - elapsed(ORIGIN)
             return pendulum.instance(ORIGIN + passed // self._hours * self._hours)
@@ -94,6 +162,8 @@ class Interval:
 
     def shift(self, start: DateTime, count: int) -> DateTime:
         """Return the start ``count`` intervals after ``start``; a negative count goes back."""
+        if self.is_ids:
+            return IdMoment.of((IdMoment.of_moment(start).number // self.count + count) * self.count)
         if self.unit is Unit.HOUR:
             return pendulum.instance(self.floor(start) + count * self._hours)
         day = self._shift_day(self._first_day(_day(start)), count)
@@ -128,6 +198,8 @@ class Interval:
     def suffix(self, start: DateTime) -> str:
         """Return the suffix of the partition's name, ``y2026m02`` for a month; its order as text is that of time."""
         match self.unit:
+            case Unit.ID:
+                return f"i{IdMoment.of_moment(start).number:0{_DIGITS}d}"
             case Unit.HOUR:
                 return start.format("[y]YYYY[m]MM[d]DD[h]HH")
             case Unit.DAY:
@@ -149,18 +221,22 @@ class Interval:
     @property
     def noun(self) -> str:
         """Return the word for one of it, ``month`` or ``6-hour interval``; an s at the end makes the plural."""
+        if self.is_ids:
+            return f"{figures.number(self.count)}-id range"
         return self.unit.value if self.count == 1 else f"{self.count}-{self.unit} interval"
 
     def told(self, moment: DateTime) -> str:
         """Return a moment as text, with its hour if the unit is one."""
+        if self.is_ids:
+            return f"id {IdMoment.of_moment(moment)}"
         return moment.format("YYYY-MM-DD HH:mm") if self.unit is Unit.HOUR else moment.to_date_string()
 
     def __str__(self) -> str:
         return self.unit.value if self.count == 1 else f"{self.count} {self.unit}s"
 
 
-# One of each unit, the narrowest first.
-INTERVALS = tuple(Interval(unit) for unit in Unit)
+# One of each unit of time, the narrowest first.
+INTERVALS = tuple(Interval(unit) for unit in Unit if unit is not Unit.ID)
 Interval.HOUR, Interval.DAY, Interval.WEEK, Interval.MONTH, Interval.QUARTER, Interval.YEAR = INTERVALS
 
 
@@ -169,12 +245,11 @@ def _no_interval(text: str) -> str:
     number, _, word = text.rpartition(" ")
     if word.rstrip("s").lower() in ("second", "minute"):
         return "the narrowest interval is an hour; write `hour`"
-    if text.isdecimal():
-        return "a range of ids is no interval: partitions are ranges of time. Set `encoding` if the ids carry time"
-    near = get_close_matches(word.lower(), list(Unit), n=1)
+    near = get_close_matches(word.lower(), [each.unit for each in INTERVALS], n=1)
     meant = [f"{number} {each}s" if number else each for each in near]
     hint = "".join(f", did you mean `{each}`?" for each in meant if re.match(INTERVAL_PATTERN, each))
-    return f"write {', '.join(Unit)}, or a number of them such as `6 hours`{hint}"
+    units = ", ".join(each.unit for each in INTERVALS)
+    return f"write {units}, a number of them such as `6 hours`, or a number of ids{hint}"
 
 
 @dataclass(frozen=True, order=True)
@@ -222,6 +297,8 @@ class Bounds:
 
 def in_zone(value: datetime | date, timezone: str) -> DateTime:
     """Return a column's value as a moment in ``timezone``; a value without a zone is read as its wall clock."""
+    if isinstance(value, IdMoment):
+        return value
     zone = pendulum.timezone(timezone)
     if isinstance(value, datetime) and value.tzinfo:
         return pendulum.instance(value).in_timezone(zone)

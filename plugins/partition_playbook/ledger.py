@@ -16,7 +16,7 @@ from partition_playbook import __version__, metrics
 from partition_playbook.checks import Check, Outcome, Severity, Verdict
 from partition_playbook.database import STATEMENT_CHARACTERS, Database, Executed, Row, Session
 from partition_playbook.errors import LedgerMissing, PreconditionFailed, RunStands, WrongDatabase
-from partition_playbook.intervals import Bounds
+from partition_playbook.intervals import Bounds, IdMoment
 from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.people import ANSWERED, Answer
 
@@ -390,8 +390,8 @@ class Ledger:
         """Record the planned loads of a table, in the transaction of its new partitions."""
         values = {
             "partitions": [table.partition(each.suffix).name for each in expected_rows],
-            "lower_bounds": [each.lower for each in expected_rows],
-            "upper_bounds": [each.upper for each in expected_rows],
+            "lower_bounds": [_stored(each.lower) for each in expected_rows],
+            "upper_bounds": [_stored(each.upper) for each in expected_rows],
             "expected_rows": list(expected_rows.values()),
         }
         self._write(session, "ledger/plan_loads", values)
@@ -439,6 +439,10 @@ class Ledger:
             values = {"table_schema": table.schema, "table_name": table.name}
             found = session.rows("ledger/find_standing_run", values)
         return found[0] if found else None
+
+
+def _stored(bound: datetime) -> datetime:
+    return bound.plain if isinstance(bound, IdMoment) else bound
 
 
 def _find_database(session: Session) -> Home:

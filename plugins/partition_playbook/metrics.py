@@ -87,7 +87,10 @@ TABLES = Group(
         Metric(
             "maintenance_due_timestamp_seconds", "Time of the first run that the schedule wants after it; 0 for none."
         ),
-        Metric("partitions_end_timestamp_seconds", "Time up to which no partition is missing; 0 without partitions."),
+        Metric(
+            "partitions_end_timestamp_seconds",
+            "Time up to which no partition is missing; 0 without partitions or time.",
+        ),
         Metric("retention_oldest_age_seconds", "Age of the oldest partition's end; 0 without retention."),
         Metric("retention_due_partitions", "Attached partitions that retention may detach now."),
         Metric("retention_overdue_partitions", "Attached partitions that the last maintenance should have detached."),

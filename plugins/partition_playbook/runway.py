@@ -20,6 +20,8 @@ SCHEDULES = {"hourly": "30 * * * *", "daily": "30 3 * * *", "weekly": "30 3 * * 
 MOST_PREMAKE = 400
 # By default no more are kept ahead: as many days as from a monthly run to the run after next.
 FEW_AHEAD = 62
+# By default so many ranges of ids are kept ahead, and a look each hour keeps them so.
+IDS_AHEAD = 4
 NARROWEST_DAYS = {Unit.HOUR: 1 / 24, Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 28, Unit.QUARTER: 90, Unit.YEAR: 365}
 # A run may be so much later than its schedule says: as much as another gap, within these limits.
 LEAST_LATE, MOST_LATE = timedelta(hours=2), timedelta(days=4)
@@ -63,7 +65,12 @@ class Schedule:
         return self.longest_gap + min(max(self.longest_gap, LEAST_LATE), MOST_LATE)
 
     def least_premake(self, interval: Interval) -> int:
-        """Return the fewest partitions ahead with which a run leaves partitions up to the run after next."""
+        """Return the fewest partitions ahead with which a run leaves partitions up to the run after next.
+
+        No calendar tells it for ranges of ids: their least is 1.
+        """
+        if interval.is_ids:
+            return 1
         if self.cron == SCHEDULES["monthly"] and interval.unit.months:
             # From one first day of a month to the next but one.
             return ceil(2 / (interval.count * interval.unit.months))
@@ -79,7 +86,9 @@ MONTHLY = FROM_RAREST[0]
 
 
 def rarest(interval: Interval, premake: int) -> Schedule:
-    """Return the rarest named schedule for which the partitions ahead suffice."""
+    """Return the rarest named schedule for which the partitions ahead suffice; hourly for ranges of ids."""
+    if interval.is_ids:
+        return FROM_RAREST[-1]
     return next((each for each in FROM_RAREST if premake >= each.least_premake(interval)), FROM_RAREST[-1])
 
 
@@ -88,6 +97,8 @@ def default_premake(interval: Interval) -> int:
 
     There is one more where a partition is wide and few are ahead.
     """
+    if interval.is_ids:
+        return IDS_AHEAD
     least = rarest(interval, FEW_AHEAD).least_premake(interval)
     return least + (interval.unit in (Unit.WEEK, Unit.MONTH, Unit.QUARTER))
 

@@ -32,9 +32,9 @@ from partition_playbook import figures, resources
 from partition_playbook.choices import Choice
 from partition_playbook.codecs import DEFAULT_SHIFT, END, UNIX_EPOCH, Codec, Encoding
 from partition_playbook.errors import InvalidSpec
-from partition_playbook.intervals import INTERVAL_PATTERN, INTERVALS, Interval, Unit, in_zone
+from partition_playbook.intervals import INTERVAL_PATTERN, INTERVALS, LEAST_IDS, MOST_IDS, Interval, Unit, in_zone
 from partition_playbook.names import MAX_BYTES, TableName, is_quoted
-from partition_playbook.runway import MONTHLY, MOST_PREMAKE, SCHEDULES, Schedule, default_premake, rarest
+from partition_playbook.runway import IDS_AHEAD, MONTHLY, MOST_PREMAKE, SCHEDULES, Schedule, default_premake, rarest
 from partition_playbook.spec_problems import PERIOD_PATTERN, REFERENCE, SECRET, Problem, named, problems_of, tell
 from partition_playbook.spec_yaml import Location, read_document
 
@@ -711,10 +711,24 @@ QUERIES_OF_HOURS = (
     DEFAULT_QUERIES[-1],
 )
 NARROW_DAYS = Interval(Unit.HOUR, 6).days
+# A read by id is fast before a migration too, so none of them is judged by its speed.
+ID_QUERIES = (
+    Query(
+        name="one_range_rows",
+        sql="SELECT * FROM {table} WHERE {partition_by} >= {since} AND {partition_by} < {until} "
+        "ORDER BY {partition_by} LIMIT 1000",
+        since="{interval_start}",
+        until="{interval_end}",
+        criterion=False,
+    ),
+    DEFAULT_QUERIES[-1],
+)
 
 
 def default_queries(interval: Interval) -> tuple[Query, ...]:
     """Return the queries of a spec without the key `queries`."""
+    if interval.is_ids:
+        return ID_QUERIES
     return QUERIES_OF_HOURS if interval.days < NARROW_DAYS else DEFAULT_QUERIES
 
 
@@ -727,14 +741,21 @@ def _interval(value: Any) -> Any:
         return value
     if isinstance(value, str | int):
         return Interval.parse(str(value))
-    raise ValueError("write an interval such as `month` or `6 hours`")
+    raise ValueError("write an interval such as `month`, `6 hours` or a number of ids")
 
 
 Width = Annotated[
     Interval,
     BeforeValidator(_interval),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": INTERVAL_PATTERN}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": INTERVAL_PATTERN},
+                {"type": "integer", "minimum": LEAST_IDS, "maximum": MOST_IDS},
+            ]
+        }
+    ),
 ]
 
 
@@ -753,11 +774,13 @@ class TableSpec(_Value):
     )
     partition_by: Annotated[str, AfterValidator(_fits)] = Field(
         description="Name of the partition column: NOT NULL, of type `timestamptz`, `timestamp` or `date`, or of "
-        "another type with an `encoding`. A primary key without it gains it."
+        "another type with an `encoding`. With an `interval` of ids it is an `integer`, `bigint` or `numeric`. A "
+        "primary key without it gains it."
     )
     encoding: Encoding | None = Field(
         default=None,
-        description="The time in a partition column that is no timestamp. `null`: it is a timestamp or a date.",
+        description="The time in a partition column that is no timestamp. `null`: it is a timestamp or a date, or has "
+        "ids without time.",
     )
     epoch: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
         default=None,
@@ -771,7 +794,8 @@ class TableSpec(_Value):
     interval: Width = Field(
         default=Interval.MONTH,
         description="Width of a partition, at most a year. Narrower ones let retention drop less at a time, wider ones "
-        "plan faster. Hours need the `timezone` UTC.",
+        "plan faster. Hours need the `timezone` UTC. A number such as `10000000` makes ranges of so many ids, "
+        "for a table that only grows.",
     )
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
         default="UTC",
@@ -783,14 +807,14 @@ class TableSpec(_Value):
         ge=1,
         le=MOST_PREMAKE,
         description="Partitions to keep ahead of the current one. They must last until the run of maintenance after "
-        f"next. Default: {_by_interval(default_premake)}. Least for `maintain: monthly`: "
-        f"{_by_interval(MONTHLY.least_premake)}.",
+        f"next. Default: {_by_interval(default_premake)}, ids {IDS_AHEAD}. Least for "
+        f"`maintain: monthly`: {_by_interval(MONTHLY.least_premake)}.",
     )
     maintain: Annotated[str, AfterValidator(_is_schedule)] | None = Field(
         default=None,
         description="Schedule of the table's maintenance in UTC: `hourly`, `daily`, `weekly`, `monthly`, or a cron "
         "expression of five fields. The DAG looks each hour. `null`: the rarest of these names for which `premake` "
-        "suffices.",
+        "suffices, with ranges of ids `hourly`.",
     )
     retention: Retention | None = Field(
         default=None, description="A period such as `24 months`, short for `keep`, or a mapping. `null` keeps all."
@@ -847,7 +871,7 @@ class TableSpec(_Value):
     queries: Annotated[tuple[Query, ...], AfterValidator(_distinct_names)] = Field(
         default_factory=lambda given: default_queries(given.get("interval", Interval.MONTH)),
         description="Reads to time before and after the migration, at least one of them with a range. Without this key "
-        "three [default queries](#default-queries) apply.",
+        "three [default queries](#default-queries) apply. With ranges of ids two others apply.",
     )
     application: Application = Field(
         default=Application(), description="Reads of the application with unchanged answers."
@@ -881,6 +905,26 @@ class TableSpec(_Value):
                 f"interval {self.interval} needs timezone UTC, because its partitions begin with hours of UTC; remove "
                 "timezone, or write an interval of days"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ids_have_no_time(self) -> Self:
+        if not self.interval.is_ids:
+            return self
+        if self.encoding:
+            raise ValueError(
+                f"interval {self.interval} is a number of ids, and encoding {self.encoding} reads time from them; "
+                "remove encoding, or write an interval of time such as `month`"
+            )
+        if self.retention:
+            raise ValueError(
+                "retention is by age, and ids carry no time; remove retention, and detach old ranges by hand with "
+                "ALTER TABLE … DETACH PARTITION. If the ids carry time, set encoding and an interval of time"
+            )
+        timed = [key for key in ("since", "until") if getattr(self, key)]
+        if timed or self.timezone != "UTC":
+            keys = " and ".join([*timed, *(["timezone"] if self.timezone != "UTC" else [])])
+            raise ValueError(f"{keys} have no meaning with interval {self.interval}: ids carry no time; remove {keys}")
         return self
 
     @model_validator(mode="after")
@@ -953,6 +997,8 @@ class TableSpec(_Value):
     @property
     def codec(self) -> Codec:
         """Return the way between moments and values of the partition column."""
+        if self.interval.is_ids:
+            return Codec.of_ids()
         if self.encoding is not Encoding.SNOWFLAKE:
             return Codec(self.timezone, self.encoding)
         shift = DEFAULT_SHIFT if self.shift is None else self.shift

@@ -28,12 +28,16 @@ from partition_playbook.console import answers, write_pace
 from partition_playbook.engine import reconcile, throttle, way_back
 from partition_playbook.gates import EVIDENCE
 from partition_playbook.ledger import Ledger
+from partition_playbook.maintenance.maintain import maintain
+from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.people import TRIGGERED
 from partition_playbook.run import Run
 from partition_playbook.spec import TABLES_VARIABLE, load_spec, spec_path
 from tests.fixtures.dag_runs import CONNECTION
 from tests.fixtures.earlier import MAINTENANCE_RUN_ID, RENAMED, restore_first_build
+from tests.fixtures.migration import migrate
 from tests.fixtures.moments import this_month
+from tests.fixtures.tables import open_run
 
 Connection = psycopg.Connection[Any]
 PREFIX = "/partition_playbook"
@@ -362,6 +366,26 @@ def test_a_change_of_the_interval_is_told_before_anything_happens(
     assert shown["interval"] == "week"
     assert "partitions of one week begin at " in shown["interval_change"]
     assert "partitions of one month stay up to " in shown["interval_change"]
+
+
+def test_ranges_of_ids_are_shown_by_their_ids(
+    viewer: Any, connection: Connection, connect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "events.yaml").write_text("table: events\npartition_by: id\ninterval: 1000\npremake: 1\n")
+    monkeypatch.setenv(TABLES_VARIABLE, str(tmp_path))
+    connection.execute(
+        "CREATE TABLE events (id bigint PRIMARY KEY); INSERT INTO events SELECT generate_series(1, 1500);ANALYZE events"
+    )
+    migrate(open_run(connect, load_spec("events"), "moved"))
+    maintain(open_run(connect, load_spec("events"), "upkeep", "maintenance"), MaintenanceParams())
+
+    tables = f"{PREFIX}/api/tables/events"
+    shown = viewer.get(f"{tables}/partitions").json()
+    bounds = [(each["lower"], each["upper"]) for each in shown["partitions"]]
+    assert bounds == [(0, 1000), (1000, 2000), (2000, 3000), (None, None)]
+    assert (shown["now"], shown["horizon"], shown["interval"]) == (1500, 3000, "1000 ids")
+    loads = viewer.get(f"{tables}/progress", params={"run_id": "moved"}).json()["loads"]
+    assert [(each["lower"], each["upper"]) for each in loads] == bounds[:3]
 
 
 def test_a_run_with_its_loads(viewer: Any, connection: Connection) -> None:
@@ -1091,8 +1115,8 @@ def test_a_database_that_hangs_costs_one_thread_and_no_scrape_its_answer(
 
     from partition_playbook.console import scrape
 
-    monkeypatch.setattr(scrape, "PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr(scrape.read_all, "__defaults__", (0.5,))
+    monkeypatch.setattr(scrape, "PATIENCE_SECONDS", 2)
+    monkeypatch.setattr(scrape.read_all, "__defaults__", (2,))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing")
         for _ in range(2):

@@ -21,13 +21,19 @@ from partition_playbook.intervals import (
     BEFORE,
     DEFAULT,
     EARLIEST,
+    END_OF_IDS,
     INTERVALS,
     LATEST,
+    LEAST_IDS,
+    MOST_IDS,
     Bounds,
     Interval,
     Unit,
     between,
+    bounds_at,
+    in_zone,
 )
+from partition_playbook.names import MAX_BYTES, TableName
 from partition_playbook.spec import TableSpec
 
 TWITTER = datetime.fromtimestamp(1288834974.657, UTC).replace(microsecond=657_000)
@@ -105,6 +111,33 @@ def test_bounds_leave_no_gap_and_do_not_overlap(
     assert all(before[1] == after[0] for before, after in pairwise(ends))
     for bounds, (lower, upper) in zip(planned, ends, strict=True):
         assert bound_ends(f"FOR VALUES FROM ('{lower}') TO ('{upper}')", found) == (bounds.lower, bounds.upper)
+
+
+@given(st.integers(0, END_OF_IDS - 1), st.integers(LEAST_IDS, MOST_IDS), st.integers(1, 400))
+def test_ranges_of_ids_leave_no_gap_sort_by_name_and_tell_no_moment(number: int, width: int, ahead: int) -> None:
+    interval, found = Interval.parse(str(width)), Codec.of_ids()
+    moment = found.moment(Decimal(number) + Decimal("0.5"))
+    assert [found.first_key(moment), int(str(moment)), Interval.parse(str(interval))] == [number, number, interval]
+    # The widest spec of the greatest id is still within the years of the ledger.
+    assert found.moment(found.first_key(interval.shift(interval.floor(moment), ahead + 1))) > moment
+
+    planned = list(between(interval, moment, interval.shift(interval.floor(moment), 3)))
+    ends = [found.literals(each, "bigint") for each in planned]
+    assert ends == [(width * at, width * (at + 1)) for at in range(number // width, number // width + 4)]
+    names = [TableName("public", "events" * 7).partition(each.suffix).name for each in planned]
+    assert names == sorted(set(names))
+    assert all(
+        len(each) <= MAX_BYTES and each.endswith(f"{lower:019d}") for each, (lower, _) in zip(names, ends, strict=True)
+    )
+
+    for bounds, (lower, upper) in zip(planned, ends, strict=True):
+        stored = Bounds(*(bound.plain for bound in (bounds.lower, bounds.upper)), "")  # type: ignore[attr-defined]
+        assert bounds_at(interval, in_zone(stored.lower, "UTC")) == bounds
+        assert bound_ends(f"FOR VALUES FROM ('{lower}') TO ('{upper}')", found) == (bounds.lower, bounds.upper)
+        told = (
+            f"{bounds} {bounds.lower} {bounds.lower!r} {bounds.lower:%Y} {bounds.lower.isoformat(timespec='seconds')}"
+        )
+        assert told == f"[{lower}, {upper}) {lower} {lower} {lower} {lower}"
 
 
 KNOWN: dict[Encoding, tuple[object, str]] = {

@@ -53,7 +53,7 @@ def test_every_example_is_valid(text: str) -> None:
 
 
 def test_the_examples_are_a_small_one_the_worked_one_and_the_default_queries() -> None:
-    small, worked, *queries = EXAMPLES
+    small, worked, *queries, _ = EXAMPLES
     assert len(yaml.safe_load(small)) == 2
     assert TableSpec.model_validate(yaml.safe_load(worked)) == load_spec("sensor_readings")
     given = {"table": "t", "partition_by": "at"}

@@ -199,8 +199,8 @@ def test_a_throttle_that_lets_nothing_begin_is_refused(wrong: dict[str, float]) 
         ),
         (
             "interval: months\n",
-            "line 3: key 'interval': write hour, day, week, month, quarter, year, or a number of them such as "
-            "`6 hours`, did you mean `month`? (given: 'months')",
+            "line 3: key 'interval': write hour, day, week, month, quarter, year, a number of them such as `6 hours`, "
+            "or a number of ids, did you mean `month`? (given: 'months')",
             "docs/table-spec.md",
         ),
         (
@@ -209,9 +209,23 @@ def test_a_throttle_that_lets_nothing_begin_is_refused(wrong: dict[str, float]) 
             "docs/table-spec.md",
         ),
         (
-            "interval: 10000000\n",
-            "line 3: key 'interval': a range of ids is no interval: partitions are ranges of time. Set `encoding` if "
-            "the ids carry time (given: 10000000)",
+            "interval: 7\n",
+            "line 3: key 'interval': a range has at least 100 ids; for ranges of time write `month` or `6 hours`",
+            "docs/table-spec.md",
+        ),
+        (
+            "interval: 1000000 ids\nretention: 24 months\n",
+            "retention is by age, and ids carry no time; remove retention, and detach old ranges by hand",
+            "docs/table-spec.md",
+        ),
+        (
+            "interval: 1000000\nencoding: snowflake\nepoch: 2015-01-01T00:00:00Z\n",
+            "interval 1000000 ids is a number of ids, and encoding snowflake reads time from them; remove encoding",
+            "docs/table-spec.md",
+        ),
+        (
+            "interval: 1000000\nsince: 2020-01-01\ntimezone: Asia/Tokyo\n",
+            "since and timezone have no meaning with interval 1000000 ids: ids carry no time; remove since",
             "docs/table-spec.md",
         ),
         (

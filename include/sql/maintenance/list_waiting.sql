@@ -1,5 +1,5 @@
 -- purpose: Count the rows of the default partition by interval
--- params: interval
+-- params: none
 -- returns: rows
 -- lock: ACCESS SHARE on the default partition
 -- transaction: one
@@ -7,5 +7,5 @@
 SELECT min({partition_by}) AS oldest, max({partition_by}) AS newest, count(*) AS rows
   FROM {default}
  WHERE {readable}
- GROUP BY date_trunc(%(interval)s, {moment}::timestamp)
+ GROUP BY {grouped}
  ORDER BY 1

@@ -10,7 +10,7 @@ WITH specs AS MATERIALIZED (
            CASE WHEN r.mode = 'maintenance' THEN regexp_replace(r.run_id, '^.*/', '') ELSE coalesce(r.params->>'table', '') END AS spec_name,
            coalesce(r.spec->>'interval', 'month') AS width,
            regexp_replace(coalesce(r.spec->>'interval', 'month'), '^[0-9]+ |s$', '', 'g') AS unit,
-           coalesce(substring(r.spec->>'interval' FROM '^[0-9]+')::int, 1) AS times,
+           coalesce(substring(r.spec->>'interval' FROM '^[0-9]+')::bigint, 1) AS times,
            coalesce(r.spec->>'timezone', 'UTC') AS timezone,
            r.spec->>'encoding' AS encoding,
            extract(epoch FROM (r.spec->>'epoch')::timestamptz) AS key_zero,
@@ -26,17 +26,19 @@ WITH specs AS MATERIALIZED (
            CASE WHEN m.taken_at < now() - coalesce((m.detail->>'silence_seconds')::float8 * interval '1 second', interval '35 days') THEN 'red' ELSE m.detail->>'status' END AS status,
            (m.detail->>'bytes_per_day')::bigint AS bytes_per_day,
            m.taken_at + (m.detail->>'full_in_days')::float8 * interval '1 day' AS full_at,
-           (m.detail->>'due')::timestamptz AS due
+           (m.detail->>'due')::timestamptz AS due,
+           (m.detail->>'greatest_id')::bigint AS greatest_id
       FROM partition_playbook.measurements m
       JOIN partition_playbook.runs r ON r.run_id = m.run_id
      WHERE m.stage = 'health' AND m.name = 'bytes'
      ORDER BY r.table_schema, r.table_name, m.taken_at DESC
 ), periods AS MATERIALIZED (
-    -- As in intervals.py: one of hours, months and days is the width.
+    -- As in intervals.py: one of hours, months, days and ids is the width.
     SELECT s.*, c.oid, c.relkind, c.relkind = 'p' AS partitioned,
-           CASE s.unit WHEN 'hour' THEN s.times ELSE 0 END AS hours,
-           CASE s.unit WHEN 'month' THEN s.times WHEN 'quarter' THEN 3 * s.times WHEN 'year' THEN 12 * s.times ELSE 0 END AS months,
-           CASE s.unit WHEN 'day' THEN s.times WHEN 'week' THEN 7 * s.times ELSE 0 END AS days,
+           CASE s.unit WHEN 'hour' THEN s.times::int ELSE 0 END AS hours,
+           CASE s.unit WHEN 'month' THEN s.times::int WHEN 'quarter' THEN 3 * s.times::int WHEN 'year' THEN 12 * s.times::int ELSE 0 END AS months,
+           CASE s.unit WHEN 'day' THEN s.times::int WHEN 'week' THEN 7 * s.times::int ELSE 0 END AS days,
+           CASE s.unit WHEN 'id' THEN s.times END AS ids, coalesce(h.greatest_id, 0) AS greatest_id,
            CASE WHEN s.unit IN ('hour', 'day', 'week') THEN timestamp '2000-01-03' ELSE timestamp '2000-01-01' END AS origin,
            now() AT TIME ZONE s.timezone AS now_there,
            -- PostgreSQL has no unit for quarters.
@@ -68,7 +70,7 @@ WITH specs AS MATERIALIZED (
       LEFT JOIN locked ON locked.relation = c.oid
      GROUP BY below.root
 ), children AS MATERIALIZED (
-    SELECT p.oid AS root, p.hours, p.months, p.days, p.origin, make_interval(months => p.months, days => p.days, hours => p.hours) AS step, p.timezone, p.key_zero, p.shift, c.oid, c.relkind, a.atttypid,
+    SELECT p.oid AS root, p.hours, p.months, p.days, p.ids, p.greatest_id, p.origin, make_interval(months => p.months, days => p.days, hours => p.hours) AS step, p.timezone, p.key_zero, p.shift, c.oid, c.relkind, a.atttypid,
            -- A spec that does not fit its table must not stop the scrape.
            CASE WHEN a.atttypid = ANY (CASE p.encoding WHEN 'uuidv7' THEN '{{uuid}}'
                                                        WHEN 'ulid' THEN '{{text,varchar,bpchar}}'
@@ -108,7 +110,7 @@ WITH specs AS MATERIALIZED (
                           WHEN 'snowflake' THEN c.key_zero + floor(e.value::numeric / 2::numeric ^ c.shift) / 1e3 END,
                      -62135596800), 253402300799)::float8) ORDER BY e.place) AS moments
             FROM unnest(c.ends) WITH ORDINALITY AS e (value, place)) AS k ON c.encoding IS NOT NULL
-     WHERE c.ends IS NOT NULL AND NOT c.pending
+     WHERE c.ends IS NOT NULL AND NOT c.pending AND c.ids IS NULL
        AND (c.encoding IS NOT NULL OR c.atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype))
 ), numbered AS (
     -- The number of the interval at the lower end, and of the first one at or after the upper end.
@@ -144,6 +146,16 @@ WITH specs AS MATERIALIZED (
                 WHEN p.days > 0 THEN floor((p.now_there::date - p.origin::date)::numeric / p.days)
                 ELSE floor((12 * (extract(year FROM p.now_there) - 2000) + extract(month FROM p.now_there) - 1) / p.months) END::int AS number
       FROM periods p
+     WHERE p.ids IS NULL
+), ranges AS MATERIALIZED (
+    -- Ranges of ids carry no time; their present is the greatest id at the last maintenance.
+    SELECT c.root, c.oid, c.ids, b.lower, b.upper, floor(c.greatest_id / c.ids)::bigint AS today,
+           lag(b.upper) OVER (PARTITION BY c.root ORDER BY b.lower) AS before,
+           c.relkind = 'r' AND b.lower % c.ids = 0 AND b.upper = b.lower + c.ids AS managed
+      FROM children c
+     CROSS JOIN LATERAL (SELECT c.ends[1]::numeric AS lower, c.ends[2]::numeric AS upper) AS b
+     WHERE c.ids IS NOT NULL AND NOT c.pending
+       AND c.atttypid IN ('int4'::regtype, 'int8'::regtype, 'numeric'::regtype) AND c.ends[1] IS NOT NULL AND c.ends[2] IS NOT NULL
 ), reach AS (
     SELECT s.root, t.number AS today, s.oldest, s.newest,
            coalesce(sum(greatest(s.first - s.before, 0)) FILTER (WHERE s.before >= s.oldest AND s.first <= s.newest), 0) AS gaps,
@@ -153,9 +165,16 @@ WITH specs AS MATERIALIZED (
       FROM spans s
       JOIN today t ON t.root = s.root
      GROUP BY s.root, t.number, s.oldest, s.newest
+     UNION ALL
+    SELECT r.root, r.today, NULL, NULL, coalesce(sum(div(r.lower - r.before, r.ids)), 0),
+           coalesce(min(greatest(div(r.before, r.ids), r.today)) FILTER (WHERE r.lower > r.before AND r.lower > r.today * r.ids),
+                    greatest(div(max(r.upper), max(r.ids)), r.today))
+      FROM ranges r
+     GROUP BY r.root, r.today
 ), counts AS (
     SELECT c.root, count(*) AS partitions,
-           count(*) FILTER (WHERE NOT c.is_default AND NOT c.pending AND NOT (c.has_first AND c.ends[1] IS NULL AND c.ends[2] IS NOT NULL) AND NOT EXISTS (SELECT FROM spans s WHERE s.oid = c.oid AND s.managed)) AS extra,
+           count(*) FILTER (WHERE NOT c.is_default AND NOT c.pending AND NOT (c.has_first AND c.ends[1] IS NULL AND c.ends[2] IS NOT NULL) AND NOT EXISTS (SELECT FROM spans s WHERE s.oid = c.oid AND s.managed)
+                              AND NOT EXISTS (SELECT FROM ranges g WHERE g.oid = c.oid AND g.managed)) AS extra,
            -- Without statistics, after a crash, the last ANALYZE counts.
            max(CASE WHEN NOT c.is_default OR c.has_newer THEN 0
                     WHEN pg_stat_get_live_tuples(c.oid) > 0 THEN pg_stat_get_live_tuples(c.oid)
@@ -224,7 +243,8 @@ SELECT p.table_schema || '.' || p.table_name AS "table",
        (p.status IS DISTINCT FROM 'red')::int AS healthy,
        coalesce(extract(epoch FROM p.checked_at), 0)::float8 AS maintained_timestamp_seconds,
        coalesce(extract(epoch FROM coalesce(p.due, due.at)), 0)::float8 AS maintenance_due_timestamp_seconds,
-       coalesce(extract(epoch FROM (p.origin + r.missing * make_interval(months => p.months, days => p.days, hours => p.hours))
+       -- No time is known at which ranges of ids end.
+       coalesce(extract(epoch FROM (p.origin + CASE WHEN p.ids IS NULL THEN r.missing END * make_interval(months => p.months, days => p.days, hours => p.hours))
                                    AT TIME ZONE p.timezone), 0)::float8 AS partitions_end_timestamp_seconds,
        greatest(coalesce(t.oldest_age, 0), 0)::float8 AS retention_oldest_age_seconds,
        coalesce(t.due, 0) AS retention_due_partitions,

@@ -7,9 +7,11 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pendulum
+from pendulum import DateTime
 from psycopg import sql
 
 from partition_playbook import catalog, figures
@@ -101,25 +103,29 @@ def compose_query(
 def _end(run: Run, expression: str, interval: Bounds | None) -> sql.Composable:
     """Return one end of a range: its expression, or the first key of its moment in a column with an encoding."""
     codec = run.spec.codec
-    if codec.encoding is None:
+    if codec.encoding is None or codec.is_ids:
         return compose(run, expression, interval=interval)
     moment = evaluate(run, expression, interval)
-    return sql.Literal(None if moment is None else codec.first_key(in_zone(moment, codec.timezone)))
+    return sql.Literal(None if moment is None else codec.first_key(moment))
 
 
-def evaluate(run: Run, expression: str, interval: Bounds | None = None) -> date | None:
-    """Return the value of one end of a range; InvalidSpec if it is not a timestamp, a date or NULL."""
+def evaluate(run: Run, expression: str, interval: Bounds | None = None) -> DateTime | None:
+    """Return the moment of one end of a range; InvalidSpec if it is no timestamp, date or NULL, with ids no number."""
     moment = compose(run, expression, interval=interval, keys=False)
     with run.database.session(LIMITS, search_path=run.table.search_path) as session:
         value = ask(session, "benchmark/evaluate_moment", moment=moment)
-    if value is None or isinstance(value, date):
-        return value
+    if value is None:
+        return None
+    if run.spec.interval.is_ids and isinstance(value, int | Decimal):
+        return run.spec.codec.moment(value)
+    if isinstance(value, date) and not run.spec.interval.is_ids:
+        return in_zone(value, run.spec.timezone)
     raise no_moment(run, expression, repr(value))
 
 
 def no_moment(run: Run, expression: str, found: str) -> InvalidSpec:
     """Return the error of an end of a range that is no moment."""
-    problem = f"`{expression}` is {found}, not a timestamp or a date"
+    problem = f"`{expression}` is {found}, not {'a number' if run.spec.interval.is_ids else 'a timestamp or a date'}"
     return InvalidSpec(problem, where=run.spec.table, remedy="Correct `since` and `until` of the spec's queries")
 
 
@@ -135,12 +141,12 @@ def compose(
     """Fill the braces of a query: the table, by default the live one, its partition column, and an interval.
 
     The interval is by default the run's own. With ``keys`` its ends are values of the partition column, otherwise
-    moments. InvalidSpec for unknown braces.
+    moments. Ranges of ids have keys in any case. InvalidSpec for unknown braces.
     """
     with run.database.session() as session:
         kind = catalog.require(session, run.table).column(run.spec.partition_by).type
     asked, codec = interval or asked_interval(run), run.spec.codec
-    lower, upper = codec.literals(asked, kind) if keys else asked.literals(kind)
+    lower, upper = codec.literals(asked, kind) if keys or codec.is_ids else asked.literals(kind)
     try:
         return sql.SQL(template).format(
             table=(table or run.table).identifier,
@@ -160,6 +166,8 @@ def compose(
 def asked_interval(run: Run) -> Bounds:
     """Return the past interval for the queries: chosen once per run in the middle of the data, then from the ledger."""
     recorded = run.ledger.measurements("benchmark").get("asked_interval")
+    if recorded and run.spec.interval.is_ids:
+        return bounds_at(run.spec.interval, run.spec.codec.moment(recorded["detail"]["lower"]))
     if recorded:
         start = pendulum.parse(recorded["detail"]["lower"])
         assert isinstance(start, pendulum.DateTime)
@@ -178,7 +186,8 @@ def choose_interval(spec: TableSpec, found: Row, bounds: Sequence[Bounds]) -> Bo
 
     ``found`` has the oldest and the newest partition value, ``bounds`` are the planned ones.
     """
-    past = [each for each in bounds if each.upper <= pendulum.now("UTC")] or list(bounds[:1])
+    present = layout.present(found, spec)
+    past = [each for each in bounds if each.upper <= present] or list(bounds[:1])
     if found["oldest"] is None:
         return past[-1]
 

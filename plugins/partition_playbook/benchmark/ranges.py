@@ -5,7 +5,6 @@ from __future__ import annotations
 from pendulum import DateTime
 
 from partition_playbook.benchmark.measure import evaluate, no_moment
-from partition_playbook.intervals import in_zone
 from partition_playbook.run import Run
 
 Span = tuple[DateTime | None, DateTime | None]
@@ -23,4 +22,4 @@ def _moment(run: Run, expression: str | None) -> DateTime | None:
     value = evaluate(run, expression)
     if value is None:
         raise no_moment(run, expression, "NULL")
-    return in_zone(value, run.spec.timezone)
+    return value

@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+# A bound of a partition: a moment, or an id.
+End = datetime | int
+
 
 class Problem(BaseModel):
     """An error with its remedy."""
@@ -66,11 +69,11 @@ class Table(BaseModel):
 
 
 class Partition(BaseModel):
-    """A partition; a bound is None if it is open, unknown, or not one range of time."""
+    """A partition; a bound is None if it is open, unknown, or not one range."""
 
     name: str
-    lower: datetime | None
-    upper: datetime | None
+    lower: End | None
+    upper: End | None
     is_default: bool
     detach_pending: bool
     estimated_rows: int
@@ -107,8 +110,8 @@ class PartitionMap(BaseModel):
     interval: str
     interval_change: str
     timezone: str
-    now: datetime
-    horizon: datetime
+    now: End
+    horizon: End
     keep: str | None
     cutoff: datetime | None
     siblings: list[Sibling]
@@ -128,8 +131,8 @@ class Load(BaseModel):
     """The load of one partition; ``rows_so_far`` is an estimate from its size."""
 
     name: str
-    lower: datetime
-    upper: datetime
+    lower: End
+    upper: End
     state: str
     expected_rows: int
     rows: int | None

@@ -22,6 +22,7 @@ from partition_playbook.console.problems import explain
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import way_back
 from partition_playbook.errors import InvalidSpec, PreconditionFailed, TryAgain
+from partition_playbook.intervals import IdMoment
 from partition_playbook.ledger import (
     MAINTENANCE,
     KeptFile,
@@ -130,7 +131,6 @@ def _table(name: str, spec: TableSpec, row: Row | None) -> answers.Table:
 
 def partitions(spec: TableSpec) -> answers.PartitionMap:
     """Return the partitions of a table, its siblings, and the horizon and cutoff of its spec."""
-    now = pendulum.now(spec.timezone)
     roles = {spec.name.name: "table", spec.name.shadow.name: "shadow", spec.name.retired.name: "retired"}
     table = {"schema": spec.name.schema, "name": spec.name.name}
 
@@ -141,14 +141,15 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
         is_known = has_ledger(session)
         detached = session.rows("maintenance/list_detachments", known) if is_known else []
         change = _interval_change(session, spec, found) if is_known else ""
+        now = _present(spec, session, found) if spec.interval.is_ids else pendulum.now(spec.timezone)
 
     return answers.PartitionMap(
         table=str(spec.name),
         interval=str(spec.interval),
         interval_change=change,
         timezone=spec.timezone,
-        now=now,
-        horizon=spec.interval.shift(spec.interval.floor(now), spec.premake + 1),
+        now=_end(now),
+        horizon=_end(spec.interval.shift(spec.interval.floor(now), spec.premake + 1)),
         keep=spec.retention.keep if spec.retention else None,
         cutoff=spec.retention.cutoff(now) if spec.retention else None,
         siblings=[answers.Sibling(role=roles[row["name"]], **row) for row in siblings],
@@ -177,11 +178,25 @@ def _interval_change(session: Session, spec: TableSpec, found: list[Row]) -> str
 
 def _partition(spec: TableSpec, row: Row) -> answers.Partition:
     lower, upper = bound_ends(row["bound"] or "", spec.codec) or (None, None)
-    return answers.Partition(lower=lower, upper=upper, **row)
+    return answers.Partition(lower=lower and _end(lower), upper=upper and _end(upper), **row)
 
 
-def _in_time(partition: answers.Partition) -> tuple[bool, datetime, str]:
-    first = partition.lower or pendulum.DateTime.min.replace(tzinfo=pendulum.UTC)
+def _present(spec: TableSpec, session: Session, found: Sequence[Row]) -> pendulum.DateTime:
+    """Return the greatest id at the last maintenance, or the start of the last range with rows; no lock is awaited."""
+    table = {"schema": spec.name.schema, "name": spec.name.name}
+    known = session.value("console/find_greatest_id", table) if has_ledger(session) else None
+    filled = [bound_ends(each["bound"] or "", spec.codec) for each in found if each["estimated_rows"]]
+    lowers = [ends[0] for ends in filled if ends and ends[0]]
+    return max([spec.codec.moment(known or 0), *lowers])
+
+
+def _end(moment: pendulum.DateTime) -> answers.End:
+    return moment.number if isinstance(moment, IdMoment) else moment
+
+
+def _in_time(partition: answers.Partition) -> tuple[bool, float, str]:
+    lower = partition.lower
+    first = lower.timestamp() if isinstance(lower, datetime) else float("-inf") if lower is None else lower
     return partition.is_default, first, partition.name
 
 
@@ -283,7 +298,10 @@ def _loads(session: Session, spec: TableSpec, run: Row) -> list[Row]:
     """Return the loads of a run; the table that they read has the name of the retired one after the cutover."""
     table = spec.name
     source = table.name if run["phase"] in ("opened", "shadowed", "attached") else table.retired.name
-    return session.rows("console/watch_loads", {"run_id": run["run_id"], "schema": table.schema, "source": source})
+    rows = session.rows("console/watch_loads", {"run_id": run["run_id"], "schema": table.schema, "source": source})
+    if not spec.interval.is_ids:
+        return rows
+    return [row | {end: IdMoment.of_moment(row[end]).number for end in ("lower", "upper")} for row in rows]
 
 
 def _changes(session: Session, table: TableName) -> Row | None:

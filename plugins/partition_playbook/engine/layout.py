@@ -9,13 +9,25 @@ from dataclasses import asdict
 
 import pendulum
 import psycopg
+from pendulum import DateTime
 from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.catalog import Table
 from partition_playbook.database import Row, Session
 from partition_playbook.errors import PreconditionFailed
-from partition_playbook.intervals import BEFORE, DEFAULT, EARLIEST, LATEST, Bounds, between, bounds_at, in_zone
+from partition_playbook.intervals import (
+    BEFORE,
+    DEFAULT,
+    EARLIEST,
+    END_OF_IDS,
+    LATEST,
+    Bounds,
+    IdMoment,
+    between,
+    bounds_at,
+    in_zone,
+)
 from partition_playbook.spec import TableSpec
 
 # PostgreSQL plans well for a few thousand partitions, by its documentation, if queries prune most of them.
@@ -45,7 +57,7 @@ def bounds_for(found: Row, spec: TableSpec) -> list[Bounds]:
 
     Raises PreconditionFailed above MAX_PARTITIONS.
     """
-    now = pendulum.now(spec.timezone)
+    now = present(found, spec)
     oldest = spec.codec.moment(found["oldest"]) if found["oldest"] is not None else now
     oldest = spec.first_moment or oldest
     newest = spec.codec.moment(found["newest"]) if found["newest"] is not None else now
@@ -57,32 +69,56 @@ def bounds_for(found: Row, spec: TableSpec) -> list[Bounds]:
             f"rows from {oldest} to {newest} need about {figures.count(span, 'partition')}, more than the "
             f"{figures.number(MAX_PARTITIONS)} that the planner bears",
             where=spec.table,
-            remedy="Correct the rows with wrong values, bound the partitions with `since` or `until` in the spec, or "
+            remedy="Correct the rows with wrong values, or set a wider `interval` in the spec"
+            if spec.interval.is_ids
+            else "Correct the rows with wrong values, bound the partitions with `since` or `until` in the spec, or "
             "set a wider `interval`",
         )
     return list(between(spec.interval, min(oldest, now), max(newest, ahead)))
 
 
+def present(found: Row, spec: TableSpec) -> DateTime:
+    """Return the present of a range: now, or the greatest id that the table or its sequence has reached."""
+    if not spec.interval.is_ids:
+        return pendulum.now(spec.timezone)
+    reached = [int(each) for each in (found["newest"], found["sequence"]) if each is not None]
+    return IdMoment.of(min(max([0, *reached]), END_OF_IDS))
+
+
+def find_present(session: Session, spec: TableSpec) -> DateTime:
+    """Return the present of a table; ids are read from the table and from its sequence."""
+    return present(find_range(session, spec) if spec.interval.is_ids else {}, spec)
+
+
 def find_range(session: Session, spec: TableSpec, within: sql.Composable | None = None) -> Row:
     """Read the oldest and newest partition value, and the estimated number of rows.
 
-    The values are ``within`` a condition, by default `since` and `until`.
+    The values are ``within`` a condition, by default `since` and `until`. With ranges of ids ``sequence`` is the last
+    value of the column's own sequence, if it has one.
     """
     by = sql.Identifier(spec.partition_by)
     try:
-        return session.row(
+        found = session.row(
             "engine/find_range",
             {"schema": spec.name.schema, "name": spec.name.name},
             source=spec.name.identifier,
             partition_by=by,
             within=within or spec.codec.inside(by, spec.first_moment, spec.end_moment),
         )
+        return found | {"sequence": last_value(session, spec) if spec.interval.is_ids else None}
     except psycopg.DataError as error:
         raise PreconditionFailed(
             f"a value is outside the supported range (years 1 to 9999): {error}",
             where=f"{spec.table}.{spec.partition_by}",
             remedy="Correct or delete the rows outside this range, then clear this task",
         ) from error
+
+
+def last_value(session: Session, spec: TableSpec) -> int | None:
+    """Return the last value of the sequence that the partition column owns; None without one, or without its rights."""
+    names = {"schema": spec.name.schema, "name": spec.name.name, "column": spec.partition_by}
+    found: int | None = session.value("engine/find_sequence_value", names)
+    return found
 
 
 def plan_hash(source: Table, spec: TableSpec) -> str:

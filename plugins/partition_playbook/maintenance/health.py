@@ -17,6 +17,7 @@ from partition_playbook import figures
 from partition_playbook.checks import Check, Outcome, Severity, check, skipped
 from partition_playbook.database import Row, Session
 from partition_playbook.disk import Disk, find_disk
+from partition_playbook.intervals import IdMoment
 from partition_playbook.ledger import Ledger
 from partition_playbook.maintenance.interval_change import required
 from partition_playbook.maintenance.ranges import end_of_partitions, managed, ranges, touching
@@ -35,6 +36,8 @@ LEAST_DAYS, MOST_DAYS = 7, 100
 RECENT_INTERVALS = 3
 # The newest partitions with an exact size; older ones are at rest.
 EXACT_SIZES = 16
+# The rate of ids is that of the last week.
+RATE_DAYS = 7
 # Time enough to get a larger disk, so the schedule of the table does not matter.
 FULL_DAYS, FULL_SOON_DAYS = 31, 93
 CENTURY_DAYS = 36_525
@@ -57,6 +60,39 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class Ids:
+    """The greatest id, the end of the ranges without a gap after it, and the ids a day by an earlier look, if any."""
+
+    greatest: int
+    end: int
+    per_day: float | None
+
+    @property
+    def left(self) -> int:
+        """Return the number of ids up to the end of the ranges."""
+        return max(self.end - self.greatest - 1, 0)
+
+    @property
+    def days_left(self) -> float | None:
+        """Return the days until the ranges are full at this rate; None if it is unknown, or no id is added."""
+        return self.left / self.per_day if self.per_day else None
+
+    def __str__(self) -> str:
+        if not self.left:
+            return f"no id is left before {self.end}"
+        left = f"{figures.count(self.left, 'id')} left before {self.end}"
+        if self.per_day is None:
+            return f"{left}; how long they last is unknown until a look that is an hour later"
+        if self.days_left is None:
+            return f"{left}; no id was added since an earlier look"
+        return f"{left}; they last for {_about(self.days_left)} at {figures.count(self.per_day, 'id')} a day"
+
+
+def _about(days: float) -> str:
+    return f"about {figures.count(round(days), 'day')}" if days >= 2 else f"about {figures.seconds(86_400 * days)}"
+
+
+@dataclass(frozen=True)
 class Facts:
     """The facts about a table; ``ahead`` counts consecutive partitions after the current interval.
 
@@ -76,6 +112,7 @@ class Facts:
     disk: Disk
     freeze_limits: Row
     partitions_end: DateTime | None = None
+    ids: Ids | None = None
 
     @property
     def bytes(self) -> int:
@@ -97,6 +134,8 @@ def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
     leaves = session.rows("maintenance/list_leaves", name | {"exact": _growing(run.spec, found, now)})
     sizes = {TableName(each["schema"], each["name"]): each["bytes"] for each in leaves}
     ahead, gaps = _reach(run.spec, found, now)
+    end = _partitions_end(run.spec, found, now)
+    is_ids = run.spec.interval.is_ids
 
     earlier = session.rows("maintenance/find_earlier_size", name | {"least_days": LEAST_DAYS, "most_days": MOST_DAYS})
     growth = _since(sum(sizes.values()), earlier[0]) if earlier else _by_interval(run.spec, found, sizes, now)
@@ -114,7 +153,8 @@ def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
         growth=growth,
         disk=find_disk(session),
         freeze_limits=session.row("maintenance/find_freeze_limits"),
-        partitions_end=_partitions_end(run.spec, found, now),
+        partitions_end=None if is_ids else end,
+        ids=_ids(run, session, now, end or run.spec.codec.now) if is_ids else None,
     )
 
 
@@ -123,6 +163,15 @@ def _growing(spec: TableSpec, found: TableState, now: DateTime) -> list[str]:
     attached = managed(ranges(spec, found.partitions, found.earlier))
     begun = [partition.table.name for lower, _, partition in attached if lower <= now]
     return begun[-EXACT_SIZES:] + [each.table.name for each in found.partitions if each.is_default]
+
+
+def _ids(run: Run, session: Session, now: DateTime, end: DateTime) -> Ids:
+    """Return the ids left, with their rate since the earliest look of the last week that is an hour old."""
+    greatest, last = (IdMoment.of_moment(each).number for each in (now, end))
+    name = {"schema": run.table.schema, "name": run.table.name, "days": RATE_DAYS}
+    looks = session.rows("maintenance/find_earlier_id", name)
+    per_day = max(greatest - int(looks[0]["id"]), 0) / looks[0]["days"] if looks else None
+    return Ids(greatest, last, per_day)
 
 
 def _reach(spec: TableSpec, found: TableState, now: DateTime) -> tuple[int, int]:
@@ -140,8 +189,10 @@ def _partitions_end(spec: TableSpec, found: TableState, now: DateTime) -> DateTi
     return end_of_partitions(spec, ranges(spec, found.partitions), now)
 
 
-def runway_check(spec: TableSpec, found: TableState, now: DateTime) -> Check:
+def runway_check(spec: TableSpec, found: TableState, now: DateTime, ids: Ids | None = None) -> Check:
     """Check that the partitions reach the run after next; an error if they end before the next one."""
+    if ids:
+        return _ids_check(spec, ids, found.clock)
     following, after_next = spec.schedule.next_runs(now)
     end = _partitions_end(spec, found, now)
     return check(
@@ -151,6 +202,22 @@ def runway_check(spec: TableSpec, found: TableState, now: DateTime) -> Check:
         actual=f"they end at {end.isoformat()}" if end else "they have no end",
         remedy=f"{spec.runway_remedy}. Then trigger partition_maintenance, without its param `premake`",
         severity=Severity.ERROR if end and end < following else Severity.WARNING,
+    )
+
+
+def _ids_check(spec: TableSpec, ids: Ids, clock: DateTime) -> Check:
+    """Check that the ids left last up to the run after next; without a rate, that a whole range is left."""
+    following, after_next = ((each - clock).total_days() for each in spec.schedule.next_runs(clock))
+    days = ids.days_left
+    return check(
+        "runway",
+        ids.left >= spec.interval.count and (days is None or days >= after_next),
+        expected=f"ids left for one range of {figures.number(spec.interval.count)}, and up to the run of "
+        "partition_maintenance after next",
+        actual=str(ids),
+        remedy="Set a greater `premake` in the spec, or a schedule with more runs under `maintain`. Then trigger "
+        "partition_maintenance, without its param `premake`",
+        severity=Severity.ERROR if not ids.left or (days is not None and days < following) else Severity.WARNING,
     )
 
 
@@ -170,6 +237,8 @@ def _since(size: int, earlier: Row) -> Growth:
 
 def _by_interval(spec: TableSpec, found: TableState, sizes: Mapping[TableName, int], now: DateTime) -> Growth | None:
     """Estimate the growth from the newest full partitions; partitions dropped by retention do not count against it."""
+    if spec.interval.is_ids:
+        return None
     full = [each for each in managed(ranges(spec, found.partitions, found.earlier)) if each[1] <= now][
         -RECENT_INTERVALS:
     ]
@@ -240,7 +309,8 @@ def _disk_lasts(facts: Facts) -> Check:
     if facts.disk.free_bytes is None:
         return skipped("disk_lasts", facts.disk.unknown, expected=expected)
     if facts.growth is None:
-        return skipped("disk_lasts", "no interval is over yet, so the growth is unknown", expected=expected)
+        unknown = f"no size from {figures.count(LEAST_DAYS, 'day')} ago" if facts.ids else "no interval is over yet"
+        return skipped("disk_lasts", f"{unknown}, so the growth is unknown", expected=expected)
     days = facts.full_in_days
     grows = f"{figures.size(facts.growth.bytes_per_day)} a day, measured by {facts.growth.known_from}"
     lasts = f"lasts for {figures.count(days, 'day')}" if days is not None else "does not fill up"
@@ -271,6 +341,7 @@ class Health:
             "partitions": len(facts.sizes),
             "ahead": facts.ahead,
             "partitions_end": facts.partitions_end.isoformat() if facts.partitions_end else None,
+            **_told(facts.ids),
             "gaps": facts.gaps,
             "pending_detach": facts.pending_detach,
             "default_rows": facts.waiting["rows"] if facts.waiting else None,
@@ -283,6 +354,13 @@ class Health:
             "free_bytes": facts.disk.free_bytes,
             "full_in_days": round(facts.full_in_days) if facts.full_in_days is not None else None,
         }
+
+
+def _told(ids: Ids | None) -> dict[str, Any]:
+    if ids is None:
+        return {}
+    days = None if ids.days_left is None else round(ids.days_left, 2)
+    return {"greatest_id": ids.greatest, "ids_left": ids.left, "ids_last_days": days}
 
 
 def judge(found: Iterable[Check], facts: Facts) -> Health:

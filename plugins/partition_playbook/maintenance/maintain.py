@@ -11,7 +11,7 @@ import psycopg
 
 from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Severity, check, skipped
-from partition_playbook.errors import LoginRefused, Unreachable
+from partition_playbook.errors import LoginRefused, PreconditionFailed, Unreachable
 from partition_playbook.maintenance import health
 from partition_playbook.maintenance.actions import (
     Abandon,
@@ -102,7 +102,7 @@ def _maintain(run: Run, params: MaintenanceParams, store: OpenStore | None) -> M
 
     state = [
         *_state_checks(run, params, after),
-        _runway_check(run, params, found, after),
+        _runway_check(run, params, found, after, facts.ids),
         others,
         sync_retired(run, params),
         *health.checks(facts),
@@ -133,7 +133,7 @@ def inspect(run: Run) -> tuple[tuple[Check, ...], Health | None]:
         clock_check(found),
         *planned.findings,
         _left("no_pending_detach", planned, (Finalize,), "no interrupted detach", dry_run=False),
-        health.runway_check(run.spec, found, planned.now),
+        health.runway_check(run.spec, found, planned.now, facts.ids),
         others,
         *health.checks(facts),
     )
@@ -153,12 +153,19 @@ def _record(run: Run, params: MaintenanceParams, judged: Health | None, problem:
 
 
 def _plan(run: Run, params: MaintenanceParams, found: TableState) -> Plan:
-    retention = params.applied(run.spec.retention)
+    is_ids = run.spec.interval.is_ids
+    if is_ids and params.moment:
+        raise PreconditionFailed(
+            "as_of is a moment, and ids carry no time",
+            where=str(run.table),
+            remedy="Trigger partition_maintenance for this table without the param `as_of`",
+        )
+    retention = None if is_ids else params.applied(run.spec.retention)
     propose = params.retention is RetentionMode.DRY_RUN
     return plan(
         run.spec,
         found,
-        params.moment or found.clock,
+        params.moment or found.present,
         premake=params.premake,
         retention=retention,
         propose=propose,
@@ -192,10 +199,10 @@ def _state_checks(run: Run, params: MaintenanceParams, after: Plan) -> list[Chec
     ]
 
 
-def _runway_check(run: Run, params: MaintenanceParams, found: TableState, after: Plan) -> Check:
+def _runway_check(run: Run, params: MaintenanceParams, found: TableState, after: Plan, ids: health.Ids | None) -> Check:
     if params.dry_run and any(isinstance(each, Create | Split) for each in after.actions):
         return skipped("runway", "a dry run: partitions are left to create")
-    return health.runway_check(run.spec, found, after.now)
+    return health.runway_check(run.spec, found, after.now, ids)
 
 
 def _left(name: str, after: Plan, kinds: tuple[type[Action], ...], expected: str, dry_run: bool) -> Check:

@@ -64,7 +64,8 @@ def plan(
     """Plan one table as of ``now``; without ``retention`` no partition is retired.
 
     With ``propose`` retention is only shown, even if it is deferred. The clock drives the horizon, never the data.
-    Ranges come from the catalog, never from names. Partitions are merged only up to ``merge_before``.
+    Ranges come from the catalog, never from names. Partitions are merged only up to ``merge_before``. With ranges of
+    ids ``now`` is the greatest id, and it drives the horizon.
     """
     now = in_zone(now, spec.timezone)
     ahead = spec.premake if premake is None else premake
@@ -75,7 +76,7 @@ def plan(
     change = find_change(spec, ranged)
     held = list(touching(ranged, _required(spec, ranged, now, horizon, cutoff)))
     missing = [_beside(bounds, ranged) for bounds, partitions in held if not partitions]
-    due = max(now, found.clock)
+    due = max(now, found.present)
     is_plausible = len(missing) <= findings.MOST_CREATED
     creates = [_create(spec, each, due, ahead, change) for each in missing] if is_plausible else []
 
@@ -109,7 +110,7 @@ def plan(
         *merging.merge_check(mergeable, chosen, found),
     ]
 
-    statistics_due = _statistics_due(found, now)
+    statistics_due = _statistics_due(found, found.clock if spec.interval.is_ids else now)
     if changes or statistics_due:
         changes.append(Analyze(spec.name, statistics_due or "its partitions change"))
 

@@ -18,7 +18,7 @@ from partition_playbook.names import TableName
 from partition_playbook.spec import TableSpec
 
 OPEN = "it has an open end"
-UNREADABLE = "its bounds cannot be read as one range of time"
+UNREADABLE = "its bounds cannot be read as one range"
 ManagedPartition = tuple[DateTime, DateTime, Partition]
 KINDS = {"p": "it is partitioned itself", "f": "it is a foreign table"}
 

@@ -14,10 +14,12 @@ from partition_playbook import catalog, figures
 from partition_playbook.catalog import Partition, Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Row, Session
+from partition_playbook.engine import layout
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import Interval, in_zone
 from partition_playbook.maintenance import waiting
-from partition_playbook.maintenance.ranges import ranges
+from partition_playbook.maintenance.checks import MOST_CREATED
+from partition_playbook.maintenance.ranges import Ranged, ranges
 from partition_playbook.maintenance.state import Detached, TableState
 from partition_playbook.maintenance.widths import Width
 from partition_playbook.names import CAPTURE_PREFIX, TableName
@@ -27,6 +29,8 @@ from partition_playbook.spec import TableSpec
 MOST_CLOCK_DRIFT_HOURS = 1
 OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d(:\d\d)*'$")
 FIRST_ASKED = 20
+# One wrong id must not ask for more partitions than maintenance creates in one run.
+NEAR = 200
 
 
 def read_state(run: Run, session: Session) -> TableState:
@@ -38,6 +42,7 @@ def read_state(run: Run, session: Session) -> TableState:
     begun = detachments(run, session)
     partitions = catalog.partitions(session, run.table)
     default = next((each for each in partitions if each.is_default), None)
+    newest = _newest(run, session, partitions, state["clock"])
 
     return TableState(
         partitions=tuple(partitions),
@@ -48,10 +53,11 @@ def read_state(run: Run, session: Session) -> TableState:
         deferral=_deferral(run, state),
         waiting=waiting.find(run, session, default) if default else waiting.NOTHING,
         unfinished=tuple(waiting.unfinished_splits(run, session)),
-        newest=_newest(run, session, partitions, state["clock"]),
+        newest=newest,
         last_event=in_zone(state["last_event"], run.spec.timezone) if state["last_event"] else None,
         references=references(run, session),
         earlier=earlier_widths(session, run.spec, partitions),
+        reached=_reached(run, session, partitions, newest) if run.spec.interval.is_ids else None,
     )
 
 
@@ -83,6 +89,22 @@ def _has_offset(partition: Partition) -> bool:
     return any(OFFSET.search(edge) for edge in partition.edges or ())
 
 
+def _reached(run: Run, session: Session, partitions: Sequence[Partition], newest: DateTime | None) -> DateTime:
+    """Return the greatest id of the rows, or of the sequence that makes them.
+
+    Of a sequence far ahead it is an id for which too many partitions are missing, as a check tells.
+    """
+    key = run.spec.codec.first_key(newest) if newest else 0
+    found = layout.present({"newest": key, "sequence": layout.last_value(session, run.spec)}, run.spec)
+    return min(found, _after(run, ranges(run.spec, partitions), MOST_CREATED))
+
+
+def _after(run: Run, ranged: Sequence[Ranged], count: int) -> DateTime:
+    """Return the id so many ranges after the last one; the end of all ids without any."""
+    ends = [each.upper for each in ranged if each.upper]
+    return run.spec.interval.shift(max(ends), count) if ends else run.spec.codec.now
+
+
 def detachments(run: Run, session: Session) -> list[Row]:
     """Return the tables that retention began to detach from the table and that still exist."""
     return session.rows("maintenance/list_detachments", {"parent": str(run.table)})
@@ -104,15 +126,19 @@ def _detached(run: Run, row: Row) -> Detached:
 
 
 def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: datetime) -> DateTime | None:
-    """Return the greatest partition value up to the clock, from the newest partition with rows or the default one."""
-    begun = [
-        (each.lower, each.partition) for each in ranges(run.spec, partitions) if each.lower and each.lower <= clock
-    ]
+    """Return the greatest partition value up to the clock, from the newest partition with rows or the default one.
+
+    No clock tells which ids are of the future: those in the default partition count up to NEAR ranges after the last.
+    """
+    ranged, until = ranges(run.spec, partitions), run.spec.codec.now if run.spec.interval.is_ids else clock
+    begun = [(each.lower, each.partition) for each in ranged if each.lower and each.lower <= until]
     newest_first = [partition for _, partition in sorted(begun, key=lambda each: each[0], reverse=True)]
     defaults = [each for each in partitions if each.is_default]
 
+    if run.spec.interval.is_ids:
+        until = _after(run, ranged, NEAR)
     codec, by = run.spec.codec, sql.Identifier("t", run.spec.partition_by)
-    reached = {"partition_by": by, "finite": codec.finite(by), "up_to_clock": codec.up_to(by, clock)}
+    reached = {"partition_by": by, "finite": codec.finite(by), "up_to_clock": codec.up_to(by, until)}
 
     def newest(partition: Partition) -> DateTime | None:
         parts = {"partition": partition.table.identifier, **reached}
@@ -157,12 +183,13 @@ def require_ours(run: Run, parent: Table) -> None:
             where=str(run.table),
             remedy="Correct `partition_by` in the spec; maintenance supports only RANGE over one column",
         )
-    kind, encoding = parent.column(by).type, run.spec.encoding
+    kind, encoding = parent.column(by).type, run.spec.codec.encoding
     if not kind.startswith(encoding.types if encoding else ("timestamp", "date")):
         raise PreconditionFailed(
             f"the partition column {by} has the type {kind}",
             where=str(run.table),
-            remedy=f"Correct `encoding` in the spec: {encoding} is for {', '.join(encoding.types)}"
+            remedy=f"Correct `{'interval' if run.spec.interval.is_ids else 'encoding'}` in the spec: {encoding} is for "
+            f"{', '.join(encoding.types)}"
             if encoding
             else "Set `encoding` in the spec, or remove the spec: without it maintenance supports only timestamptz, "
             "timestamp and date",

@@ -36,7 +36,8 @@ class TableState:
     partitions with remains of an interrupted split. ``deferral`` is the reason for retention to wait, or empty.
     ``newest`` is the greatest partition value up to the clock, ``last_event`` the moment of the ledger's last event of
     the table. ``references`` are the foreign keys to a partition by itself. ``earlier`` are the widths of the specs by
-    which the table was maintained before, the newest first.
+    which the table was maintained before, the newest first. ``reached`` is the greatest id of the rows or of the
+    sequence, with ranges of ids only.
     """
 
     partitions: Sequence[Partition]
@@ -51,6 +52,12 @@ class TableState:
     last_event: DateTime | None = None
     references: Mapping[TableName, Sequence[str]] = field(default_factory=dict)
     earlier: tuple[Width, ...] = ()
+    reached: DateTime | None = None
+
+    @property
+    def present(self) -> DateTime:
+        """Return the server's clock; with ranges of ids the greatest id that was reached."""
+        return self.reached or self.clock
 
     @property
     def pending(self) -> list[Partition]:

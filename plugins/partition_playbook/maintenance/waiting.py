@@ -38,9 +38,9 @@ def find(run: Run, session: Session, default: Partition) -> Waiting:
     """Count the rows in the default partition by interval."""
     by = sql.Identifier(run.spec.partition_by)
     codec, interval = run.spec.codec, run.spec.interval
-    parts = {"default": default.table.identifier, "partition_by": codec.ordered(by), "moment": codec.as_moment(by)}
-    parts["readable"] = LIKELY.format(by) if run.spec.encoding is None else codec.finite(by)
-    found = session.rows("maintenance/list_waiting", {"interval": interval.unit.value}, **parts)
+    parts = {"default": default.table.identifier, "partition_by": codec.ordered(by)}
+    parts["readable"] = LIKELY.format(by) if codec.encoding is None else codec.finite(by)
+    found = session.rows("maintenance/list_waiting", **parts, grouped=_grouped(interval, codec, by))
     if not found:
         return NOTHING
 
@@ -50,6 +50,13 @@ def find(run: Run, session: Session, default: Partition) -> Waiting:
         tuple(unmovable(parent, table)),
         tuple(unsplittable(session, parent, table)),
     )
+
+
+def _grouped(interval: Interval, codec: Codec, by: sql.Identifier) -> sql.Composed:
+    """Return the expression that is the same for all rows of one unit, or of one range of ids."""
+    if interval.is_ids:
+        return sql.SQL("div({}::numeric, {})").format(by, sql.Literal(interval.count))
+    return sql.SQL("date_trunc({}, {}::timestamp)").format(sql.Literal(interval.unit.value), codec.as_moment(by))
 
 
 def _by_interval(interval: Interval, codec: Codec, found: Sequence[Row]) -> dict[Bounds, int]:

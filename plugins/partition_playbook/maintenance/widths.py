@@ -55,7 +55,7 @@ class Width:
                 yield Bounds(in_zone(each.lower, timezone), in_zone(each.upper, timezone), each.suffix)
 
     def __str__(self) -> str:
-        return f"{self.interval.noun} in {self.timezone}"
+        return self.interval.noun if self.interval.is_ids else f"{self.interval.noun} in {self.timezone}"
 
 
 @lru_cache(maxsize=100)

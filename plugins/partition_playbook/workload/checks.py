@@ -221,6 +221,8 @@ def _rewrite(run: Run) -> str:
     spec, codec = run.spec, run.spec.codec
     if codec.encoding is None:
         return ""
+    if codec.is_ids:
+        return f". A range of another column prunes nothing here; write a range of {spec.partition_by} beside it"
     week = pendulum.now(spec.timezone).subtract(days=7).start_of("day")
     first = codec.first_key(week)
     by, key = sql.Identifier(spec.partition_by), sql.Literal(first if isinstance(first, int) else str(first))

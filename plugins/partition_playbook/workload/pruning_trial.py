@@ -15,7 +15,14 @@ from pendulum import DateTime
 from partition_playbook import figures
 from partition_playbook.benchmark.plans import Plan
 from partition_playbook.workload.prepared import NULL, Prepared
-from partition_playbook.workload.typical_values import PERIODS, RowRange, any_argument, as_argument, time_parameters
+from partition_playbook.workload.typical_values import (
+    IDS,
+    PERIODS,
+    RowRange,
+    any_argument,
+    as_argument,
+    time_parameters,
+)
 
 # A statement that reads a larger share of the partitions with rows is told.
 MOST_READ = 0.5
@@ -133,11 +140,11 @@ class PruningTrial:
         """Count for the bounds at some distances from the newest or the oldest row."""
         rows = values.rows
         found: list[Reading] = []
-        for name, period in PERIODS.items():
+        for name, period in (IDS if rows.codec.is_ids else PERIODS).items():
             if end == "newest":
-                moment, words = max(rows.newest - period, rows.oldest), f" from a {name} before the newest row"
+                moment, words = max(rows.newest - period, rows.oldest), f" from {name} before the newest row"
             else:
-                moment, words = min(rows.oldest + period, rows.newest), f" up to a {name} after the oldest row"
+                moment, words = min(rows.oldest + period, rows.newest), f" up to {name} after the oldest row"
             choice = tuple(moment if at in changed else each for at, each in enumerate(widest))
             found.append(Reading(self._count(values.plan(choice)), words))
         return found

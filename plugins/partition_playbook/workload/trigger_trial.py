@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import pendulum
 import psycopg
 from psycopg import sql
 
@@ -21,7 +20,7 @@ from partition_playbook.catalog import Column, Table
 from partition_playbook.checks import Check, Severity, check
 from partition_playbook.codecs import Key
 from partition_playbook.database import Limits, Row, Session
-from partition_playbook.engine import attributes
+from partition_playbook.engine import attributes, layout
 from partition_playbook.intervals import Interval, bounds_at
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
@@ -119,7 +118,7 @@ def _judge(run: Run, trial: Trial) -> Check:
 
 
 def _try_all(run: Run, session: Session, table: Table, shadow: Table | None, trial: Trial) -> None:
-    moments = _moments(run, table)
+    moments = _moments(run, session, table)
     try:
         with session.connection.transaction(force_rollback=True):
             session.give_way()
@@ -141,11 +140,11 @@ def _try_all(run: Run, session: Session, table: Table, shadow: Table | None, tri
         session.journal.clear()
 
 
-def _moments(run: Run, table: Table) -> list[Moments]:
+def _moments(run: Run, session: Session, table: Table) -> list[Moments]:
     """Return the bounds of three partitions, as literals: the previous, the current and the next one."""
-    interval, now = run.spec.interval, pendulum.now(run.spec.timezone)
+    interval, now = run.spec.interval, layout.find_present(session, run.spec)
     current = bounds_at(interval, now)
-    before = current.lower.subtract(seconds=1)
+    before = interval.shift(current.lower, -1)
     around = (bounds_at(interval, before), current, bounds_at(interval, current.upper))
     return [run.spec.codec.literals(each, table.column(run.spec.partition_by).type) for each in around]
 
@@ -198,7 +197,7 @@ def _updates(run: Run, table: Table, elsewhere: sql.Composable) -> Iterator[Writ
 
 
 def _later(run: Run, value: sql.Composable, *, dates: bool) -> sql.Composable:
-    if run.spec.encoding is not None:
+    if run.spec.codec.encoding is not None:
         return run.spec.codec.nth_key(value, sql.SQL("1"))
     return sql.SQL("{} + {}").format(value, sql.SQL("1" if dates else "interval '1 microsecond'"))
 

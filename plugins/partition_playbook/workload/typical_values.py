@@ -6,20 +6,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import pendulum
 import psycopg
 from pendulum import DateTime
 from psycopg import sql
 
-from partition_playbook import catalog
+from partition_playbook import catalog, figures
 from partition_playbook.catalog import Partition
-from partition_playbook.codecs import Codec, Encoding
+from partition_playbook.codecs import Codec, Encoding, Numbers
 from partition_playbook.database import Row, Session
 from partition_playbook.names import TableName
 from partition_playbook.workload.prepared import NULL
 
 # The distances from the newest or the oldest row that are tried.
-PERIODS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
+PERIODS = {"a day": timedelta(days=1), "a week": timedelta(days=7), "a month": timedelta(days=30)}
+IDS = {figures.count(number, "id"): number * Numbers.IDS.tick for number in (10_000, 1_000_000, 100_000_000)}
 # The oids of the types that are compared with a partition column. They are the same in every database.
 _MOMENTS, _INTERVAL, _ARRAYS = frozenset({1082, 1114, 1184}), 1186, frozenset({1182, 1115, 1185})
 _NUMBERS, _TEXTS = frozenset({20, 21, 23, 700, 701, 1700}), frozenset({19, 25, 1042, 1043})
@@ -32,6 +32,7 @@ _KEYS = {
     Encoding.UUIDV7: frozenset({_UUID}),
     Encoding.ULID: frozenset({25, 1042, 1043}),
     Encoding.SNOWFLAKE: _LARGE,
+    Numbers.IDS: _LARGE | {21, 23},
 }
 _KEY_ARRAYS = {
     Encoding.EPOCH_SECONDS: _LARGE_ARRAYS | {1007},
@@ -40,6 +41,7 @@ _KEY_ARRAYS = {
     Encoding.UUIDV7: frozenset({2951}),
     Encoding.ULID: frozenset({1009, 1014, 1015}),
     Encoding.SNOWFLAKE: _LARGE_ARRAYS,
+    Numbers.IDS: _LARGE_ARRAYS | {1007},
 }
 
 
@@ -59,7 +61,7 @@ def read_row_range(session: Session, table: TableName, partition_by: str, codec:
     partitions = catalog.partitions(session, table)
     names = {"schemas": [each.table.schema for each in partitions], "names": [each.table.name for each in partitions]}
     filled = frozenset((row["schema"], row["name"]) for row in session.rows("maintenance/list_filled", names))
-    now = pendulum.now(codec.timezone)
+    now = codec.now
 
     held = sorted(_held(partitions, codec, filled), key=lambda each: each[0])
     if not held:
@@ -91,7 +93,7 @@ def _held(
 def _ends(session: Session, oldest: Partition, newest: Partition, partition_by: str, codec: Codec) -> Row:
     """Read the rows at both ends; none if that takes too long without an index, so the bounds must do."""
     by = sql.Identifier(partition_by)
-    up_to_now = codec.up_to(by, pendulum.now("UTC"))
+    up_to_now = codec.up_to(by, codec.now)
     parts = {"oldest": oldest.table.identifier, "newest": newest.table.identifier, "partition_by": by}
     try:
         with session.connection.transaction():

@@ -1,6 +1,6 @@
 // Inline SVG, drawn in the pixels of its host element.
 
-import { bytes, count, day, moment, several, svg } from "./dom.js";
+import { bytes, count, day, moment, position, several, svg } from "./dom.js";
 
 const LEFT = 62, RIGHT = 12, TOP = 36, BOTTOM = 24;
 
@@ -37,7 +37,12 @@ function spread(first, to, next) {
   return found;
 }
 
-function frame(host, label, from, to, most, format, height) {
+// Labels of an axis of ids.
+function ids(from, to, width) {
+  return ticks(to, 1, Math.max(2, Math.floor(width / 110))).filter((at) => at >= from).map((at) => [at, count(at)]);
+}
+
+function frame(host, label, from, to, most, format, height, labels = moments) {
   const width = Math.max(host.clientWidth, 280);
   const x = (at) => LEFT + ((at - from) / (to - from || 1)) * (width - LEFT - RIGHT);
   const y = (value) => height - BOTTOM - (value / (most || 1)) * (height - TOP - BOTTOM);
@@ -47,7 +52,7 @@ function frame(host, label, from, to, most, format, height) {
       svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
       svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, format(value)));
   }
-  for (const [at, text] of moments(from, to, width - LEFT)) {
+  for (const [at, text] of labels(from, to, width - LEFT)) {
     const last = width - text.length * 3.5; // else the edge would clip it
     axis.append(svg("text", { x: Math.min(x(at), last), y: height - 6, "text-anchor": "middle" }, text));
   }
@@ -69,22 +74,23 @@ function drawn(host, draw) {
 }
 
 export function partitionMap(host, map, measure) {
-  const ranged = map.partitions.filter((each) => each.lower && each.upper && !each.is_default);
+  const ranged = map.partitions.filter((each) => each.lower != null && each.upper != null && !each.is_default);
+  const isIds = typeof map.now === "number";
   const lines = [
-    ["now", map.now, "now"],
+    ["now", map.now, isIds ? "greatest id" : "now"],
     ["horizon", map.horizon, "premake"],
     ["cutoff", map.cutoff, `keep ${map.keep}`],
-  ].filter(([, at]) => at);
+  ].filter(([, at]) => at != null);
   const format = measure === "bytes" ? bytes : count;
   return drawn(host, () => {
-    const ends = [...ranged.flatMap((each) => [each.lower, each.upper]), ...lines.map(([, at]) => at)].map(Date.parse);
+    const ends = [...ranged.flatMap((each) => [each.lower, each.upper]), ...lines.map(([, at]) => at)].map(position);
     const from = Math.min(...ends), to = Math.max(...ends);
     const most = Math.max(1, ...ranged.map((each) => each[measure] ?? 0));
-    const label = `${several(ranged.length, "partition")} of ${map.table} by time; the table below has the same figures`;
+    const label = `${several(ranged.length, "partition")} of ${map.table} by ${isIds ? "id" : "time"}; the table below has the same figures`;
     const height = 240;
-    const { chart, x, y, width } = frame(host, label, from, to, most, format, height);
+    const { chart, x, y, width } = frame(host, label, from, to, most, format, height, isIds ? ids : moments);
     for (const each of ranged) {
-      const left = x(Date.parse(each.lower)), right = x(Date.parse(each.upper));
+      const left = x(position(each.lower)), right = x(position(each.upper));
       const gap = right - left > 4 ? 1 : 0;
       const top = Math.min(y(each[measure] ?? 0), height - BOTTOM - 1.5);
       chart.append(svg("rect", {
@@ -94,7 +100,7 @@ export function partitionMap(host, map, measure) {
         + `${bytes(each.bytes)}, about ${several(each.estimated_rows, "row")}`)));
     }
     for (const [kind, at, text] of lines) {
-      const place = x(Date.parse(at));
+      const place = x(position(at));
       const end = place > width - 90;
       chart.append(
         svg("line", { class: `mark ${kind}`, x1: place, x2: place, y1: kind === "now" ? 26 : 14, y2: height - BOTTOM }),

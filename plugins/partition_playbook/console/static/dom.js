@@ -108,7 +108,11 @@ export function moment(value, timezone = zone) {
   return value == null ? "–" : clock(timezone).format(new Date(value));
 }
 
+// The place of a bound on a scale: a moment, or an id, which is a number.
+export const position = (value) => (typeof value === "number" ? value : Date.parse(value));
+
 export function day(value, timezone) {
+  if (typeof value === "number") return count(value);
   const text = moment(value, timezone);
   return text.endsWith(" 00:00:00") ? text.slice(0, 10) : text;
 }

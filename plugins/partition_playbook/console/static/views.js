@@ -2,7 +2,7 @@
 
 import { partitionMap } from "./charts.js";
 import {
-  badge, bytes, cell, copyButton, count, day, duration, empty, figure, figures, folding, gain, h, labelled, leave, measured, milliseconds, moment, number, percent, right,
+  badge, bytes, cell, copyButton, count, day, duration, empty, figure, figures, folding, gain, h, labelled, leave, measured, milliseconds, moment, number, percent, position, right,
   seconds, several, table, time,
 } from "./dom.js";
 import { run } from "./run.js";
@@ -64,8 +64,8 @@ function overview(map, health) {
   const size = map.partitions.reduce((sum, each) => sum + (each.bytes ?? 0), 0);
   const rows = map.partitions.reduce((sum, each) => sum + each.estimated_rows, 0);
   const spare = map.partitions.find((each) => each.is_default);
-  const now = Date.parse(map.now);
-  const ahead = map.partitions.filter((each) => each.lower && Date.parse(each.lower) > now).length;
+  const now = position(map.now);
+  const ahead = map.partitions.filter((each) => each.lower != null && position(each.lower) > now).length;
   return figures(
     figure("Health", health ? badge(health.status) : badge("never checked"), health?.problems.join(", ")),
     figure("Partitions", count(map.partitions.length), `${count(ahead)} ahead, one per ${map.interval}`),
@@ -122,7 +122,7 @@ function charted(page, map) {
     cell(each.detach_pending && badge("detach pending", "warn"),
       map.cutoff && each.upper && Date.parse(each.upper) <= Date.parse(map.cutoff) && badge("past retention"),
       each.bytes == null && badge("locked", "warn"))));
-  const heads = ["Partition", `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
+  const heads = ["Partition", typeof map.now === "number" ? "From id" : `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
   const listed = folding(`${several(rows.length, "partition")}, newest first`, heads, rows.reverse(), MOST_PARTITIONS);
   return [toggle, place, ...siblings(map), ...listed];
 }

@@ -85,7 +85,7 @@ def _parents_exist(session: Session, source: Table) -> Check:
 
 
 def _every_column_filled(run: Run, source: Table) -> Check:
-    given = {run.spec.partition_by, *run.spec.synthetic.values}
+    given = {*run.spec.synthetic.values, *([] if run.spec.interval.is_ids else [run.spec.partition_by])}
     given |= {name for each in source.foreign_keys for name in each.columns}
     own = {each.name for each in source.columns if each.default or each.identity or each.generated or not each.not_null}
     missing = [each.name for each in source.columns if each.name not in given | own]
@@ -195,6 +195,8 @@ def distribution_checks(run: Run, params: RunParams) -> list[Check]:
 
 
 def _evenness(run: Run, params: RunParams) -> Check:
+    if run.spec.interval.is_ids:
+        return skipped("distribution", "ids carry no time")
     start, end = _span(run)
     period = Interval.DAY if start.add(months=SHORT_MONTHS) > end else Interval.MONTH
     moment = run.spec.codec.as_moment(sql.Identifier(run.spec.partition_by))

@@ -42,7 +42,7 @@ def insert(run: Run, params: RunParams, session: Session, piece: Slice, first: i
         {"first": first, "last": last},
         table=run.table.identifier,
         moment=_moment(params, piece),
-        type=sql.SQL("timestamptz" if run.spec.encoding else kind),
+        type=sql.SQL("timestamptz" if run.spec.codec.encoding else kind),
         picks=sql.SQL("").join(picks),
         columns=columns([each.column for each in filled]),
         values=sql.SQL(", ").join(each.expression for each in filled),
@@ -63,21 +63,29 @@ def _moment(params: RunParams, piece: Slice) -> sql.Composed:
 
 
 def _filled(run: Run, session: Session, source: Table, picks: list[sql.Composable]) -> Iterator[Filled]:
-    """Yield the columns to write; adds the choice of a parent row for each foreign key to ``picks``."""
+    """Yield the columns to write; adds the choice of a parent row for each foreign key to ``picks``.
+
+    An id comes from the default of its column, or from the spec.
+    """
     values = run.spec.synthetic.values
-    # One moment a row: the key may need it more than once.
-    value = run.spec.codec.from_moment(sql.SQL("m.moment"))
-    kind = sql.SQL(source.column(run.spec.partition_by).type)
-    yield Filled(run.spec.partition_by, sql.SQL("CAST({} AS {})").format(value, kind) if run.spec.encoding else value)
+    if not run.spec.interval.is_ids:
+        yield _partition_value(run, source)
     for name, expression in values.items():
         yield Filled(name, _expression(run, name, expression))
-    written = {run.spec.partition_by, *values}
+    written = {*values, *([] if run.spec.interval.is_ids else [run.spec.partition_by])}
     for key in source.foreign_keys:
         free = [column for column in key.columns if column not in written]
         if free:
             pick = sql.Identifier(f"pick_{len(picks)}")
             yield from _picked(run, session, source, key, free, pick, picks)
             written.update(free)
+
+
+def _partition_value(run: Run, source: Table) -> Filled:
+    # One moment a row: the key may need it more than once.
+    value = run.spec.codec.from_moment(sql.SQL("m.moment"))
+    kind = sql.SQL(source.column(run.spec.partition_by).type)
+    return Filled(run.spec.partition_by, sql.SQL("CAST({} AS {})").format(value, kind) if run.spec.encoding else value)
 
 
 def _expression(run: Run, name: str, expression: str) -> sql.Composed:

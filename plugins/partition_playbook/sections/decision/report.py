@@ -14,7 +14,7 @@ from partition_playbook.benchmark.plans import outline
 from partition_playbook.checks import Check, Outcome, Severity, Verdict, as_json
 from partition_playbook.database import Row
 from partition_playbook.engine import way_back
-from partition_playbook.intervals import EARLIEST, LATEST
+from partition_playbook.intervals import EARLIEST, LATEST, IdMoment
 from partition_playbook.ledger import Phase, Statistics
 from partition_playbook.markdown import escape
 from partition_playbook.run import Run
@@ -110,7 +110,9 @@ def compose(record: RunRecord, params: RunParams, address: str = "", plan: str =
         "durations": [
             asdict(each) | {"seconds": each.seconds, "waited": each.waited.total_seconds()} for each in record.spans
         ],
-        "loads": [_loaded(load) for load in record.loads],
+        "loads": [
+            _loaded(load, is_ids=str(record.run["spec"].get("interval")).endswith(" ids")) for load in record.loads
+        ],
         "swaps": list(_swaps(record)),
         "write_latency": WRITE_LATENCY,
         "performance": list(_performance(record)),
@@ -244,13 +246,14 @@ def _planned(stage: str, detail: dict[str, Any]) -> dict[str, Any]:
     return measured | {f"plan_{stage}": list(outline(detail["plan"])) if "plan" in detail else []}
 
 
-def _loaded(load: Row) -> dict[str, Any]:
+def _loaded(load: Row, *, is_ids: bool) -> dict[str, Any]:
     begun, ended = load["started_at"], load["ended_at"]
     known = ("lower_bound", "upper_bound", "state", "rows", "bytes", "started_at", "ended_at")
     return {
         "partition": load["partition_name"],
         # The first and the default partition of a spec with `since` and `until` have an open end.
         **{name: None if load.get(name) in (EARLIEST, LATEST) else load.get(name) for name in known},
+        **({name: IdMoment.of_moment(load[name]).number for name in known[:2]} if is_ids else {}),
         "seconds": (ended - begun).total_seconds() if begun and ended else None,
     }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pendulum import DateTime
+
 from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, check
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
 from partition_playbook.ledger import Ledger
+from partition_playbook.maintenance import health
 from partition_playbook.run import Run
 
 
@@ -45,7 +48,7 @@ def _ended_well(ledger: Ledger) -> Check:
 
 def _future_partitions(run: Run, maintained: Ledger, ahead: int) -> Check:
     """Count the partitions ahead of the maintenance: an interval may have begun since."""
-    began = in_zone(maintained.run()["started_at"], run.spec.timezone)
+    began = _present(run, maintained)
     with run.database.session() as session:
         found = catalog.partitions(session, run.table)
     ends = [(each.table.name, each.ends(run.spec.codec)) for each in found if not each.is_default]
@@ -58,6 +61,14 @@ def _future_partitions(run: Run, maintained: Ledger, ahead: int) -> Check:
         actual=f"{len(future)}: {', '.join(sorted(future))}",
         remedy="Trigger partition_maintenance for this table and follow the remedies of its checks",
     )
+
+
+def _present(run: Run, maintained: Ledger) -> DateTime:
+    """Return the present of the maintenance: its start, or the greatest id that it recorded."""
+    if run.spec.interval.is_ids:
+        found = maintained.measurements(health.STAGE)["bytes"]["detail"]
+        return run.spec.codec.moment(found["greatest_id"])
+    return in_zone(maintained.run()["started_at"], run.spec.timezone)
 
 
 def _nothing_dropped(run: Run) -> Check:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import psycopg
+from pendulum import DateTime
 
 from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, check
 from partition_playbook.database import Params, Row, Session
-from partition_playbook.engine.layout import bounds_for, find_range
+from partition_playbook.engine.layout import bounds_for, find_range, present
 from partition_playbook.engine.write_rate import Counters
 from partition_playbook.errors import LedgerMissing, PlaybookError
 from partition_playbook.intervals import Bounds
@@ -54,6 +55,11 @@ class PreflightContext:
     def bounds(self) -> list[Bounds]:
         """Return the bounds of the planned partitions; PreconditionFailed if there are too many."""
         return bounds_for(self.rows_range, self.run.spec)
+
+    @property
+    def present(self) -> DateTime:
+        """Return the present in the zone of the spec; with ranges of ids the greatest id."""
+        return present(self.rows_range if self.run.spec.interval.is_ids else {}, self.run.spec)
 
     @cached_property
     def statistics(self) -> Statistics:

@@ -102,6 +102,8 @@ def far_rows(context: PreflightContext) -> FarRows | None:
 def _beyond_the_years(context: PreflightContext) -> FarRows | None:
     """Return the rows centuries away, such as those of 0001 or 9999; None without any, or without others."""
     spec, now = context.run.spec, pendulum.now(context.run.spec.timezone)
+    if spec.interval.is_ids:
+        return None
     # Keys begin about 1970.
     start, end = (now.subtract(years=CENTURIES) if spec.encoding is None else None), now.add(years=CENTURIES)
     by = sql.Identifier(context.partition_by)
@@ -121,7 +123,9 @@ def _beyond_the_years(context: PreflightContext) -> FarRows | None:
 
 
 def wider_intervals(interval: Interval) -> list[Interval]:
-    """Return the wider intervals, the narrowest first."""
+    """Return the wider intervals, the narrowest first; of ids ten, a hundred and a thousand times as many."""
+    if interval.is_ids:
+        return [Interval(interval.unit, interval.count * times) for times in (10, 100, 1000)]
     return [each for each in INTERVALS if each.days > interval.days]
 
 
@@ -149,10 +153,10 @@ def _find(context: PreflightContext, bounds: Sequence[Bounds]) -> EmptyPartition
     far = None
     if gaps:
         before, after = max(gaps, key=lambda gap: gap[1] - gap[0])
-        # The far side is the one with fewer filled partitions.
+        # The far side is the one with fewer filled partitions; of ids, which begin at 0, rather the newer one.
         older = [number for number in filled if number <= before]
         newer = [number for number in filled if number >= after]
-        side = older if len(older) <= len(newer) else newer
+        side = older if len(older) + context.run.spec.interval.is_ids <= len(newer) else newer
         keys = {"since": bounds[after - 1]} if side is older else {"until": bounds[before - 1]}
         far = FarRows(**_far_rows(context, bounds[side[0] - 1], bounds[side[-1] - 1]), key=_bounding(context, **keys))
 
@@ -162,9 +166,10 @@ def _find(context: PreflightContext, bounds: Sequence[Bounds]) -> EmptyPartition
 
 
 def _rows_begin(context: PreflightContext) -> pendulum.DateTime:
-    """Return the present, or the oldest of the synthetic rows that are to come."""
-    spec, now = context.run.spec, pendulum.now(context.run.spec.timezone)
-    return spec.synthetic_start(now) if context.params.synthetic_rows else now
+    """Return the present, or the oldest of the synthetic rows that are to come; these have the next ids."""
+    spec, now = context.run.spec, context.present
+    is_older = context.params.synthetic_rows and not spec.interval.is_ids
+    return spec.synthetic_start(now) if is_older else now
 
 
 def _filled(context: PreflightContext, bounds: Sequence[Bounds]) -> list[int]:
@@ -181,7 +186,9 @@ def _filled(context: PreflightContext, bounds: Sequence[Bounds]) -> list[int]:
 
 
 def _bounding(context: PreflightContext, since: Bounds | None = None, until: Bounds | None = None) -> str:
-    """Return the key of the spec by which the partitions begin with ``since`` or end with ``until``."""
+    """Return the key of the spec by which the partitions begin with ``since`` or end with ``until``; ids have none."""
+    if context.run.spec.interval.is_ids:
+        return ""
     if since:
         return f"`since: {since.lower.to_date_string()}`"
     if until and context.run.spec.default_partition is DefaultPartition.KEEP:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 
-import pendulum
 import psycopg
 from pendulum import DateTime
 
@@ -16,7 +14,7 @@ from partition_playbook.benchmark.comparison import MATERIAL_PAGES, NOTICED_MS
 from partition_playbook.benchmark.measure import LIMITS, ask, choose_interval, compose_query, evaluate
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.errors import InvalidSpec, PreconditionFailed, SourceChanged
-from partition_playbook.intervals import Bounds, bounds_at, in_zone
+from partition_playbook.intervals import Bounds, IdMoment, bounds_at
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.sections.preflight.empty_partitions import PLANNING_MS
@@ -55,7 +53,8 @@ def query_ranges(context: PreflightContext) -> Check:
     return check(
         "query_ranges",
         not any(problem for _, problem in found),
-        expected="`since` and `until` of each query give a timestamp or a date",
+        expected="`since` and `until` of each query give "
+        f"{'a number' if run.spec.interval.is_ids else 'a timestamp or a date'}",
         actual="; ".join(f"{name}: {problem}" for name, problem in found if problem)
         or f"{figures.count(len(run.spec.queries), 'query', 'queries')} evaluated",
         remedy="Correct `since` and `until` of these queries in the spec: SQL expressions, or left out for an open end",
@@ -63,7 +62,7 @@ def query_ranges(context: PreflightContext) -> Check:
 
 
 def _current(context: PreflightContext) -> Bounds:
-    return bounds_at(context.run.spec.interval, pendulum.now(context.run.spec.timezone))
+    return bounds_at(context.run.spec.interval, context.present)
 
 
 def _plan_problem(context: PreflightContext, query: Query) -> str:
@@ -136,9 +135,15 @@ def _range_of_rows(context: PreflightContext) -> Range | None:
     spec, found = context.run.spec, context.rows_range
     ends = [] if found["oldest"] is None else [spec.codec.moment(found[end]) for end in ("oldest", "newest")]
     if context.params.synthetic_rows:
-        now = pendulum.now(spec.timezone)
-        ends += [spec.synthetic_start(now), now]
+        ends += _synthetic_ends(context)
     return (min(ends), max(ends)) if ends else None
+
+
+def _synthetic_ends(context: PreflightContext) -> tuple[DateTime, DateTime]:
+    spec, now = context.run.spec, context.present
+    if isinstance(now, IdMoment):
+        return now, IdMoment.of(now.number + context.params.synthetic_rows)
+    return spec.synthetic_start(now), now
 
 
 def _shortfall(context: PreflightContext, query: Query, rows: Range, past: Bounds) -> str:
@@ -159,18 +164,19 @@ def _shortfall(context: PreflightContext, query: Query, rows: Range, past: Bound
     if read <= 1 - context.params.min_speedup:
         return ""
     return (
-        f"the partitions of its range cover {figures.percent(read)} of the time of the rows, so skipping the others "
+        f"the partitions of its range cover {figures.percent(read)} of the "
+        f"{'ids' if interval.is_ids else 'time'} of the rows, so skipping the others "
         f"saves at most {figures.percent(1 - read)}"
     )
 
 
 def _moment(run: Run, expression: str | None, past: Bounds) -> DateTime | None:
     """Return one end of a range; None for an open end, and for one that the check query_ranges refuses."""
-    found: list[date | None] = []
+    found: list[DateTime | None] = []
     if expression is None or _problem_of(lambda: found.append(evaluate(run, expression, past))):
         return None
     (value,) = found
-    return None if value is None else in_zone(value, run.spec.timezone)
+    return value
 
 
 def _pages(context: PreflightContext) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-import pendulum
 import psycopg
 from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.catalog import Column
 from partition_playbook.checks import Check, Severity, check, skipped
-from partition_playbook.codecs import ALPHABET, LARGEST, Encoding
+from partition_playbook.codecs import ALPHABET, LARGEST, Encoding, Numbers
+from partition_playbook.database import Row
 from partition_playbook.engine import load
 from partition_playbook.engine.layout import with_outliers
 from partition_playbook.errors import PreconditionFailed
@@ -42,6 +42,8 @@ SAMPLE = 200
 # The time to make one foreign key to one partition again; 0.9 ms measured on an idle server.
 INBOUND_KEY_MS = 1.0
 TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
+# Of a table whose ids start again, no range is ever complete.
+ONLY_GROW = "Run ALTER SEQUENCE {} INCREMENT 1 NO CYCLE first: ranges of ids are for a table that only grows"
 KEY_TYPES = {kind for encoding in Encoding for kind in encoding.types}
 KEY_REMEDY = {
     "date": "Set an `interval` of a day or more in the spec",
@@ -76,23 +78,31 @@ def partition_type(context: PreflightContext) -> Check:
     plain = (
         column.type if "(" not in column.type else column.type[: column.type.index("(")] + column.type.partition(")")[2]
     )
-    encoding = context.run.spec.encoding
+    spec, encoding = context.run.spec, context.run.spec.codec.encoding
     types = TYPES if encoding is None else encoding.types
     suits = plain in types and not column.generated
     problem = _key_problem(context, column, plain) if suits and encoding else ""
+    sequence = _turning_sequence(context) if suits and spec.interval.is_ids else None
     remedy = "Set partition_by in the spec to a stored column of one of these types, or ALTER COLUMN … TYPE first"
-    if plain == "date" and suits and context.run.spec.interval.unit is Unit.HOUR:
-        problem = f"date, which has no hours for an interval of {context.run.spec.interval}"
+    if plain == "date" and suits and spec.interval.unit is Unit.HOUR:
+        problem = f"date, which has no hours for an interval of {spec.interval}"
     if encoding is None and plain in KEY_TYPES:
         remedy = f"If {context.partition_by} carries time, set `encoding` in the spec. Otherwise s{remedy[1:]}"
+    if encoding is None and plain in Numbers.IDS.types:
+        remedy += ". For ids that only grow, set `interval` to a number of ids"
+    if problem:
+        remedy = KEY_REMEDY.get(plain, _in_bytes(context, column))
+    if sequence:
+        problem, remedy = f"{column.type}, {sequence['problem']}", ONLY_GROW.format(sequence["name"])
 
+    needed = f"interval {spec.interval}" if spec.interval.is_ids else f"encoding {encoding}"
     return check(
         "partition_type",
         suits and not problem,
         expected=f"{context.partition_by} is one of {', '.join(types)}"
-        f"{f', as encoding {encoding} needs,' if encoding else ''} and not generated",
+        f"{f', as {needed} needs,' if encoding else ''} and not generated",
         actual=problem or f"{column.type}{', generated' if column.generated else ''}",
-        remedy=KEY_REMEDY.get(plain, _in_bytes(context, column)) if problem else remedy,
+        remedy=remedy,
     )
 
 
@@ -105,13 +115,20 @@ def _in_bytes(context: PreflightContext, column: Column) -> str:
     )
 
 
+def _turning_sequence(context: PreflightContext) -> Row | None:
+    """Return the sequence of the partition column if its values do not only grow."""
+    rows = context.session.rows("preflight/list_turning_sequences", {**context.name, "column": context.partition_by})
+    return next(iter(rows), None)
+
+
 def _key_problem(context: PreflightContext, column: Column, plain: str) -> str:
     """Return why a column cannot hold the bounds of the encoding; empty if it can."""
     spec = context.run.spec
-    last = spec.interval.shift(spec.interval.floor(pendulum.now(spec.timezone)), spec.premake + 1)
+    last = spec.interval.shift(spec.interval.floor(context.present), spec.premake + 1)
     key = spec.codec.first_key(last)
     if isinstance(key, int) and key > LARGEST.get(plain, key):
-        return f"{column.type}, which cannot hold {key}, the key of {last}, where the partitions ahead end"
+        told = "" if spec.interval.is_ids else f" the key of {last},"
+        return f"{column.type}, which cannot hold {key},{told} where the partitions ahead end"
 
     return _collation_problem(context, column) if spec.encoding is Encoding.ULID else ""
 
@@ -129,8 +146,8 @@ def _collation_problem(context: PreflightContext, column: Column) -> str:
 
 def partition_values(context: PreflightContext) -> Check:
     """Count the rows with NULL or infinity, and check that the partition column is NOT NULL."""
-    if context.run.spec.encoding:
-        return _keys(context, context.run.spec.encoding)
+    if encoding := context.run.spec.codec.encoding:
+        return _keys(context, encoding)
     by = sql.Identifier(context.partition_by)
     found = context.session.row(
         "preflight/list_partition_values", source=context.table.table_name.identifier, partition_by=by
@@ -154,8 +171,9 @@ def partition_values(context: PreflightContext) -> Check:
     )
 
 
-def _keys(context: PreflightContext, encoding: Encoding) -> Check:
+def _keys(context: PreflightContext, encoding: Encoding | Numbers) -> Check:
     """Count the rows whose key the encoding cannot read, and check that the partition column is NOT NULL."""
+    is_ids = context.run.spec.interval.is_ids
     codec, by = context.run.spec.codec, sql.Identifier(context.partition_by)
     found = context.session.row(
         "preflight/list_unreadable_keys",
@@ -167,17 +185,20 @@ def _keys(context: PreflightContext, encoding: Encoding) -> Check:
     nullable = not context.table.column(context.partition_by).not_null
     lower, upper = codec.range
     actual = "nullable, " if nullable else ""
-    actual += f"{figures.count(found['rows'], 'row')} without such a key"
+    actual += f"{figures.count(found['rows'], 'row')} without such {'an id' if is_ids else 'a key'}"
     if samples := found["samples"]:
         actual += f", such as {', '.join('NULL' if each is None else each for each in samples)}"
 
     return check(
         "partition_values",
         not nullable and not found["rows"],
-        expected=f"{context.partition_by} is NOT NULL and has only keys of encoding {encoding}, from {lower} to before "
-        f"{upper}",
+        expected=f"{context.partition_by} is NOT NULL and has only "
+        f"{'ids' if is_ids else f'keys of encoding {encoding}'}, from {lower} to before {upper}",
         actual=actual,
-        remedy=f"Correct or delete these rows, or correct `encoding` in the spec: {encoding.meaning} The column must "
+        remedy=f"Correct or delete these rows; the column must be NOT NULL. Ids are: {encoding.meaning} If they carry "
+        "time, set `encoding` and an `interval` of time in the spec"
+        if is_ids
+        else f"Correct or delete these rows, or correct `encoding` in the spec: {encoding.meaning} The column must "
         "be NOT NULL. Rows of another kind would be in partitions of wrong moments",
         evidence=found,
     )
@@ -462,6 +483,8 @@ def _advice(context: PreflightContext, far: FarRows | None) -> str:
 
 def arrival_order(context: PreflightContext) -> Check:
     """Warn if the rows are stored in time order: then partitions make no read faster."""
+    if context.run.spec.interval.is_ids:
+        return skipped("arrival_order", "ids grow in the order of the rows; the gain is smaller vacuums and indexes")
     if context.params.synthetic_rows:
         ordered, actual = (
             context.params.arrival is Arrival.TIME,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import pendulum
+from pendulum import DateTime
 
 from partition_playbook import catalog, figures
 from partition_playbook.catalog import Partition
 from partition_playbook.database import Row, Session
+from partition_playbook.engine import layout
 from partition_playbook.engine.sides import Sides, sides
 from partition_playbook.names import LEDGER_SCHEMA, TableName, clip
 from partition_playbook.run import Run
@@ -36,7 +37,8 @@ def measure_benefit(run: Run) -> None:
 def _measure_sizes(run: Run, session: Session, now: Sides, partitions: Sequence[Partition]) -> None:
     original = _sizes(session, now.monolith.table_name)
     parts = {each.table.name: _sizes(session, each.table) for each in partitions}
-    current = next((each.table.name for each in partitions if _is_current(run, each)), None)
+    present = layout.find_present(session, run.spec)
+    current = next((each.table.name for each in partitions if _is_current(run, each, present)), None)
     if current:
         note = f"of {current}, the current partition; {figures.size(original['indexes'])} of indexes on the original"
         run.ledger.record_measurement(STAGE, "hot_index_bytes", parts[current]["indexes"], "bytes", note=note)
@@ -50,8 +52,7 @@ def _sizes(session: Session, table: TableName) -> Row:
     return session.row("pruning/find_sizes", {"schema": table.schema, "name": table.name})
 
 
-def _is_current(run: Run, partition: Partition) -> bool:
-    now = pendulum.now(run.spec.timezone)
+def _is_current(run: Run, partition: Partition, now: DateTime) -> bool:
     lower, upper = partition.ends(run.spec.codec) or (None, None)
     return lower is not None and upper is not None and lower <= now < upper
 

@@ -26,7 +26,7 @@ def partition_check(run: Run, session: Session) -> Check:
     The plan is in the ledger, so rows that arrived after it change nothing here: they are in the default partition.
     """
     actual = catalog.partitions(session, run.table)
-    expected = expected_bounds(run)
+    expected = expected_bounds(run, session)
     problems = list(_bound_problems(run, actual, expected))
     default = "and a default" if _keeps(run) else "and no default"
     ranged = [each for each in actual if not each.is_default]
@@ -44,13 +44,13 @@ def partition_check(run: Run, session: Session) -> Check:
     )
 
 
-def expected_bounds(run: Run) -> list[Bounds]:
+def expected_bounds(run: Run, session: Session) -> list[Bounds]:
     """Return the planned bounds of intervals, in order.
 
     Without a default partition they include the current interval, as rows need it.
     """
     planned = {each for load in run.ledger.loads() if (each := layout.bounds_of(load, run.spec)).is_interval}
-    current = set() if _keeps(run) else {bounds_at(run.spec.interval, pendulum.now(run.spec.timezone))}
+    current = set() if _keeps(run) else {bounds_at(run.spec.interval, layout.find_present(session, run.spec))}
     return sorted(planned | current)
 
 
