@@ -159,16 +159,15 @@ def read_ranges(run: Run, partitions: list[Partition], live: Table, standby: Tab
     return Ranges(by, live.column(by).type, not_null, names, tuple(written[edge] for edge in edges))
 
 
-def cut(
-    session: Session, run: Run, monolith: Table, ranges: Ranges, partitions: list[Partition], waiting: int
-) -> list[Slice]:
+def cut(ranges: Ranges, partitions: list[Partition], waiting: int, *, ordered: bool) -> list[Slice]:
     """Cut the ranges into slices of few rows, but into so few slices that no table is read over and over.
 
-    Each slice also reads the change log, with ``waiting`` changes.
+    Each slice also reads the change log, with ``waiting`` changes. A monolith that is not ``ordered`` is read as a
+    whole for each slice.
     """
     rows = _estimated_rows(ranges, partitions)
     least = max(ROWS_TOGETHER, waiting)
-    if not _reads_ranges(session, run, monolith):
+    if not ordered:
         least = max(least, -(-sum(rows) // SCANS))
     return list(_together(rows, least))
 
@@ -187,7 +186,7 @@ def _estimated_rows(ranges: Ranges, partitions: list[Partition]) -> list[int]:
     return found
 
 
-def _reads_ranges(session: Session, run: Run, monolith: Table) -> bool:
+def reads_ranges(session: Session, run: Run, monolith: Table) -> bool:
     """Tell whether the monolith's rows of a range are read without the others: by an index, from adjoining blocks."""
     if not any(_leads(each, run.spec.partition_by) for each in monolith.indexes):
         return False

@@ -62,7 +62,8 @@ Contents = dict[int, Content]
 class _Task:
     """One comparison: both sides, their slices, and the capture fingerprint before the first slice.
 
-    Without a fingerprint all slices share one exported ``snapshot``: nothing else holds them together.
+    Without a fingerprint all slices share one exported ``snapshot``: nothing else holds them together. An ``ordered``
+    monolith has the rows of a slice in adjoining blocks.
     """
 
     now: Sides
@@ -70,6 +71,7 @@ class _Task:
     slices: tuple[Slice, ...]
     waiting: int
     capture_fingerprint: str
+    ordered: bool
     snapshot: str | None = None
 
     @property
@@ -133,8 +135,9 @@ def _read_task(run: Run, session: Session) -> _Task:
     if run.part_of:
         cut = [Slice(1, len(ranges.edges) - 1)]
     else:
-        cut = slices.cut(session, run, now.monolith, ranges, partitions, waiting)
-    return _Task(now, ranges, tuple(cut), waiting, _fingerprint(session, run, now))
+        ordered = slices.reads_ranges(session, run, now.monolith)
+    cut = slices.cut(ranges, partitions, waiting, ordered=ordered)
+    return _Task(now, ranges, tuple(cut), waiting, _fingerprint(session, run, now), ordered)
 
 
 def _fingerprint(session: Session, run: Run, now: Sides) -> str:
@@ -200,7 +203,6 @@ def _compare_slice(run: Run, task: _Task, part: Slice) -> tuple[Contents, Conten
     live, standby = task.now.live.table_name.identifier, task.now.require_standby().table_name.identifier
     started = time.monotonic()
     with run.database.snapshot(Limits(idle_in_transaction=0), shared=task.snapshot) as session:
-        session.rows("engine/tune_comparison")
         # After the cutover the wider keys may have allowed rows that are beside the retired table.
         has_open_rows = task.now.live.is_partitioned and doubled.exists(session, run.table)
         of_live = _contents(session, run, task, part, live)
@@ -231,7 +233,10 @@ def _contents(session: Session, run: Run, task: _Task, part: Slice, table: sql.C
         "within": ranges.within("t", part),
         "row": hashed_row(now.live.columns),
     }
+    # Else a slice is a large share of the table: an index would fetch its rows one by one, from everywhere.
+    session.rows("engine/tune_comparison", {"indexes": "on" if task.ordered else "off"})
     rows = session.rows("engine/list_checksums", **parts)
+    session.rows("engine/tune_comparison", {"indexes": "on"})
     rows += session.rows(
         "engine/list_waiting_checksums",
         **parts,
