@@ -131,12 +131,10 @@ def _read_task(run: Run, session: Session) -> _Task:
     partitions = catalog.partitions(session, now.partitioned.table_name)
     ranges = slices.read_ranges(run, partitions, now.live, now.require_standby())
     waiting = capture.count(session, run)
+    ordered = slices.reads_ranges(session, run, now.monolith)
     # Rows of the live table outside the range of a part have no counterpart.
-    if run.part_of:
-        cut = [Slice(1, len(ranges.edges) - 1)]
-    else:
-        ordered = slices.reads_ranges(session, run, now.monolith)
-    cut = slices.cut(ranges, partitions, waiting, ordered=ordered)
+    part = Slice(1, len(ranges.edges) - 1)
+    cut = [part] if run.part_of else slices.cut(ranges, partitions, waiting, ordered=ordered)
     return _Task(now, ranges, tuple(cut), waiting, _fingerprint(session, run, now), ordered)
 
 
