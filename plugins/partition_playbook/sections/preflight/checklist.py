@@ -21,6 +21,7 @@ from partition_playbook.sections.preflight import after_cutover, planning, probe
 from partition_playbook.sections.preflight.context import PreflightContext, make_checks
 from partition_playbook.sections.preflight.environment import CHECKS, names_fit, no_standing_run
 from partition_playbook.sections.preflight.first_retention import first_retention
+from partition_playbook.sections.preflight.planning_time import planning_time
 from partition_playbook.sections.preflight.privileges import (
     foreign_function_rights,
     privileges,
@@ -54,6 +55,7 @@ BY_PARTITION_COLUMN = (
     queries.queries,
     queries.query_ranges,
     queries.speedup_possible,
+    planning_time,
     first_retention,
     *server.BY_PARTITION_COLUMN,
 )
