@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 from pydantic import ByteSize
 
 from partition_playbook.database import Database
-from partition_playbook.engine import capture, cutover, load
+from partition_playbook.engine import capture, drain, load
 from partition_playbook.engine.sides import sides
 from partition_playbook.errors import CaptureLost, OutOfResources, Unreachable
 from partition_playbook.ledger import Ledger
@@ -260,10 +260,10 @@ def test_a_change_log_that_reaches_its_limit(stages: Stages) -> None:
 
 def test_a_loss_just_before_the_lock_is_seen_under_it(stages: Stages) -> None:
     with scene(stages, "cut_over") as found, found.run.database.transaction() as session:
-        now, expected = sides(session, found.run), cutover.table_fingerprint(found.run)
+        now, expected = sides(session, found.run), drain.table_fingerprint(found.run)
         found.connection.execute("SELECT nextval(%s::regclass)", [SPEC.name.capture_loss.quoted])
         with pytest.raises(CaptureLost):
-            cutover.drain_change_log(found.run, session, now, expected, 1_000, cutover.Tries())
+            drain.drain_change_log(found.run, session, now, expected, 1_000, drain.Tries())
 
 
 def capture_is_lost(run: Run) -> bool:

@@ -113,7 +113,7 @@ def test_the_docstring_of_the_package_is_its_map() -> None:
 
 def test_the_ledger_has_one_door() -> None:
     for path in MODULES:
-        if path.name != "ledger.py":
+        if layer_of(path) != "ledger":
             assert '"ledger/' not in path.read_text(), path.name
 
 

@@ -18,7 +18,6 @@ from partition_playbook.database import UNREAD_TABLE_LOCK, DrySession, Params, R
 from partition_playbook.engine import (
     attach,
     capture,
-    cutover,
     dependents,
     foreign_keys,
     layout,
@@ -29,6 +28,7 @@ from partition_playbook.engine import (
     reconcile,
     sequences,
     shadow,
+    swap_locks,
     swap_script,
     vacuum,
 )
@@ -291,14 +291,14 @@ def _record_swap(run: Run, session: DrySession, built: Sides, partitions: list[T
     materialized_views.create_twins(session, built)
     readers = dependents.find(session, run.table)
     partitions = sorted(partitions)  # the swap locks them in the order of their names
-    cutover.lock_around(session, built.live.table_name, built.require_standby().table_name)
-    cutover.lock_partitions_around(session, partitions)
+    swap_locks.lock_around(session, built.live.table_name, built.require_standby().table_name)
+    swap_locks.lock_partitions_around(session, partitions)
     for each in dependents.lock(readers):
-        session.execute(each, purpose=cutover.LOCK_DEPENDENTS, lock="ACCESS EXCLUSIVE")
-    cutover.lock_live(session, built.live.table_name)
+        session.execute(each, purpose=swap_locks.LOCK_DEPENDENTS, lock="ACCESS EXCLUSIVE")
+    swap_locks.lock_live(session, built.live.table_name)
     lock_several(session, "engine/lock_partitions", partitions)
     for each in sequences.lock(session, built.live):
-        session.execute(each, purpose=cutover.LOCK_SEQUENCE, lock="ACCESS EXCLUSIVE on the sequence")
+        session.execute(each, purpose=swap_locks.LOCK_SEQUENCE, lock="ACCESS EXCLUSIVE on the sequence")
     for key in built.live.foreign_keys:
         foreign_keys.drop(session, built.live.table_name, key)
     script = swap_script.compose(run, session, built, Direction.FORWARD, readers)

@@ -18,7 +18,7 @@ from partition_playbook.database import SEPARATOR, Session
 from partition_playbook.engine import (
     attributes,
     capture,
-    cutover,
+    drain,
     foreign_keys,
     load,
     reconcile,
@@ -74,7 +74,7 @@ def _merge(run: Run, action: Merge, retry: LockRetry | None) -> int:
         like = _create_tables(run, inner, session, action)
         staging = catalog.require(session, inner.table.shadow).oid
 
-    expected = cutover.table_fingerprint(run)
+    expected = drain.table_fingerprint(run)
     for each in action.found:
         split.capture_rows(run, inner, each.table)
     for each in action.found:
@@ -164,7 +164,7 @@ def _take_place(run: Run, inner: Run, action: Merge, staging: int, expected: str
     ``staging`` is the oid of this merge's staging table. The session with the advisory lock may be lost, so
     SplitUnderWay is raised if another merge has replaced the table.
     """
-    most_changes, tries = cutover.changes_under_lock(inner), cutover.Tries()
+    most_changes, tries = drain.changes_under_lock(inner), drain.Tries()
 
     def attempt(lock_timeout: int) -> None:
         with reconcile.reconciler(inner) as session:
@@ -172,7 +172,7 @@ def _take_place(run: Run, inner: Run, action: Merge, staging: int, expected: str
             kind = now.live.column(run.spec.partition_by).type
             default = next((each.table for each in catalog.partitions(session, run.table) if each.is_default), None)
             replacing = _script(run, inner, action, kind)
-            cutover.catch_up(inner, session, now, most_changes)
+            drain.catch_up(inner, session, now, most_changes)
 
             with run.database.block(session):
                 locks.block_maintenance(session, run.table, default)
@@ -183,7 +183,7 @@ def _take_place(run: Run, inner: Run, action: Merge, staging: int, expected: str
                     raise SplitUnderWay(split.OTHER_SPLIT, where=str(run.table), remedy=split.LATER)
                 _require_same(run, session, action)
 
-                cutover.drain_change_log(inner, session, now, expected, most_changes, tries)
+                drain.drain_change_log(inner, session, now, expected, most_changes, tries)
                 purpose = f"Replace partitions by {action.partition.name}"
                 # The partitions had every row of the range, so the default partition has none.
                 with exclusion.closed(session, default):

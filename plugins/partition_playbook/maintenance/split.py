@@ -22,7 +22,7 @@ from partition_playbook.database import SEPARATOR, Limits, Session
 from partition_playbook.engine import (
     attributes,
     capture,
-    cutover,
+    drain,
     foreign_keys,
     load,
     reconcile,
@@ -264,15 +264,15 @@ def _take_place(run: Run, inner: Run, creates: Sequence[Create], staging: int, r
     ``staging`` is the oid of this split's staging table. The session with the advisory lock may be lost, so
     SplitUnderWay is raised if another split has replaced the table.
     """
-    expected, most_changes = cutover.table_fingerprint(inner), cutover.changes_under_lock(inner)
-    tries = cutover.Tries()
+    expected, most_changes = drain.table_fingerprint(inner), drain.changes_under_lock(inner)
+    tries = drain.Tries()
 
     def attempt(lock_timeout: int) -> None:
         with reconcile.reconciler(inner) as session:
             now = sides(session, inner)
             parent = catalog.require(session, run.table)
             replacing = _script(run, inner, session, now, parent, creates)
-            cutover.catch_up(inner, session, now, most_changes)
+            drain.catch_up(inner, session, now, most_changes)
 
             with run.database.block(session):
                 locks.block_maintenance(session, run.table, inner.table)
@@ -281,7 +281,7 @@ def _take_place(run: Run, inner: Run, creates: Sequence[Create], staging: int, r
                 if sides(session, inner).require_standby().oid != staging:
                     raise SplitUnderWay(OTHER_SPLIT, where=str(run.table), remedy=LATER)
 
-                cutover.drain_change_log(inner, session, now, expected, most_changes, tries)
+                drain.drain_change_log(inner, session, now, expected, most_changes, tries)
                 purpose = f"Replace {inner.table.name} by its copies"
                 session.execute(replacing, purpose=purpose, lock="held already")
                 run.ledger.add_note("split ended", session=session, parent=str(run.table), default=str(inner.table))
