@@ -4,11 +4,12 @@ import { bytes, count, day, moment, position, several, svg } from "./dom.js";
 
 const LEFT = 62, RIGHT = 12, TOP = 36, BOTTOM = 24;
 
+// Between two ticks is at least one unit if it is 1: a count has no halves.
 function ticks(most, unit, steps = 4) {
   most /= unit;
   const rough = most / steps || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10);
+  const step = Math.max(unit === 1 ? 1 : 0, power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10));
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step * unit);
 }
 
