@@ -74,7 +74,7 @@ function overview(map, health) {
     figure("Size", bytes(size), health?.bytes_per_day != null && `${bytes(health.bytes_per_day)} per day`),
     figure("Rows", `≈ ${count(rows)}`, "as last analyzed"),
     figure("Default partition", spare ? `≈ ${several(spare.estimated_rows, "row")}` : "none", spare && bytes(spare.bytes)),
-    figure("Retention", map.keep ?? "none", map.cutoff && `before ${day(map.cutoff, map.timezone).slice(0, 10)}`));
+    figure("Retention", map.keep ?? "none", map.cutoff && `before ${moment(map.cutoff, map.timezone).slice(0, map.interval.includes("hour") ? 16 : 10)}`));
 }
 
 function siblings(map, building = null) {
@@ -116,17 +116,20 @@ function charted(page, map) {
       onclick: () => show(each) }, each === "bytes" ? "by size" : "by rows")));
   partitionMap(place, map, measure);
   const isIds = typeof map.now === "number", now = position(map.now);
+  // In a table with hours a midnight has its hour too.
+  const bounds = map.partitions.flatMap((each) => [each.lower, each.upper]).filter((each) => typeof each === "string");
+  const withHours = bounds.some((each) => day(each, map.timezone).length > 10);
+  const bound = (at) => (withHours && at != null ? moment(at, map.timezone).slice(0, 16) : day(at, map.timezone));
   const row = (each) => h("tr", { class: each.name === page.chosen.partition && "chosen" },
     h("td", { class: "name" }, each.name),
-    h("td", { class: "date" }, each.is_default ? "default" : day(each.lower, map.timezone)),
-    h("td", { class: "date" }, each.is_default ? "" : day(each.upper, map.timezone)),
+    h("td", { class: "date" }, each.is_default ? "default" : bound(each.lower)),
+    h("td", { class: "date" }, each.is_default ? "" : bound(each.upper)),
     number(bytes(each.bytes)), number(`≈ ${count(each.estimated_rows)}`),
     cell(each.detach_pending && badge("detach pending", "warn"),
       map.cutoff && each.upper && Date.parse(each.upper) <= Date.parse(map.cutoff) && badge("past retention"),
       each.bytes == null && badge("locked", "warn")));
   const heads = ["Partition", isIds ? "From id" : `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
-  const order = isIds ? "greatest ids first" : "newest first";
-  const listed = (caption, found, most) => folding(`${caption}, ${order}`, heads, found.map(row).reverse(), most);
+  const listed = (caption, found, most) => folding(`${caption}, ${isIds ? "greatest ids" : "newest"} first`, heads, found.map(row).reverse(), most);
   // Many empty partitions ahead would hide those with rows.
   const ahead = map.partitions.filter((each) => !each.is_default && each.lower != null && position(each.lower) > now);
   if (ahead.length <= FEW_AHEAD) {
