@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pendulum
 
-from partition_playbook import artifacts, catalog, figures
+from partition_playbook import artifacts, catalog
 from partition_playbook.airflow.run_states import State, dag_run_key, run_states, with_state
 from partition_playbook.airflow.run_steps import AT_WORK, Activity, Step, read_activity, run_path, steps
 from partition_playbook.airflow.runs import open_database
@@ -22,7 +22,7 @@ from partition_playbook.console.problems import explain
 from partition_playbook.database import Database, Limits, Row, Session
 from partition_playbook.engine import way_back
 from partition_playbook.errors import InvalidSpec, PreconditionFailed, TryAgain
-from partition_playbook.intervals import IdMoment, Interval
+from partition_playbook.intervals import IdMoment
 from partition_playbook.ledger import (
     MAINTENANCE,
     KeptFile,
@@ -145,7 +145,7 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
 
     return answers.PartitionMap(
         table=str(spec.name),
-        interval=_told(spec.interval),
+        interval=str(spec.interval),
         interval_change=change,
         timezone=spec.timezone,
         now=_end(now),
@@ -160,10 +160,6 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
             if row["detached"] and not row["attached"]
         ],
     )
-
-
-def _told(interval: Interval) -> str:
-    return f"{figures.number(interval.count)} ids" if interval.is_ids else str(interval)
 
 
 def _interval_change(session: Session, spec: TableSpec, found: list[Row]) -> str:

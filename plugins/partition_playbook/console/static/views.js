@@ -66,11 +66,12 @@ function overview(map, health) {
   const rows = map.partitions.reduce((sum, each) => sum + each.estimated_rows, 0);
   const spare = map.partitions.find((each) => each.is_default);
   const now = position(map.now);
+  const interval = map.interval.replace(/^\d+/, (number) => count(Number(number)));
   const ahead = map.partitions.filter((each) => each.lower != null && position(each.lower) > now).length;
   return figures(
     figure("Health", health ? badge(health.status) : badge("never checked"), health?.problems.join(", ")),
-    figure("Partitions", count(map.partitions.length), `${count(ahead)} ahead; interval: ${map.interval}`),
-    map.interval_change && figure("Change of interval", `to ${map.interval}`, map.interval_change),
+    figure("Partitions", count(map.partitions.length), `${count(ahead)} ahead; interval: ${interval}`),
+    map.interval_change && figure("Change of interval", `to ${interval}`, map.interval_change),
     figure("Size", bytes(size), health?.bytes_per_day != null && `${bytes(health.bytes_per_day)} per day`),
     figure("Rows", `≈ ${count(rows)}`, "as last analyzed"),
     figure("Default partition", spare ? `≈ ${several(spare.estimated_rows, "row")}` : "none", spare && bytes(spare.bytes)),
