@@ -28,7 +28,7 @@ from partition_playbook.spec import (
     RunParams,
     TableSpec,
 )
-from partition_playbook.spec_yaml import MAX_SPEC_BYTES
+from partition_playbook.spec.document import MAX_SPEC_BYTES
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "table-spec.md"
 PLAINLY: dict[str, Any] = {"sort_keys": False, "width": 1000}
