@@ -7,12 +7,13 @@ table in use. The next run removes the remains of an interrupted merge.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
 from psycopg import sql
 
-from partition_playbook import catalog
+from partition_playbook import catalog, figures
 from partition_playbook.catalog import Partition, Table
 from partition_playbook.database import SEPARATOR, Session
 from partition_playbook.engine import (
@@ -35,6 +36,8 @@ from partition_playbook.maintenance.create import equip, require_free
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.sql import statement
+
+log = logging.getLogger(__name__)
 
 NOTHING_REPLACED = "Nothing was replaced. Trigger partition_maintenance with the same `merge` again"
 
@@ -94,6 +97,8 @@ def _merge(run: Run, action: Merge, retry: LockRetry | None) -> int:
     foreign_keys.constrain(inner, copy, parent.foreign_keys)
     with exclusion.prepared(run, [action.bounds]):
         _take_place(run, inner, action, staging, expected, retry)
+    merged = figures.count(len(action.found), "partition")
+    log.info("%s: %s of %s merged, equal on both sides", action.partition, figures.count(rows, "row"), merged)
     return rows
 
 

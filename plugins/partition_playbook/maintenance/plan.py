@@ -107,7 +107,7 @@ def plan(
         *retired.findings,
         *(findings.first_partition_check(spec, ranged, cutoff) if cutoff else ()),
         *interval_change_check(spec, ranged, change),
-        *merging.merge_check(mergeable, chosen, found),
+        *merging.merge_check(mergeable, chosen, found, merge_before),
     ]
 
     statistics_due = _statistics_due(found, found.clock if spec.interval.is_ids else now)

@@ -183,7 +183,7 @@ function charted(title, points, method) {
   const highest = points.reduce((most, each) => (each.value > most.value ? each : most));
   const most = `${highest.about ? "about " : ""}${count(highest.value)}`;
   line(place, `${title} from ${moment(points[0].at)} to ${moment(points.at(-1).at)}, at most ${most}`, points);
-  const estimated = highest.about ? ` The highest is ${most}: a large number is an estimate.` : "";
+  const estimated = highest.about && highest.value ? ` The highest is ${most}: a large number is an estimate.` : "";
   return [h("h2", {}, title), place, h("p", { class: "muted" }, method + estimated)];
 }
 
