@@ -54,13 +54,16 @@ SETTINGS = {
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
-DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
+DEFAULT = re.compile(r"\$\{\w+:-([^{}]*)\}")
 TRUSTED = f"host all all {SUBNET}.0/24 scram-sha-256\n"
 
 
 def resolved(value: Any) -> str:
     """Return a text of the Compose file with the defaults of its variables."""
-    return DEFAULT.sub(r"\1", str(value)).replace("$$", "$")
+    text = str(value)
+    while DEFAULT.search(text):  # a default may have a variable
+        text = DEFAULT.sub(r"\1", text)
+    return text.replace("$$", "$")
 
 
 def command(service: Mapping[str, Any]) -> list[str]:
