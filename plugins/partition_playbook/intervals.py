@@ -332,8 +332,8 @@ def resolve(wall: datetime, zone: tzinfo) -> DateTime:
 
 def between(interval: Interval, first: DateTime, last: DateTime) -> Iterator[Bounds]:
     """Yield adjoining bounds from the interval around ``first`` to the interval around ``last``."""
-    start = interval.floor(first)
-    while elapsed(start) <= elapsed(last):
+    start, end = interval.floor(first), elapsed(last)
+    while elapsed(start) <= end:
         bounds = bounds_at(interval, start)
         yield bounds
         start = bounds.upper

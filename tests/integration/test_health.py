@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from partition_playbook import metrics
+from partition_playbook import catalog, metrics
 from partition_playbook.checks import Check, Outcome, Severity
 from partition_playbook.database import Session
 from partition_playbook.disk import Disk
@@ -312,6 +312,35 @@ def test_no_partition_costs_a_query(connection: Connection, connect: Connect, as
     asked.clear()
     maintain(opened(connect, "many"), MaintenanceParams())
     assert len(asked) == few
+
+
+def test_a_list_of_partitions_opens_none_of_them(connection: Connection, connect: Connect) -> None:
+    """A list that opens each partition costs as much again for each, and waits for one that is locked."""
+    make_table(connection, back=3)
+    locked = TABLE.partition(SPEC.interval.suffix(this_month()))
+    name = {"schema": TABLE.schema, "name": TABLE.name}
+    with connection.transaction(), opened(connect).database.session() as session:
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(locked.identifier))
+        session.connection.execute("SET lock_timeout = '100ms'")
+        assert locked in [each.table for each in catalog.partitions(session, TABLE)]
+        leaves = session.rows("maintenance/list_leaves", name | {"exact": []})
+        assert locked.name in [each["name"] for each in leaves]
+
+
+def test_leaves_of_partitions_of_partitions_are_listed(connection: Connection, connect: Connect) -> None:
+    make_table(connection, back=3)
+    connection.execute(
+        """
+        CREATE TABLE "Plant A".far PARTITION OF "Plant A"."Readings" FOR VALUES FROM ('2000-01-01') TO ('2001-01-01')
+            PARTITION BY RANGE ("At");
+        CREATE TABLE "Plant A".farther PARTITION OF "Plant A".far FOR VALUES FROM ('2000-01-01') TO ('2000-07-01')
+        """
+    )
+    listed = {name.name for name in read(opened(connect)).sizes}
+    tree = """SELECT c.relname FROM pg_partition_tree('"Plant A"."Readings"') AS t JOIN pg_class c ON c.oid = t.relid
+        WHERE t.isleaf"""
+    assert listed == {name for (name,) in connection.execute(tree).fetchall()}
+    assert "farther" in listed
 
 
 def test_only_partitions_with_rows_are_asked_for_the_newest(

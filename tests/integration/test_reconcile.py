@@ -494,6 +494,27 @@ def test_the_changes_under_the_lock_are_those_of_half_of_the_longest_hold(
         assert drain.changes_under_lock(run) == most
 
 
+def test_the_time_of_a_change_is_found_from_few_events(connection: Connection, connect: Connect) -> None:
+    """A ledger of years has millions of events; the newest samples of a table are enough."""
+    run = make(connection, connect)
+    connection.execute(
+        """
+        INSERT INTO partition_playbook.events (run_id, section, kind, message, detail)
+        SELECT %s, 'migration', 'backlog', 'changes wait', jsonb_build_object('taken', 1000 + n %% 2, 'seconds', 2)
+          FROM generate_series(1, 20000) AS n
+        """,
+        (run.ledger.run_id,),
+    )
+    connection.execute("ANALYZE partition_playbook.events")
+    read = """SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
+        WHERE relid = 'partition_playbook.events'::regclass"""
+    with run.database.session() as session, session.connection.transaction():
+        (found,) = run.ledger.followed_rate(session, run.table, 1_000)
+        (rows,) = session.connection.execute(read).fetchone().values()  # type: ignore[union-attr]
+    assert found["run_id"] == run.ledger.run_id
+    assert rows <= 200
+
+
 def test_the_check_of_the_pace_compares_both_rates(
     connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,13 @@
 -- lock: none
 -- transaction: one
 -- rerun: safe because it only reads
-WITH parent AS (
+-- pg_partition_tree would lock each partition, and wait for those that are locked.
+WITH RECURSIVE parent AS (
     SELECT to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) AS oid
+), tree AS (
+    SELECT i.inhrelid AS oid FROM parent JOIN pg_inherits i ON i.inhparent = parent.oid WHERE NOT i.inhdetachpending
+    UNION ALL
+    SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid WHERE NOT i.inhdetachpending
 ), lacking AS (
     SELECT missing.partition AS oid, array_agg(c.relname::text ORDER BY c.relname) AS indexes
       FROM (SELECT i.inhrelid AS partition, px.indexrelid AS index
@@ -35,11 +40,10 @@ SELECT n.nspname AS schema,
        greatest(c.reltuples, 0)::bigint AS estimated_rows,
        greatest(age(c.relfrozenxid), age(t.relfrozenxid)) AS xid_age,
        coalesce(lacking.indexes, '{{}}') AS lacking
-  FROM parent
- CROSS JOIN pg_partition_tree(parent.oid) AS leaf
-  JOIN pg_class c ON c.oid = leaf.relid
+  FROM tree
+  JOIN pg_class c ON c.oid = tree.oid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
   LEFT JOIN lacking ON lacking.oid = c.oid
- WHERE leaf.isleaf AND c.relkind = 'r'
+ WHERE c.relkind = 'r'
  ORDER BY 1, 2

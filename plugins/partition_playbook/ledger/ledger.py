@@ -157,7 +157,8 @@ class Ledger:
     def followed_rate(self, session: Session, table: TableName, least: int) -> list[Row]:
         """Return the time of a batch by its changes, of the last run of the table, else of the slowest other table."""
         values = {"table_schema": table.schema, "table_name": table.name, "least": least}
-        return session.rows("ledger/find_followed_rate", values)
+        found = session.rows("ledger/find_followed_rate", values | {"own": True})
+        return found or session.rows("ledger/find_followed_rate", values | {"own": False})
 
     def sample(self, session: Session, kind: str, message: str, rows: int, **detail: Any) -> None:
         """Record one sample of a series, as an event of its own kind."""

@@ -20,7 +20,7 @@ from partition_playbook.disk import Disk, find_disk
 from partition_playbook.intervals import IdMoment
 from partition_playbook.ledger import Ledger
 from partition_playbook.maintenance.interval_change import required
-from partition_playbook.maintenance.ranges import end_of_partitions, managed, ranges, touching
+from partition_playbook.maintenance.ranges import ManagedPartition, Ranged, end_of_partitions, managed, ranges, touching
 from partition_playbook.maintenance.state import TableState
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
@@ -131,14 +131,17 @@ class Facts:
 def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
     """Read the facts of a table as of ``now``."""
     name = {"schema": run.table.schema, "name": run.table.name}
-    leaves = session.rows("maintenance/list_leaves", name | {"exact": _growing(run.spec, found, now)})
+    ranged = ranges(run.spec, found.partitions, found.earlier)
+    attached = managed(ranged)
+    leaves = session.rows("maintenance/list_leaves", name | {"exact": _growing(found, attached, now)})
     sizes = {TableName(each["schema"], each["name"]): each["bytes"] for each in leaves}
-    ahead, gaps = _reach(run.spec, found, now)
-    end = _partitions_end(run.spec, found, now)
+
+    ahead, gaps = _reach(run.spec, ranged, attached, now)
+    end = end_of_partitions(run.spec, ranged, now)
     is_ids = run.spec.interval.is_ids
 
     earlier = session.rows("maintenance/find_earlier_size", name | {"least_days": LEAST_DAYS, "most_days": MOST_DAYS})
-    growth = _since(sum(sizes.values()), earlier[0]) if earlier else _by_interval(run.spec, found, sizes, now)
+    growth = _since(sum(sizes.values()), earlier[0]) if earlier else _by_interval(run.spec, attached, sizes, now)
 
     return Facts(
         ahead=ahead,
@@ -158,9 +161,8 @@ def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
     )
 
 
-def _growing(spec: TableSpec, found: TableState, now: DateTime) -> list[str]:
+def _growing(found: TableState, attached: Sequence[ManagedPartition], now: DateTime) -> list[str]:
     """Return the names of the partitions that may have grown since their last VACUUM."""
-    attached = managed(ranges(spec, found.partitions, found.earlier))
     begun = [partition.table.name for lower, _, partition in attached if lower <= now]
     return begun[-EXACT_SIZES:] + [each.table.name for each in found.partitions if each.is_default]
 
@@ -174,10 +176,10 @@ def _ids(run: Run, session: Session, now: DateTime, end: DateTime) -> Ids:
     return Ids(greatest, last, per_day)
 
 
-def _reach(spec: TableSpec, found: TableState, now: DateTime) -> tuple[int, int]:
+def _reach(
+    spec: TableSpec, ranged: Sequence[Ranged], attached: Sequence[ManagedPartition], now: DateTime
+) -> tuple[int, int]:
     """Return the number of consecutive partitions ahead, and of gaps between the oldest and the newest partition."""
-    ranged = ranges(spec, found.partitions, found.earlier)
-    attached = managed(ranged)
     if not attached:
         return 0, 0
     held = list(touching(ranged, required(spec, ranged, attached[0][0], attached[-1][1])))
@@ -185,16 +187,12 @@ def _reach(spec: TableSpec, found: TableState, now: DateTime) -> tuple[int, int]
     return len(list(takewhile(bool, coming))), sum(not hit for _, hit in held)
 
 
-def _partitions_end(spec: TableSpec, found: TableState, now: DateTime) -> DateTime | None:
-    return end_of_partitions(spec, ranges(spec, found.partitions), now)
-
-
 def runway_check(spec: TableSpec, found: TableState, now: DateTime, ids: Ids | None = None) -> Check:
     """Check that the partitions reach the run after next; an error if they end before the next one."""
     if ids:
         return _ids_check(spec, ids, found.clock)
     following, after_next = spec.schedule.next_runs(now)
-    end = _partitions_end(spec, found, now)
+    end = end_of_partitions(spec, ranges(spec, found.partitions), now)
     return check(
         "runway",
         end is None or end >= after_next - RUNWAY_TOLERANCE,
@@ -235,13 +233,13 @@ def _since(size: int, earlier: Row) -> Growth:
     return Growth((size - earlier["bytes"]) / earlier["days"], f"the size {figures.count(earlier['days'], 'day')} ago")
 
 
-def _by_interval(spec: TableSpec, found: TableState, sizes: Mapping[TableName, int], now: DateTime) -> Growth | None:
+def _by_interval(
+    spec: TableSpec, attached: Sequence[ManagedPartition], sizes: Mapping[TableName, int], now: DateTime
+) -> Growth | None:
     """Estimate the growth from the newest full partitions; partitions dropped by retention do not count against it."""
     if spec.interval.is_ids:
         return None
-    full = [each for each in managed(ranges(spec, found.partitions, found.earlier)) if each[1] <= now][
-        -RECENT_INTERVALS:
-    ]
+    full = [each for each in attached if each[1] <= now][-RECENT_INTERVALS:]
     if not full:
         return None
     days = (full[-1][1] - full[0][0]).total_days()

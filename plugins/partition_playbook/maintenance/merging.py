@@ -29,7 +29,8 @@ def mergeable(
     or with more than MOST_MERGED partitions.
     """
     own = Width.of(spec)
-    narrow = [each for each in ranged if each.width and each.width.interval.days < own.interval.days and each.lower]
+    others = [each for each in ranged if each.width and each.width != own]
+    narrow = [each for each in others if each.width and each.width.interval.days < own.interval.days]
     intervals = sorted({bounds_at(spec.interval, each.lower) for each in narrow if each.lower})
     merges = (_merge(spec, each, ranged, found) for each in intervals if _is_over(each, now, cutoff))
     return [each for each in merges if each]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import takewhile
@@ -20,6 +20,7 @@ from partition_playbook.spec import TableSpec
 OPEN = "it has an open end"
 UNREADABLE = "its bounds cannot be read as one range"
 ManagedPartition = tuple[DateTime, DateTime, Partition]
+Read = tuple[DateTime | None, DateTime | None, str, Width | None]
 KINDS = {"p": "it is partitioned itself", "f": "it is a foreign table"}
 
 
@@ -65,15 +66,18 @@ def ranges(spec: TableSpec, partitions: Sequence[Partition], earlier: Sequence[W
 
     A partition is managed if it is one whole interval of the spec, or of one of the ``earlier`` widths.
     """
-    widths, codec = (Width.of(spec), *earlier), spec.codec
-    return [Ranged(each, *_read(widths, codec, each.kind, each.bound)) for each in partitions if not each.is_default]
+    read = _reader((Width.of(spec), *earlier), spec.codec)
+    return [Ranged(each, *read(each.kind, each.bound)) for each in partitions if not each.is_default]
 
 
-# A run parses the same bounds many times, partly under the table's lock.
-@lru_cache(maxsize=10_000)
-def _read(
-    widths: tuple[Width, ...], codec: Codec, kind: str, bound: str
-) -> tuple[DateTime | None, DateTime | None, str, Width | None]:
+# A run parses the same bounds many times, partly under the table's lock. The widths and the codec are hashed once a
+# table, because that costs more than all else of a bound that is known.
+@lru_cache(maxsize=20)
+def _reader(widths: tuple[Width, ...], codec: Codec) -> Callable[[str, str], Read]:
+    return lru_cache(maxsize=10_000)(partial(_read, widths, codec))
+
+
+def _read(widths: tuple[Width, ...], codec: Codec, kind: str, bound: str) -> Read:
     ends = bound_ends(bound, codec)
     if ends is None:
         return None, None, UNREADABLE, None
