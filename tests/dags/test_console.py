@@ -69,19 +69,13 @@ def template(migrated_template: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def api(airflow_home: Any) -> Any:
+def api(airflow_metadata: None) -> Any:
     """Return Airflow's app with its plugins and its auth manager, as the API server makes it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Airflow and its dependencies deprecate among themselves
-        from airflow import settings
         from airflow.api_fastapi.app import init_auth_manager, init_plugins
-        from airflow.models import import_all_models
-        from airflow.models.base import Base
         from fastapi import FastAPI, testclient  # noqa: F401
 
-        settings.initialize()
-        import_all_models()
-        Base.metadata.create_all(settings.engine)
         app = FastAPI()
         init_plugins(app)
         init_auth_manager(app)
