@@ -64,8 +64,7 @@ TARGETS = {
     "maintenance_of_100_tables_over_1": ("<=", 40.0),
     "look_at_100_tables_over_1": ("<=", 40.0),
 }
-# A server that has been at work for a while uses its old WAL files again. A new one would make each file during the
-# loads, and writers wait for that.
+# With the WAL of `live.keep_wal`: a server that has been at work for a while uses its old files again.
 SETTINGS = cluster.SETTINGS | {"min_wal_size": "4GB"}
 console = Console()
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+from airflow import settings
+from airflow.models import import_all_models
+from airflow.models.base import Base
 from pydantic import TypeAdapter
 
 from partition_playbook.console import read
@@ -39,9 +45,27 @@ def measure(connect: Connect) -> dict[str, Any]:
     spec = make(connect, RUN_ID, PARTITIONS)
     _fill(connect, spec)
     database = Database(connect)
-    with patch.object(read, "database", lambda _: database):
+    with empty_metadata(), patch.object(read, "database", lambda _: database):
         took = {name: _median_ms(answer) for name, answer in _answers(spec).items()}
     return {"partitions": PARTITIONS, "events": EVENTS, "ms": took}
+
+
+@contextmanager
+def empty_metadata() -> Iterator[None]:
+    """Let Airflow read an empty metadata database: a newcomer has none, and the benchmark must not read yours."""
+    with TemporaryDirectory() as folder:
+        with patch.dict(os.environ, {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db"}):
+            _connect_airflow()
+            import_all_models()  # type: ignore[no-untyped-call]
+            Base.metadata.create_all(settings.engine)
+            yield
+        _connect_airflow()
+
+
+def _connect_airflow() -> None:
+    settings.dispose_orm(do_log=False)
+    settings.configure_vars()  # type: ignore[no-untyped-call]
+    settings.configure_orm()  # type: ignore[no-untyped-call]
 
 
 def _answers(spec: TableSpec) -> dict[str, Callable[[], object]]:

@@ -24,11 +24,13 @@ from staging.writers import Writers
 WRITERS, RATE, WORKERS = 4, 50.0, 2
 QUIET_SECONDS = 10.0
 AROUND_SECONDS = 2.0
+WAL_BYTES = 3_500 << 20
 
 
 def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
     """Migrate, roll back and cut over again under writers; return milliseconds, seconds and bytes, named by unit."""
     parts: dict[str, float] = {}
+    keep_wal(connect)
     with Writers(conninfo, count=WRITERS, rate=RATE) as writers, peak_memory(connect) as memory:
         loads = _load_alone(connect, writers)
         run = open_run(connect, "bench-live")
@@ -65,6 +67,22 @@ def migrate_live(conninfo: str, connect: Connect) -> dict[str, Any]:
         "differences": len(compared.lost) + len(compared.resurrected) + len(compared.stale) + len(compared.doubled),
         "errors_seen_by_writers": errors,
     }
+
+
+def keep_wal(connect: Connect) -> None:
+    """Write as much WAL as the table has bytes, at most 3.5 GB, and make its files ready to be used again.
+
+    A new server would make each file during the loads, and its writers would wait: the check `wal_files` warns of it.
+    """
+    with connect() as connection:
+        connection.autocommit = True
+        row = connection.execute("SELECT pg_total_relation_size('sensor_readings')").fetchone()
+        messages = min(int(str(row[0])) if row else 0, WAL_BYTES) >> 20
+        connection.execute(
+            "SELECT count(pg_logical_emit_message(false, 'bench', repeat('x', 1048576))) FROM generate_series(1, %s)",
+            (messages,),
+        )
+        connection.execute("CHECKPOINT")
 
 
 def _load_alone(connect: Connect, writers: Writers) -> dict[str, Latency]:

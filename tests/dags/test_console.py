@@ -543,10 +543,11 @@ def test_who_waits_for_a_lock_is_named(viewer: Any, dsn: str, waits: Callable[[i
         blocked.start()
         waits(waiter.info.backend_pid)
         found = ask(viewer, "progress")["lock_waits"]
-        asked = [("the application", "sensor_readings", [holder.info.backend_pid])]
+        (client,) = holder.execute("SELECT coalesce(host(inet_client_addr()), 'a local socket')").fetchone() or ("",)
+        asked = [("the application", client, "sensor_readings", [holder.info.backend_pid])]
         holder.rollback()
         blocked.join()
-    assert [(each["application"], each["table"], each["blocked_by"]) for each in found] == asked
+    assert [(each["application"], each["client"], each["table"], each["blocked_by"]) for each in found] == asked
     shown = "UPDATE sensor_readings SET battery = ? WHERE id = ? AND source = ..."
     assert [each["query"] for each in found] == [shown]
 

@@ -80,3 +80,21 @@ def test_a_verdict_is_the_state_of_a_run_that_ended() -> None:
     ended = {"run_id": "a run", "mode": "migrate", "phase": "live", "ended_at": AT}
     assert run_states([ended | {"verdict": "no-go"}])["a run"].state == "no-go"
     assert run_states([ended | {"verdict": None}])["a run"].state == "ended"
+
+
+def test_the_benchmark_needs_no_metadata_database_of_yours() -> None:
+    from airflow import settings
+
+    from partition_playbook.airflow.run_states import run_states
+    from staging.bench.console_answers import empty_metadata
+
+    yours = settings.engine
+    assert yours is not None
+    address = yours.url
+    run = {"run_id": "a-run", "kind": "migration", "phase": "attached", "mode": "migrate", "ended_at": None}
+    with empty_metadata():
+        assert settings.engine is not None
+        assert settings.engine.url != address
+        assert run_states([run])["a-run"].state
+    assert settings.engine is not None
+    assert settings.engine.url == address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -276,6 +277,24 @@ def test_a_disk_that_cannot_be_seen_is_told_in_production(settled: str, monkeypa
     check = found(run, production)["filesystems"]
     assert (check.outcome, check.severity) == (Outcome.FAILED, Severity.WARNING)
     assert "the server runs elsewhere" in check.actual
+
+
+def test_new_wal_files_are_told_before_commits_wait_for_them(small: cluster.Cluster) -> None:
+    dsn = small.conninfo("postgres")
+    run = visits(dsn)
+    assert found(run)["wal_files"].outcome is Outcome.PASSED
+    # Rows of 25 GB, of which max_wal_size lets 1 GB be written between two checkpoints.
+    many = REHEARSE.model_copy(update={"synthetic_rows": 100_000_000})
+    check = found(run, many)["wal_files"]
+    assert (check.outcome, check.severity) == (Outcome.FAILED, Severity.WARNING)
+    assert check.evidence["needed_bytes"] == 1 << 30
+    assert check.evidence["ready_bytes"] < 1 << 29
+
+    execute(dsn, *(each for each in re.findall(r"(ALTER SYSTEM[^;]+|SELECT [^;]+|CHECKPOINT);", check.remedy)))
+    again = found(run, many)["wal_files"]
+    assert again.outcome is Outcome.PASSED, again.actual
+    execute(dsn, "ALTER SYSTEM SET wal_recycle = off", "SELECT pg_reload_conf()")
+    wait_until(lambda: found(run, many)["wal_files"].outcome is Outcome.SKIPPED, "the setting")
 
 
 # Age and standbys ----------------------------------------------------------------------------------------------------

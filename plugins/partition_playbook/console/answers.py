@@ -148,6 +148,7 @@ class LockWait(BaseModel):
     pid: int
     role: str | None
     application: str | None
+    client: str | None
     table: str
     mode: str
     seconds: float | None
@@ -293,7 +294,10 @@ class Limit(BaseModel):
 
 
 class Blocker(BaseModel):
-    """A session with a lock on the table that others wait for, or that is old; ``statement`` ends it."""
+    """A session with a lock on the table that others wait for, or that is old; ``statement`` ends it.
+
+    The pid of a prepared transaction is 0, and ``application`` is its identifier.
+    """
 
     pid: int
     role: str | None

@@ -23,6 +23,7 @@ from partition_playbook.sections.preflight.environment import CHECKS, names_fit,
 from partition_playbook.sections.preflight.expressions import expressions
 from partition_playbook.sections.preflight.first_retention import first_retention
 from partition_playbook.sections.preflight.partition_column import partition_type, partition_values
+from partition_playbook.sections.preflight.planning_time import planning_time
 from partition_playbook.sections.preflight.privileges import (
     foreign_function_rights,
     privileges,
@@ -60,6 +61,7 @@ BY_PARTITION_COLUMN = (
     queries.queries,
     queries.query_ranges,
     queries.speedup_possible,
+    planning_time,
     first_retention,
     *server.BY_PARTITION_COLUMN,
 )

@@ -23,6 +23,10 @@ LOCK_SHARE = 1 / 3
 PLANNED_WELL = 1_000
 # The part of its limit at which a table is too old: an anti-wraparound autovacuum would begin during the migration.
 FREEZE_SHARE = 0.9
+# New WAL files of this size together delay few commits.
+FEW_WAL_BYTES = 512 << 20
+# The part of max_wal_size after which the server begins a checkpoint, and then has old files to use again.
+CHECKPOINT_SHARE = 1 / 2
 # A sorted key with its overhead in a temporary file.
 SORTED_KEY_BYTES = 40
 # Disk for one synthetic row with its indexes; measured on the example table of the docs, rounded up.
@@ -184,6 +188,40 @@ def archiver(context: PreflightContext) -> Check:
     )
 
 
+def wal_files(context: PreflightContext) -> Check:
+    """Warn if the server must make new WAL files during the loads: commits wait for each of them."""
+    settings = context.session.row("preflight/find_wal_settings")
+    written = _wal_bytes(context)
+    needed = int(min(written, CHECKPOINT_SHARE * settings["largest"]))
+    expected = f"{figures.size(needed)} of old WAL files to use again"
+    if not settings["recycled"]:
+        return skipped("wal_files", "wal_recycle or wal_init_zero is off", expected=expected)
+    ready = context.session.value_unless_refused("preflight/find_ready_wal")
+    if ready is None:
+        return skipped("wal_files", "this role may not list them: GRANT pg_monitor to it", expected=expected)
+
+    megabytes = ceil(needed / 2**20)
+    setting = max(megabytes, settings["kept"] >> 20)
+    return check(
+        "wal_files",
+        needed - ready <= FEW_WAL_BYTES,
+        expected=expected,
+        actual=f"{figures.size(ready)}; the loads write about {figures.size(written)}",
+        severity=Severity.WARNING,
+        remedy=f"ALTER SYSTEM SET min_wal_size = '{setting}MB'; SELECT pg_reload_conf(); "
+        "The server then keeps old files at its checkpoints. To have them now, in a quiet hour: SELECT "
+        f"count(pg_logical_emit_message(false, 'wal', repeat('x', 1048576))) FROM generate_series(1, {megabytes}); "
+        "CHECKPOINT; Standbys and the archive receive that WAL too. Else commits wait longer during the loads",
+        evidence={"needed_bytes": needed, "ready_bytes": ready},
+    )
+
+
+def _wal_bytes(context: PreflightContext) -> int:
+    """Estimate the WAL of the loads, synthetic rows included."""
+    generated = context.params.synthetic_rows * SYNTHETIC_ROW_BYTES
+    return int(1.1 * (context.session.value("engine/find_size", context.name) + generated)) + generated
+
+
 def filesystems(context: PreflightContext) -> Check:
     """Compare the estimate with each file system that a migration writes to."""
     try:
@@ -235,7 +273,7 @@ def _needs(context: PreflightContext) -> dict[str, int]:
         "table": int(1.1 * size) + generated,
         "change log": int(capture.INDEXED * capture.limit(context.run.spec, size)),
         "temporary files": sorts,
-        "pg_wal": int(1.1 * size) + generated if held else 0,
+        "pg_wal": _wal_bytes(context) if held else 0,
     }
 
 
@@ -297,6 +335,7 @@ CHECKS = (
     encoding,
     replication_slots,
     archiver,
+    wal_files,
     anti_wraparound,
     standbys,
 )
