@@ -167,7 +167,7 @@ def test_an_unreachable_database_is_code_4(
     assert remedy in done.stderr
 
 
-def test_a_metadata_database_without_tables_is_told(airflow: None) -> None:
+def test_a_metadata_database_without_tables_is_told(airflow_metadata: None) -> None:
     from partition_playbook.shell.failures import failure_of
 
     failure = failure_of(OperationalError("SELECT 1", {}, Exception("no such table: dag_run")))

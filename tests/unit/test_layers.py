@@ -90,6 +90,18 @@ def test_a_name_is_imported_from_the_module_that_defines_it() -> None:
                     assert not missing, f"{path.relative_to(PACKAGE)} takes {missing} from {node.module}"
 
 
+@pytest.mark.parametrize("package", ["database", "ledger", "spec"])
+def test_only_its_own_modules_know_the_modules_of_a_package(package: str) -> None:
+    """Others take its names from the package."""
+    for path in MODULES:
+        inside = path.is_relative_to(PACKAGE / package)
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[:2] == ["partition_playbook", package]:
+                is_module = len(parts) > 3 or (PACKAGE / package / f"{parts[2]}.py").exists()
+                assert is_module is inside, f"{path.relative_to(PACKAGE)} imports {name}"
+
+
 def test_no_module_imports_a_slow_library_that_few_tasks_use() -> None:
     """Every task parses its DAG, and would import it."""
     slow = re.compile(r"(import|from) (asyncpg|aiohttp|apprise|pygal|requests|airflow\.providers\.http)\b")

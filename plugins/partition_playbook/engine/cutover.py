@@ -92,13 +92,13 @@ def swap(
 ) -> Swapped | None:
     """Prove that both sides are equal, then swap the names of live and standby; None if that side is live already.
 
-    Every row is compared, or only the changed ones if the capture fingerprint is the same as at the last equal
-    comparison of these sides. It must be the same under the lock too.
+    Every row is compared. Only the changed ones are, if the capture fingerprint is still that of the last equal
+    comparison of these sides. It must be the same under the lock too. ``gate`` must permit the swap under the advisory
+    lock of the step, and again in the transaction of each try.
+
     The ledger gets the measurements ``<occasion>_held_ms`` and ``<occasion>_waited_ms``; by default the occasion is
-    cutover or rollback.
-    ``gate`` must permit the swap under the advisory lock of the step, and again in the transaction of each try.
-    Raises GateClosed, LockNotGranted, CatchUpTooSlow, PreconditionFailed, SourceChanged or Diverged; then nothing has
-    changed.
+    cutover or rollback. Raises GateClosed, LockNotGranted, CatchUpTooSlow, PreconditionFailed, SourceChanged or
+    Diverged; then nothing has changed.
     """
     with exclusive_session(run, Exclusive.STEP):
         require_permitted(run, direction, gate)

@@ -170,8 +170,8 @@ def _drop(run: Run, table: TableName, key: Constraint) -> None:
 def drop_of_live(session: Session, live: Table, deadline: Deadline) -> None:
     """Drop the foreign keys of the live table, which is about to become the standby, within the deadline of a swap.
 
-    They must end with the swap: a row deleted in the new live table may wait in the standby for its reconcile, and the
-    application's delete of the row it refers to would fail.
+    They must end with the swap. A row deleted from the new live table stays in the standby until it is reconciled.
+    Until then such a key would refuse the application's delete of the row that it references.
     """
     for key in live.foreign_keys:
         with deadline.request():

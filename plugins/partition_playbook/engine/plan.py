@@ -102,9 +102,9 @@ def make(run: Run, params: RunParams) -> Plan:
 def reviewable_hash(run: Run, session: Session) -> str:
     """Return the hash of the present plan, from the transaction of ``session``.
 
-    It covers the version of the playbook, the major version of the server, every key of the table spec, the definition
-    of the table, and every statement of the plan with its lock. So it also covers the set of partitions, which follows
-    the oldest and newest row and the clock. It does not cover the number or size of rows, nor the params of a run.
+    It covers the playbook's version, the server's major version, the table spec, the definition of the table, and every
+    statement with its lock. The statements name the partitions, which follow the oldest row, the newest row and the
+    clock. The number and size of rows and the params of a run do not matter.
     """
     live, _, steps = _read(run, session)
     return _hash(run, session, live, steps)

@@ -37,10 +37,11 @@ PATIENCE = 200
 class Step:
     """One batch: the number of its changes, the number of changes that wait after it, and the floor of the next.
 
-    ``waiting`` is exact up to COUNTED changes, beyond it an estimate. Below ``floor`` a scan finds only changes of late
-    commits. They are looked for when nothing is left above it: entries of reconciled changes stay while any transaction
-    is open that began before them, and reading them again for each batch takes ever longer. ``ranges`` are those of
-    the partitions, for the next batch.
+    ``waiting`` is exact up to COUNTED changes, beyond it an estimate. ``ranges`` are those of the partitions, for the
+    next batch.
+
+    Below ``floor`` a scan finds only changes of late commits, and is made once nothing is left above it. Dead entries
+    stay there while a transaction is open that began before their delete. Each batch would read all of them again.
     """
 
     taken: int
@@ -126,9 +127,9 @@ def reconcile_batch(run: Run, session: Session, now: Sides, floor: int = 0) -> B
 
     ``now`` stays valid: the reconciler's lock prevents a swap, and a swap checks the definitions itself.
 
-    The batch makes its keys equal to one snapshot of the live table, and deletes the changes that the snapshot shows
-    with an id up to the batch's last one. The order of a sequence is not the order of commits: a change that commits
-    later stays, whatever its id. Other changes to the same keys stay too, and are reconciled again.
+    The batch makes its keys equal to one snapshot of the live table. It then deletes the changes up to its last id that
+    the snapshot shows. The order of a sequence is not the order of commits: a change that commits later stays, whatever
+    its id. Other changes to the same keys stay too, and are reconciled again.
 
     A row of a later batch may be in the way by another unique index; it joins, see ``stale_rows``. If no index finds
     it, all changes are reconciled at once: the standby then equals one snapshot of the live table. If the live table is

@@ -24,11 +24,13 @@ from partition_playbook.spec import TableSpec
 def build(run: Run, gate: Gate | None = None) -> list[Row]:
     """Create shadow, partitions and change log, and start capture; return the loads as ledger rows.
 
-    One transaction creates the tables, a second one starts capture with a bounded wait for its lock, a third one logs
-    the rows outside the planned partitions that were committed between both. Raises GateClosed
-    unless ``gate`` permits it, and RunStands if another migration of the table stands. Raises SourceChanged if the plan
-    hash differs from preflight's, PreconditionFailed if the table is partitioned or the empty shadow differs from it,
-    and LockNotGranted. After an error of the first transaction nothing is left.
+    One transaction creates the tables. A second one starts capture with a bounded wait for its lock. A third one logs
+    the rows outside the planned partitions that were committed between both. After an error of the first one nothing is
+    left.
+
+    Raises GateClosed unless ``gate`` permits it, RunStands if another migration of the table stands, and
+    LockNotGranted. Raises SourceChanged if the plan hash differs from preflight's. Raises PreconditionFailed if the
+    table is partitioned, or if the empty shadow differs from it.
     """
     with reconcile.reconciler(run) as session:
         with run.database.block(session):

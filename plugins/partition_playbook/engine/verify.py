@@ -90,10 +90,10 @@ class _Task:
 def compare(run: Run, workers: int = WORKERS) -> tuple[list[Compared], int]:
     """Compare both sides by partition; return the partitions and the number of waiting changes at the start.
 
-    A slice of adjoining partitions is read on both sides in one snapshot of its own, without the rows that have a
-    waiting change in that snapshot. So it is exact while the application writes. While the capture fingerprint stays
-    the same, each later write is in the change log until both sides have it, so equal slices make equal tables.
-    Without a fingerprint all slices share one snapshot.
+    Each slice of adjoining partitions is read on both sides in one snapshot, without the rows whose change waits in
+    that snapshot. So it is exact while the application writes. While the capture fingerprint stays the same, the change
+    log has each later write until both sides have it. So equal slices make equal tables. Without a fingerprint all
+    slices share one snapshot.
 
     A retry of an interrupted task reads no slice again that was equal under the same fingerprint. Raises SourceChanged
     if the columns differ, and ComparisonVoid if the fingerprint changed meanwhile in each of ATTEMPTS comparisons.

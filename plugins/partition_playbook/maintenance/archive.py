@@ -163,8 +163,8 @@ def _sha256(chunks: Iterable[Buffer], label: bytes = b"") -> str:
 def archive(run: Run, action: Archive, store: OpenStore | None) -> bool:
     """Write a detached table to the store and read it back; return True if the ledger notes a new archive.
 
-    PreconditionFailed if the store fails, or has a manifest under this name that the ledger did not note and that does
-    not describe this table. Diverged if the archive read back differs from the table.
+    Raises PreconditionFailed if the store fails. It also does so for a manifest under this name that the ledger did not
+    note, if it describes another table. Raises Diverged if the archive read back differs from the table.
     """
     folder = folder_of(run, store, action.partition)
     with run.database.session() as session:

@@ -35,9 +35,9 @@ NOTHING_REPLACED = "Nothing was replaced. Trigger partition_maintenance with the
 def merge(run: Run, action: Merge, retry: LockRetry | None = None) -> int | None:
     """Replace partitions by one; return the number of its rows, None if it exists already.
 
-    SplitUnderWay if another run splits or merges partitions of the table, PreconditionFailed if these cannot be merged
-    or changed since the plan, CaptureLost if the change log was full. The remains of a failed merge are removed, by the
-    next run at the latest.
+    Raises SplitUnderWay if another run splits or merges partitions of the table, and CaptureLost if the change log was
+    full. Raises PreconditionFailed if these partitions cannot be merged, or changed since the plan. The remains of a
+    failed merge are removed, by the next run at the latest.
     """
     with copies.exclusive(run):
         copies.abandon_unfinished(run)

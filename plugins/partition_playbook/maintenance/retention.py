@@ -41,8 +41,9 @@ def retire(
 ) -> Retirement:
     """Plan to detach partitions wholly before the cutoff, and to archive and drop detached ones after the grace period.
 
-    An implausible clock stops all of it. So do, unless it is only ``shown``, the lack of newer rows and too large a
-    share of the partitions, but for those that fell due within ``span``. With ``keep_last`` the last partition stays.
+    An implausible clock stops all of it. So does a lack of newer rows or too large a share of the partitions, unless
+    the plan is only ``shown``. Partitions that all fell due within ``span`` are never too large a share. With
+    ``keep_last`` the last partition stays.
     """
     cutoff = rules.cutoff(now)
 
