@@ -21,8 +21,15 @@ from tests.fixtures.pins import CONSTRAINTS, PROJECT, not_pinned, pins
 
 # The packages that are released together.
 RELEASED = {"apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk"}
-# Every module is imported, the DAGs load and keep their orders, and a rehearsal goes to GO.
-TESTS = ("tests/packaging/test_wheel.py", "tests/dags", "tests/acceptance/test_readme.py")
+# Every module is imported, the DAGs load and keep their orders, a rehearsal goes to GO, and people answer questions.
+TESTS = (
+    "tests/packaging/test_wheel.py",
+    "tests/dags",
+    "tests/acceptance/test_readme.py",
+    "tests/acceptance/running/test_approvals.py",
+)
+# One process, and an hour for each test: on a busy machine a test takes long, and is not wrong.
+OPTIONS = ("-n", "0", "--timeout", "3600", "-p", "no:cacheprovider")
 
 
 def main(versions: Iterable[str]) -> int:
@@ -31,8 +38,7 @@ def main(versions: Iterable[str]) -> int:
     for version in versions:
         print(f"Airflow {version}", flush=True)
         python = install(version)
-        options = ("-n", "auto", "--dist", "worksteal", "-p", "no:cacheprovider")
-        ended[version] = subprocess.run([python, "-m", "pytest", *options, *TESTS], cwd=PROJECT, check=False).returncode
+        ended[version] = subprocess.run([python, "-m", "pytest", *OPTIONS, *TESTS], cwd=PROJECT, check=False).returncode
 
     for version, status in ended.items():
         print(f"Airflow {version}: {'failed' if status else 'passed'}")

@@ -14,7 +14,6 @@ import pytest
 from uv import find_uv_bin
 
 PROJECT = Path(__file__).resolve().parents[2]
-SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class Installed:
             capture_output=True,
             check=False,
             text=True,
-            timeout=SECONDS,
         )
         assert done.returncode == code, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done
@@ -70,5 +68,5 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 
 def uv(*arguments: str | Path) -> None:
-    done = subprocess.run([find_uv_bin(), *arguments], capture_output=True, check=False, text=True, timeout=SECONDS)
+    done = subprocess.run([find_uv_bin(), *arguments], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What Airflow's scheduler of staging does before it begins."""
+"""The settings of the Airflow of staging: when its scheduler begins."""
 
 from __future__ import annotations
 
