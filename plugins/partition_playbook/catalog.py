@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import pendulum
@@ -397,6 +398,8 @@ class Partition:
         return _edges(self.bound)
 
 
+# Each batch of reconcile and each try of a swap reads the bounds of all partitions again.
+@lru_cache(maxsize=10_000)
 def bound_ends(bound: str, codec: Codec) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
     """Return the moments of both bounds in the zone of the codec, None for MINVALUE and MAXVALUE.
 

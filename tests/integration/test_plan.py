@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -79,6 +80,26 @@ def test_the_plan_names_every_statement_that_a_migration_runs_and_no_other(
     done = {each for request in requests for each in single(request)}
     # No plan knows the partitions that a batch reaches.
     assert {re.sub(r' AND \("s"\."recorded_at" [<>].*', "", each, flags=re.DOTALL) for each in done} == planned
+
+
+def test_no_partition_of_a_plan_costs_a_question(run: Run, readings: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan of 365 partitions asks the server as often as one of 12."""
+    readings(300)
+    asked: list[object] = []
+    execute = psycopg.Connection.execute
+
+    def count(self: psycopg.Connection, *args: Any, **options: Any) -> Any:
+        asked.append(args[0])
+        return execute(self, *args, **options)
+
+    plan.make(run, PARAMS)  # prepares the session
+    monkeypatch.setattr(psycopg.Connection, "execute", count)
+    few = plan.make(run, PARAMS)
+    of_few = len(asked)
+    asked.clear()
+    many = plan.make(with_spec(run, interval="day"), PARAMS)
+    assert len(many.partitions) > 10 * len(few.partitions)
+    assert len(asked) == of_few
 
 
 def test_the_sql_of_a_plan_is_parsed_by_the_server_and_executes_nothing_as_it_stands(

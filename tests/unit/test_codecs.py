@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from pydantic import ValidationError
 
-from partition_playbook.catalog import bound_ends
+from partition_playbook.catalog import Partition, bound_ends
 from partition_playbook.codecs import ALPHABET, END, OLDEST, UNIX_EPOCH, Codec, Encoding
 from partition_playbook.intervals import (
     BEFORE,
@@ -239,3 +239,14 @@ def test_the_ends_of_partitions_for_outliers_are_open(encoding: Encoding | None)
     assert conditions[0] == f'"key" IS NOT NULL AND "key" < {lower}'
     assert conditions[1] == f'"key" IS NOT NULL AND "key" >= {lower} AND "key" < {upper}'
     assert conditions[2] == f'"key" IS NOT NULL AND "key" >= {upper}'
+
+
+def test_a_bound_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch of reconcile and each try of a swap reads the bounds of all partitions."""
+    partition = Partition(TableName("public", "p"), "r", "FOR VALUES FROM ('1987-01-01') TO ('1987-02-01')", False, 0)
+    berlin = Codec("Europe/Berlin")
+    ends = partition.ends(berlin)
+    assert partition.ends(Codec("UTC")) != ends
+
+    monkeypatch.delattr(Codec, "bound")
+    assert partition.ends(berlin) == ends

@@ -164,10 +164,15 @@ def _held(run: Run, locks: Iterable[str]) -> set[str]:
 
 def empty(session: Session, partitions: Sequence[TableName]) -> None:
     """Lock partitions before their load, and empty those with rows of one that failed."""
-    session.run_many("engine/lock_exclusively", [{"table": each.identifier} for each in partitions])
+    lock(session, partitions)
     values = {"schema": partitions[0].schema, "names": [each.name for each in partitions]}
     if filled := [TableName(partitions[0].schema, row["name"]) for row in session.rows("engine/list_filled", values)]:
         session.run("engine/empty_partitions", partitions=sql.SQL(", ").join(each.identifier for each in filled))
+
+
+def lock(session: Session, partitions: Sequence[TableName]) -> None:
+    """Lock partitions in the given order."""
+    session.run_many("engine/lock_exclusively", [{"table": each.identifier} for each in partitions])
 
 
 def _load(run: Run, session: Session, loads: Sequence[Row], slot: int, workers: int) -> None:
@@ -250,7 +255,7 @@ def _count(session: Session, parent: TableName, partitions: Sequence[TableName],
 def release(session: Session, parent: TableName, partitions: Sequence[TableName]) -> None:
     """Detach loaded partitions from the parent of their load, and drop it."""
     # In the order in which pg_dump locks them, and all before the parent: else each could wait for the other.
-    session.run_many("engine/lock_exclusively", [{"table": each.identifier} for each in partitions])
+    lock(session, partitions)
     load_groups.detach(session, parent, partitions)
     load_groups.drop_parent(session, parent)
 

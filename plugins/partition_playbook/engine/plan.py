@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -48,6 +49,8 @@ SWAP_LOCK = "ACCESS EXCLUSIVE on both tables, all locks of a try within 800 ms, 
 COPIED = 1.1
 # The limit of the change log follows the size of the table, so it is left out of the hash.
 LIMIT = re.compile(r"(pg_relation_size\([^\n]*\) >= )\d+")
+# It sets where new tables are placed; see `attributes`.
+PLACEMENT = "engine/set_placement"
 
 
 @dataclass
@@ -56,6 +59,10 @@ class PlanSession(DrySession):
 
     part: Part = Part.SHADOW
     steps: list[Step] = field(default_factory=list)
+
+    def rows(self, name: str, params: Params | None = None, /, **parts: Any) -> list[Row]:
+        """Run a read; not the settings of each partition to create, because nothing is created."""
+        return [] if name == PLACEMENT else super().rows(name, params, **parts)
 
     def execute(
         self,
@@ -67,9 +74,10 @@ class PlanSession(DrySession):
         script: sql.Composable | None = None,
     ) -> int:
         """Add the statement to the plan without running it; return 0."""
-        copied = psycopg.ClientCursor(self.connection).mogrify(sql.Composed([query]), params)
-        self.steps.append(Step(self.part, purpose, lock, query.as_string(self.connection), copied))
-        return super().execute(query, params, purpose=purpose, lock=lock)
+        text = query.as_string(self.connection)
+        copied = text if params is None else psycopg.ClientCursor(self.connection).mogrify(sql.SQL(text), params)
+        self.steps.append(Step(self.part, purpose, lock, text, copied))
+        return 0
 
 
 def describe(run: Run, params: RunParams) -> list[str]:
@@ -270,7 +278,7 @@ def _record_load(run: Run, session: PlanSession, before: Sides, bounds: Bounds) 
     partition, parent = run.table.partition(bounds.suffix), run.table.load_parent(0)
     ends = run.spec.codec.ends(bounds, before.live.column(run.spec.partition_by).type)
 
-    load.empty(session, [partition])
+    load.lock(session, [partition])  # it is new, so there is nothing to empty
     session.run("engine/hold_capture", log=run.table.change_log.identifier)
     load_groups.create_parent(run, session, parent)
     load_groups.attach(session, parent, {partition: ends})

@@ -153,16 +153,17 @@ def read_ranges(run: Run, partitions: list[Partition], live: Table, standby: Tab
     written: dict[DateTime, str] = {}
     for each in partitions:
         ends = None if each.is_default else each.ends(run.spec.codec)
-        if ends and ends[0] and ends[1] and each.edges:
+        edges = each.edges if ends else None
+        if ends and ends[0] and ends[1] and edges:
             ranged.append((ends[0], ends[1], each.table.name))
-            written |= {ends[0]: each.edges[0], ends[1]: each.edges[1]}
+            written |= {ends[0]: edges[0], ends[1]: edges[1]}
 
-    edges = sorted({edge for lower, upper, _ in ranged for edge in (lower, upper)})
+    moments = sorted({edge for lower, upper, _ in ranged for edge in (lower, upper)})
     names_by_lower = {lower: name for lower, _, name in sorted(ranged)}
-    names = tuple(names_by_lower.get(edge, f"gap from {edge}") for edge in edges[:-1])
+    names = tuple(names_by_lower.get(edge, f"gap from {edge}") for edge in moments[:-1])
     by = run.spec.partition_by
     not_null = all(each.column(by).not_null for each in (live, standby))
-    return Ranges(by, live.column(by).type, not_null, names, tuple(written[edge] for edge in edges))
+    return Ranges(by, live.column(by).type, not_null, names, tuple(written[edge] for edge in moments))
 
 
 def cut(ranges: Ranges, partitions: list[Partition], waiting: int, *, ordered: bool) -> list[Slice]:
