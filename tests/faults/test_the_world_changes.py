@@ -10,7 +10,7 @@ import pytest
 
 from partition_playbook import catalog, parity
 from partition_playbook.engine import dependents
-from partition_playbook.errors import PlaybookError
+from partition_playbook.errors import PlaybookError, SourceChanged
 from partition_playbook.run import Run
 from tests.fixtures.scenario_writer import Key, read_rows
 from tests.fixtures.stages import KEY, SPEC, STEPS, Stages, go_back, take_over
@@ -118,3 +118,17 @@ def test_a_change_is_followed_or_named(stages: Stages, name: str, before: str) -
             partitioned, found = surface(run)
             assert not partitioned
             assert parity.compare(noticed, found, live=True) == []
+
+
+def test_a_key_to_the_id_alone_that_came_before_the_cutover_is_named(stages: Stages) -> None:
+    with stages.copy("cut_over") as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        run = take_over(dsn)
+        connection.execute("CREATE TABLE alarms (id bigint CONSTRAINT alarmed REFERENCES sensor_readings)")
+        with pytest.raises(SourceChanged, match="one of foreign key alarmed on alarms") as refused:
+            STEPS["cut_over"](run)
+        assert "recorded_at too" in str(refused.value)
+        partitioned, _ = surface(run)
+        assert not partitioned
+
+        connection.execute("ALTER TABLE alarms DROP CONSTRAINT alarmed")
+        assert finish(run, ["cut_over"]) is None

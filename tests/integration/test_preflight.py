@@ -127,6 +127,7 @@ BROKEN = [
     ("names_fit", "CREATE TABLE sensor_readings_default ()"),
     ("names_fit", "CREATE TYPE sensor_readings_default AS ENUM ()"),
     ("names_fit", "CREATE TABLE sensor_readings_retention_proof ()"),
+    ("names_fit", "ALTER TABLE sensor_readings ADD CONSTRAINT partition_playbook_bounds CHECK (battery < 1000)"),
     ("names_fit", "CREATE INDEX sensor_readings_device_old ON units (name)"),
     (
         "no_standing_run",
@@ -170,6 +171,32 @@ def test_a_subscription_is_refused(run: Run, readings: Readings, connection: psy
         assert blocking(run) == {"subscriptions"}
     finally:
         connection.execute("DROP SUBSCRIPTION s")
+
+
+SKIPS = "noting fires for a row that moves, and skips the UPDATE without an error if it returns NULL"
+
+
+@pytest.mark.parametrize(
+    ("fires", "named"),
+    [
+        ("AFTER UPDATE", "noting does not fire for a row that moves"),
+        ("BEFORE DELETE", SKIPS),
+        ("BEFORE INSERT", SKIPS),
+        ("AFTER DELETE", "noting fires for a row that moves, although nobody deletes it"),
+        ("AFTER INSERT", "noting fires for a row that moves, although nobody inserts it"),
+        ("AFTER INSERT OR DELETE", "noting fires for a row that moves, although nobody inserts or deletes it"),
+    ],
+)
+def test_a_row_trigger_that_a_move_treats_otherwise_is_a_warning(
+    run: Run, readings: Readings, connection: psycopg.Connection, fires: str, named: str
+) -> None:
+    readings(0)
+    connection.execute(
+        "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN coalesce(NEW, OLD); END'; "
+        f"CREATE TRIGGER noting {fires} ON sensor_readings FOR EACH ROW EXECUTE FUNCTION noted()"  # type: ignore[arg-type]
+    )
+    assert found(run)["triggers_on_moves"].actual == named
+    assert blocking(run) == set()
 
 
 @pytest.mark.parametrize(

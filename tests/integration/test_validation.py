@@ -214,6 +214,14 @@ def test_sequence_that_was_behind_already_is_a_warning(run: Run, connection: psy
     assert not found["identity_continues_id"].blocks
 
 
+def test_sequence_that_starts_again_at_its_end_is_skipped(run: Run, connection: psycopg.Connection) -> None:
+    connection.execute("ALTER SEQUENCE sensor_readings_id_seq CYCLE; ALTER SEQUENCE sensor_readings_id_seq_old CYCLE")
+    connection.execute("SELECT setval('sensor_readings_id_seq', 5), setval('sensor_readings_id_seq_old', 19000)")
+    found = {each.name: each for each in validation_checks(run)}
+    assert found["identity_continues_id"].outcome is Outcome.SKIPPED
+    assert [name for name, each in found.items() if each.blocks] == ["parity"]  # the original had no CYCLE
+
+
 def test_table_without_sequences_or_keys_is_skipped(run: Run, connection: psycopg.Connection) -> None:
     for name in ("sensor_readings", "sensor_readings_old"):
         connection.execute(f"ALTER TABLE {name} ALTER COLUMN id DROP IDENTITY")  # type: ignore[call-overload]

@@ -96,6 +96,8 @@ SELECT CASE k.contype WHEN 'p' THEN 'primary key' ELSE 'constraint' END, k.conna
        concat_ws(' ', pg_get_constraintdef(k.oid), CASE WHEN NOT k.convalidated THEN '(not validated)' END,
                  'comment ' || quote_literal(obj_description(k.oid, 'pg_constraint')))
   FROM live JOIN pg_constraint k ON k.conrelid = live.oid AND k.contype <> 't'
+ -- A key that references a partitioned table has an entry more for each of its partitions.
+ WHERE NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid)
 UNION ALL
 SELECT 'inbound key', format('%%s on %%s', k.conname, k.conrelid::regclass),
        concat_ws(' ', pg_get_constraintdef(k.oid), CASE WHEN NOT k.convalidated THEN '(not validated)' END,

@@ -81,7 +81,9 @@ SELECT c.oid::bigint AS oid,
                    'comment', coalesce(obj_description(k.oid, 'pg_constraint'), '')
                  ) ORDER BY k.conname)
             FROM pg_constraint k
-           WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x', 'c', 'f')), '[]') AS constraints,
+           WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+             -- A key that references a partitioned table has an entry more for each of its partitions.
+             AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid)), '[]') AS constraints,
        coalesce((SELECT json_agg(json_build_object(
                    'name', ic.relname,
                    'unique', x.indisunique,

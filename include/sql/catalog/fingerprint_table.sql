@@ -10,7 +10,10 @@ SELECT md5(concat_ws('|',
             FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
            WHERE a.attrelid = c.oid AND a.attnum > 0),
          (SELECT string_agg(concat_ws(',', k.conname, k.convalidated, pg_get_constraintdef(k.oid)), ';' ORDER BY k.oid)
-            FROM pg_constraint k WHERE k.conrelid = c.oid OR (k.confrelid = c.oid AND k.conparentid = 0)),
+            FROM pg_constraint k
+           WHERE (k.confrelid = c.oid AND k.conparentid = 0)
+              -- Not the entries for the partitions of a referenced table: a new partition adds one.
+              OR (k.conrelid = c.oid AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid))),
          (SELECT string_agg(concat_ws(',', x.indexrelid::regclass, x.indisvalid, pg_get_indexdef(x.indexrelid)), ';' ORDER BY x.indexrelid)
             FROM pg_index x WHERE x.indrelid = c.oid),
          (SELECT string_agg(concat_ws(',', g.tgname, g.tgenabled), ';' ORDER BY g.oid)

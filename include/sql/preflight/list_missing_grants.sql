@@ -10,6 +10,8 @@ WITH source AS (
      WHERE n.nspname = %(schema)s AND c.relname = %(name)s
 ), keys AS (
     SELECT k.confrelid, k.confkey FROM source c JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid
+     -- The partitions of a referenced table need no grant.
+     WHERE NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid)
 ), types AS (
     SELECT t.oid, t.typnamespace
       FROM source c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped JOIN pg_type t ON t.oid = a.atttypid

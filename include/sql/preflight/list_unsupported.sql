@@ -113,9 +113,17 @@ SELECT 'functions', format('%%s names a key in ON CONFLICT', p.oid::regprocedure
    AND EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = %(partition_by)s
                 WHERE i.indrelid = c.oid AND i.indisunique AND NOT a.attnum = ANY (i.indkey))
 UNION
-SELECT 'triggers_on_moves', g.tgname::text
+-- The bits of tgtype: 1 row, 2 BEFORE, 4 INSERT, 8 DELETE, 16 UPDATE. A move fires BEFORE UPDATE, then all triggers of DELETE and INSERT.
+SELECT 'triggers_on_moves',
+       CASE WHEN g.tgtype & 2 = 2 THEN format('%%s fires for a row that moves, and skips the UPDATE without an error if it returns NULL', g.tgname)
+            WHEN g.tgtype & 16 = 16 THEN format('%%s does not fire for a row that moves', g.tgname)
+            ELSE format('%%s fires for a row that moves, although nobody %%s it', g.tgname,
+                        CASE g.tgtype & 12 WHEN 4 THEN 'inserts' WHEN 8 THEN 'deletes' ELSE 'inserts or deletes' END)
+       END
   FROM source c
-  JOIN pg_trigger g ON g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 1 = 1 AND g.tgtype & 2 = 0 AND g.tgtype & 16 = 16
+  JOIN pg_trigger g ON g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 1 = 1 AND g.tgtype & 28 <> 0
+ -- The trial of before_triggers moves a row with the triggers of both INSERT and UPDATE.
+ WHERE g.tgtype & 2 = 0 OR g.tgtype & 8 = 8 OR g.tgtype & 20 = 4
 UNION
 SELECT 'functions', format('%%s takes or returns rows of %%s', d.objid::regprocedure, c.oid::regclass)
   FROM relations c

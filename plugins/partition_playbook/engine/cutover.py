@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+
+import psycopg
 
 from partition_playbook import figures, parity
 from partition_playbook.database import Session
@@ -24,6 +28,7 @@ from partition_playbook.engine import (
     verify,
 )
 from partition_playbook.engine.advisory_locks import Exclusive, exclusive_session
+from partition_playbook.engine.dependents import Dependent, Kind
 from partition_playbook.engine.drain import Tries
 from partition_playbook.engine.locks import Deadline
 from partition_playbook.engine.sides import Direction, Sides, sides
@@ -228,9 +233,10 @@ def _swap_once(
             # Their definition was compared above; without them the standby holds back no delete of the application.
             foreign_keys.drop_of_live(session, before.live, deadline)
             reconciled = drain.reconcile_rest(run, session, before, preconditions.most_changes, tries)
-            session.execute(
-                swap_names, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already"
-            )
+            with _keys_to_the_table(run, readers):
+                session.execute(
+                    swap_names, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already"
+                )
 
             doubled.leave(run, session, before)
             swap_script.record_publications(run, session, before, direction)
@@ -242,6 +248,20 @@ def _swap_once(
         _measure(run, session, occasion, swapped)
     log.info("%s", swapped)
     return swapped
+
+
+@contextmanager
+def _keys_to_the_table(run: Run, readers: Sequence[Dependent]) -> Iterator[None]:
+    """Name the foreign keys that refer to the table if one of them cannot refer to the other one."""
+    try:
+        yield
+    except psycopg.errors.InvalidForeignKey as error:
+        keys = ", ".join(str(each) for each in readers if each.kind is Kind.FOREIGN_KEY)
+        raise SourceChanged(
+            f"{error.diag.message_primary}: a key that was added after preflight cannot follow the swap, one of {keys}",
+            where=str(run.table),
+            remedy=f"Drop it, or let it reference {run.spec.partition_by} too, then clear this task",
+        ) from error
 
 
 def _swapped(direction: Direction, deadline: Deadline, tries: Tries, reconciled: int) -> Swapped:

@@ -26,6 +26,8 @@ from partition_playbook.sections.snapshot import pg_tools
 from partition_playbook.sections.snapshot.pgbackrest import BACKUP_HOURS
 from partition_playbook.spec import Backup
 
+# Each partition has it until it is attached: see engine/create_partition.sql.
+BOUNDS_CONSTRAINT = "partition_playbook_bounds"
 LONG_SECONDS = 60
 HTTP_SECONDS = 5
 
@@ -43,7 +45,8 @@ def names_fit(context: PreflightContext) -> Check:
         "statistics_names": [name for _, name in statistics],
     }
     taken = context.session.rows("preflight/list_taken_names", values)
-    clashes = sorted(twice | {row["name"] for row in taken})
+    bounds = {f"constraint {each.name}" for each in context.table.constraints if each.name == BOUNDS_CONSTRAINT}
+    clashes = sorted(twice | bounds | {row["name"] for row in taken})
     return check(
         "names_fit",
         not clashes,

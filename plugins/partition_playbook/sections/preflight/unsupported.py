@@ -229,8 +229,9 @@ UNSUPPORTED = (
     Unsupported(
         "triggers_on_moves",
         _listed("triggers_on_moves"),
-        "Create these triggers for DELETE and INSERT too, if the application updates the partition column. An UPDATE "
-        "across partitions fires those instead",
+        "They matter if the application updates the partition column: an UPDATE across partitions fires the row "
+        "triggers of DELETE and INSERT. Create a trigger on UPDATE for both too. If another one must not fire then, "
+        "drop it, or let the application delete and insert such a row itself",
         Severity.WARNING,
     ),
     Unsupported(

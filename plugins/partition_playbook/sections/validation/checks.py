@@ -143,6 +143,8 @@ def _identity_check(session: Session, now: Sides, row: Row, original: Row | None
     kind = now.live.column(row["column_name"]).type
     if kind.partition("(")[0] not in NUMBERED:
         return skipped(name, f"its values are {kind}: they are not compared with the next number")
+    if row["seqcycle"]:
+        return skipped(name, "its sequence starts again at its end (CYCLE), and values come again")
 
     step = {"increment": row["seqincrement"]}
     column = sql.Identifier(row["column_name"])
