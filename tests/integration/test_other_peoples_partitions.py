@@ -9,11 +9,12 @@ import psycopg
 import pytest
 
 from partition_playbook import catalog
+from partition_playbook.checks import Check, Outcome
 from partition_playbook.errors import LockNotGranted
 from partition_playbook.lock_retry import LockRetry
 from partition_playbook.maintenance import retire
 from partition_playbook.maintenance.actions import Detach
-from partition_playbook.maintenance.maintain import maintain
+from partition_playbook.maintenance.maintain import Maintained, maintain
 from tests.fixtures.moments import this_month
 from tests.integration.test_maintenance import (
     DEFAULTS,
@@ -28,6 +29,10 @@ from tests.integration.test_maintenance import (
 Connection = psycopg.Connection[Any]
 Connect = Callable[[], Connection]
 IMPATIENT = LockRetry(first_ms=200, longest_ms=200, tries=1)
+
+
+def failures(done: Maintained) -> list[Check]:
+    return [each for each in done.checks if each.outcome is Outcome.FAILED]
 
 
 def test_partitions_are_created_while_an_old_transaction_holds_up_an_interrupted_detach(
@@ -57,3 +62,36 @@ def test_partitions_are_created_while_an_old_transaction_holds_up_an_interrupted
     done = maintain(mixed_run(connect), DEFAULTS)
     assert (done.summary["finalized"], done.summary["failed"]) == ([oldest.name], [])
     assert oldest.name in done.summary["dropped"]
+
+
+@pytest.mark.parametrize("end", ["'infinity'", "'10000-01-01 UTC'", "MAXVALUE"])
+@pytest.mark.parametrize("default", [True, False])
+def test_a_last_partition_without_a_calendars_end_covers_the_time_ahead(
+    connection: Connection, connect: Connect, end: str, default: bool
+) -> None:
+    make_table(connection, ahead=0, default=default)
+    add_last(connection, end)
+    done = maintain(mixed_run(connect), DEFAULTS)
+    assert done.summary["created"] == []
+    assert [each.name for each in failures(done)] == ["unmanaged_partitions"]
+    assert "FOR VALUES FROM ('2" in failures(done)[0].actual
+    assert done.summary["health"]["partitions_end"] is None
+
+
+def add_last(connection: Connection, end: str) -> None:
+    lower = this_month().add(months=1)
+    statement = f"""CREATE TABLE "Plant A".last PARTITION OF {MIXED.quoted} FOR VALUES FROM ('{lower}') TO ({end})"""
+    connection.execute(statement)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("start", ["'-infinity'", "'0044-03-15 UTC BC'", "MINVALUE"])
+def test_a_first_partition_without_a_calendars_start_covers_the_present(
+    connection: Connection, connect: Connect, start: str
+) -> None:
+    make_table(connection, back=-1, ahead=-2, default=False)
+    upper = this_month().add(months=1)
+    statement = f"""CREATE TABLE "Plant A".first PARTITION OF {MIXED.quoted} FOR VALUES FROM ({start}) TO ('{upper}')"""
+    connection.execute(statement)  # type: ignore[call-overload]
+    done = maintain(mixed_run(connect), DEFAULTS)
+    assert [each.name for each in failures(done)] == ["unmanaged_partitions"]
+    assert done.summary["created"] == [name.name for name, _, _ in months(0, 2)[1:]]
