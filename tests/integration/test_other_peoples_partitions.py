@@ -19,6 +19,7 @@ from tests.fixtures.moments import this_month
 from tests.integration.test_maintenance import (
     DEFAULTS,
     MIXED,
+    OFF,
     insert,
     make_table,
     mixed_run,
@@ -95,3 +96,54 @@ def test_a_first_partition_without_a_calendars_start_covers_the_present(
     done = maintain(mixed_run(connect), DEFAULTS)
     assert [each.name for each in failures(done)] == ["unmanaged_partitions"]
     assert done.summary["created"] == [name.name for name, _, _ in months(0, 2)[1:]]
+
+
+OF_EACH = (
+    'CREATE UNIQUE INDEX ON {} ("Id")',
+    'ALTER TABLE {} ADD UNIQUE ("Id", "order")',
+    'CREATE INDEX ON {} (abs("Value")) WHERE "order" > 0',
+)
+INDEXES = """
+SELECT substring(indexdef FROM ' USING .*'), indexdef LIKE 'CREATE UNIQUE%%' FROM pg_indexes WHERE tablename = %s
+ ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("waiting", [0, 5, 20], ids=["created ahead", "with moved rows", "split off"])
+def test_a_new_partition_has_the_indexes_that_its_siblings_share_and_the_table_lacks(
+    connection: Connection, connect: Connect, waiting: int
+) -> None:
+    """A unique index within each partition keeps the ids of a month apart, which no index of the table can do."""
+    make_table(connection, ahead=-1)
+    siblings = [name for name, _, _ in months(2, -1)]
+    for name in siblings:
+        for statement in OF_EACH:
+            connection.execute(statement.format(name.quoted))  # type: ignore[call-overload]
+    expected = connection.execute(INDEXES, (siblings[-1].name,)).fetchall()
+    connection.execute(f'CREATE INDEX ON {siblings[-1].quoted} ("Double")')  # type: ignore[call-overload]
+    if waiting:
+        insert(connection, this_month(), rows=waiting)
+
+    params = OFF.model_copy(update={"max_moved_rows": 10})
+    done = maintain(mixed_run(connect), params)
+    assert (done.summary["failed"], done.summary["moved_rows"]) == ([], waiting)
+    assert len(expected) == 2 + len(OF_EACH)
+    for created in done.summary["created"]:
+        assert connection.execute(INDEXES, (created,)).fetchall() == expected
+    assert maintain(mixed_run(connect), params).summary["created"] == []
+
+
+def test_a_new_partition_keeps_a_replica_identity_by_an_index_of_its_siblings(
+    connection: Connection, connect: Connect
+) -> None:
+    make_table(connection, ahead=0)
+    for name, _, _ in months(1, 0):
+        connection.execute(f'CREATE UNIQUE INDEX "own {name.name[-3:]}" ON {name.quoted} ("order", "Id")')  # type: ignore[call-overload]
+        connection.execute(f'ALTER TABLE {name.quoted} REPLICA IDENTITY USING INDEX "own {name.name[-3:]}"')  # type: ignore[call-overload]
+    done = maintain(mixed_run(connect), OFF)
+    assert done.summary["failed"] == []
+    query = "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indisreplident AND indrelid = %s::regclass"
+    for created in done.summary["created"]:
+        name = MIXED.partition(created.rpartition("_")[2])
+        (found,) = connection.execute(query, (name.quoted,)).fetchone()  # type: ignore[misc]
+        assert '("order", "Id")' in found
