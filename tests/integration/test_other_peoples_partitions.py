@@ -29,6 +29,7 @@ from tests.integration.test_maintenance import (
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[[], Connection]
+DRY = OFF.model_copy(update={"dry_run": True})
 IMPATIENT = LockRetry(first_ms=200, longest_ms=200, tries=1)
 
 
@@ -147,3 +148,67 @@ def test_a_new_partition_keeps_a_replica_identity_by_an_index_of_its_siblings(
         name = MIXED.partition(created.rpartition("_")[2])
         (found,) = connection.execute(query, (name.quoted,)).fetchone()  # type: ignore[misc]
         assert '("order", "Id")' in found
+
+
+def published(done: Maintained) -> Check:
+    return next(each for each in done.checks if each.name == "published_partitions")
+
+
+def test_a_new_partition_that_a_publication_of_its_siblings_leaves_out_is_told(
+    connection: Connection, connect: Connect
+) -> None:
+    make_table(connection, ahead=0)
+    names = ", ".join(name.quoted for name, _, _ in months(2, 0))
+    connection.execute(f'CREATE PUBLICATION "of Months" FOR TABLE {names}')  # type: ignore[call-overload]
+    assert published(maintain(mixed_run(connect), DRY)).outcome is Outcome.PASSED
+
+    found = published(maintain(mixed_run(connect), OFF))
+    assert found.outcome is Outcome.FAILED
+    assert not found.blocks
+    created = [str(name) for name, _, _ in months(2, 2)[-2:]]
+    assert found.actual == f"of Months does not name {', '.join(created)}"
+
+    # The remedy works as it is written.
+    connection.execute(found.remedy[found.remedy.index("ALTER PUBLICATION") :].partition(". Then")[0])  # type: ignore[call-overload]
+    assert published(maintain(mixed_run(connect), OFF)).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("via_root", [True, False])
+def test_subscribers_that_need_a_table_for_each_partition_are_told(
+    connection: Connection, connect: Connect, via_root: bool
+) -> None:
+    make_table(connection, ahead=0)
+    option = f"publish_via_partition_root = {via_root}"
+    connection.execute(f"CREATE PUBLICATION whole FOR TABLE {MIXED.quoted} WITH ({option})")  # type: ignore[call-overload]
+    found = published(maintain(mixed_run(connect), OFF))
+    assert found.outcome is (Outcome.PASSED if via_root else Outcome.SKIPPED)
+    assert via_root or f"The last one is {months(0, 2)[-1][0]}" in found.actual
+
+
+def test_a_publication_of_one_old_partition_is_meant(connection: Connection, connect: Connect) -> None:
+    make_table(connection, ahead=0)
+    connection.execute(f"CREATE PUBLICATION one FOR TABLE {months(2, 0)[0][0].quoted}")  # type: ignore[call-overload]
+    assert published(maintain(mixed_run(connect), OFF)).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("name", ["audit", '"Audit on"'])
+@pytest.mark.parametrize(
+    ("events", "sees"),
+    [("AFTER DELETE", True), ("BEFORE INSERT OR DELETE OR UPDATE", True), ("AFTER INSERT", False)],
+)
+def test_rows_are_not_moved_where_a_statement_trigger_of_the_default_partition_would_see_a_delete(
+    connection: Connection, connect: Connect, name: str, events: str, sees: bool
+) -> None:
+    make_table(connection, ahead=-1)
+    function = "RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.seen VALUES (TG_OP); RETURN NULL; END$$"
+    connection.execute(f"CREATE TABLE public.seen (op text); CREATE FUNCTION public.f() {function}")
+    trigger = f"{name} {events} ON {MIXED.default.quoted} FOR EACH STATEMENT EXECUTE FUNCTION public.f()"
+    connection.execute(f"CREATE TRIGGER {trigger}")  # type: ignore[call-overload]
+    insert(connection, this_month(), rows=5)
+    connection.execute("TRUNCATE public.seen")
+
+    done = maintain(mixed_run(connect), OFF)
+    assert connection.execute("SELECT op FROM public.seen").fetchall() == []
+    assert done.summary["moved_rows"] == (0 if sees else 5)
+    told = [each.actual for each in failures(done) if each.name.startswith("create")]
+    assert [f"the trigger {name.strip(chr(34))} is its own" in each for each in told] == ([True] if sees else [])
