@@ -401,15 +401,25 @@ class Partition:
 # Each batch of reconcile and each try of a swap reads the bounds of all partitions again.
 @lru_cache(maxsize=10_000)
 def bound_ends(bound: str, codec: Codec) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
-    """Return the moments of both bounds in the zone of the codec, None for MINVALUE and MAXVALUE.
+    """Return the moments of both bounds in the zone of the codec, None for an open end.
 
-    Return None unless the bound is a range over one column, with ends within the years 1 to 9999.
+    Open ends are MINVALUE, MAXVALUE, and moments before the year 1 or after 9999, such as infinity. Return None unless
+    the bound is a range over one column that can be read.
     """
     edges = _edges(bound)
     try:
-        return (codec.bound(edges[0]), codec.bound(edges[1])) if edges else None
-    except (ValueError, OverflowError):  # Python has no infinity, no BC and no year 10000
+        return (_end(edges[0], codec, after=False), _end(edges[1], codec, after=True)) if edges else None
+    except (ValueError, OverflowError):
         return None
+
+
+def _end(text: str, codec: Codec, *, after: bool) -> pendulum.DateTime | None:
+    try:
+        return codec.bound(text)
+    except (ValueError, OverflowError):  # Python has no infinity, no BC and no year 10000
+        if codec.is_outside(text, after=after):
+            return None
+        raise
 
 
 def _edges(bound: str) -> tuple[str, str] | None:

@@ -31,6 +31,8 @@ END = datetime(9999, 1, 1, tzinfo=UTC)
 DEFAULT_SHIFT = 22
 LARGEST = {"integer": 2**31 - 1, "bigint": 2**63 - 1}
 _MICROSECOND = timedelta(microseconds=1)
+_AFTER_THE_CALENDAR = r"infinity|\d{5,}-|9999-"
+_BEFORE_THE_CALENDAR = r"-infinity|0001-|.* BC$"
 
 
 class Encoding(Choice):
@@ -203,6 +205,17 @@ class Codec:
             return self.moment(content)
         except ArithmeticError as error:  # a Decimal that is no number
             raise ValueError(f"{content} is no key of {self.encoding}") from error
+
+    def is_outside(self, text: str, *, after: bool) -> bool:
+        """Return True for a bound that ``bound`` cannot read because it is before, or after, the calendar."""
+        content = text.strip("'")
+        if self.encoding is None:
+            return bool(re.match(_AFTER_THE_CALENDAR if after else _BEFORE_THE_CALENDAR, content))
+        try:
+            ticks = Decimal(content) if self.encoding not in (Encoding.UUIDV7, Encoding.ULID) else self._ticks(content)
+        except (ValueError, ArithmeticError):
+            return False
+        return ticks > 0 if after else ticks < 0
 
     @property
     def range(self) -> tuple[Key, Key]:

@@ -90,6 +90,13 @@ def lock_holders(database: Database, tables: Sequence[TableName], advisory_locks
     ]
 
 
+def snapshot_holders(database: Database) -> list[str]:
+    """Describe the sessions of the database with a snapshot, oldest transaction first."""
+    with database.session() as session:
+        rows = session.rows("catalog/list_snapshot_holders")
+    return [f"{session_name(row)} a snapshot for {row['age']}: {row['query']}" for row in rows]
+
+
 def session_name(row: Row) -> str:
     """Name a session by pid, user, application and the client's address, unless the server hides it."""
     client = f" from {row['client']}" if row["client"] else ""

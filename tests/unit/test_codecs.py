@@ -190,6 +190,22 @@ def test_bounds_that_no_calendar_has_are_unreadable(encoding: Encoding) -> None:
     assert bound_ends("FOR VALUES FROM (MINVALUE) TO (MAXVALUE)", codec(encoding)) == (None, None)
 
 
+@pytest.mark.parametrize("encoding", [each for each in Encoding if "bigint" in each.types])
+def test_the_ends_of_a_bigint_are_open_ends(encoding: Encoding) -> None:
+    found, moment = codec(encoding), pendulum.datetime(2026, 1, 1)
+    key = found.first_key(moment)
+    ends = ["Infinity", 2**63 - 1]
+    for end in ends[: 1 if encoding is Encoding.SNOWFLAKE else 2]:  # the last snowflakes are of this century
+        assert bound_ends(f"FOR VALUES FROM ('{key}') TO ('{end}')", found) == (moment, None)
+    assert bound_ends(f"FOR VALUES FROM ('-Infinity') TO ('{key}')", found) == (None, moment)
+    assert bound_ends(f"FOR VALUES FROM ('Infinity') TO ('{key}')", found) is None
+
+
+def test_the_last_id_of_a_bigint_is_an_open_end() -> None:
+    lower, upper = bound_ends(f"FOR VALUES FROM ('1000') TO ('{2**63 - 1}')", Codec.of_ids()) or (None, "?")
+    assert (lower, upper) == (IdMoment.of(1000), None)
+
+
 def test_a_key_before_1970_has_no_48_bits() -> None:
     for encoding in (Encoding.UUIDV7, Encoding.ULID):
         with pytest.raises(ValueError, match="48 bits"):

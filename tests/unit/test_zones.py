@@ -267,8 +267,21 @@ def test_a_day_that_never_was_belongs_to_the_next_one() -> None:
     assert literals("Pacific/Apia", date(2011, 12, 29), "date") == ("2011-12-29", "2011-12-30")
 
 
-@pytest.mark.parametrize(
-    "end", ["-infinity", "infinity", "0044-03-15 00:00:00 BC", "10000-01-01", "0001-01-01 00:00:00+00"]
-)
-def test_bounds_outside_the_calendar_cannot_be_read(end: str) -> None:
-    assert bound_ends(f"FOR VALUES FROM ('{end}') TO ('2026-01-01 00:00:00')", Codec("America/Santiago")) is None
+BEFORE_THE_CALENDAR = ("-infinity", "0044-03-15 00:00:00 BC", "0001-01-01 00:00:00+00")
+AFTER_THE_CALENDAR = ("infinity", "10000-01-01", "9999-12-31 23:00:00-10", "294276-12-31 23:59:59.999999+00")
+
+
+@pytest.mark.parametrize("end", BEFORE_THE_CALENDAR)
+def test_a_bound_before_the_calendar_is_an_open_end(end: str) -> None:
+    found, codec = "2026-01-01 00:00:00", Codec("America/Santiago")
+    lower, upper = bound_ends(f"FOR VALUES FROM ('{end}') TO ('{found}')", codec) or ("?", "?")
+    assert (lower, upper) == (None, codec.bound(found))
+    assert bound_ends(f"FOR VALUES FROM ('{found}') TO ('{end}')", codec) is None
+
+
+@pytest.mark.parametrize("end", AFTER_THE_CALENDAR)
+def test_a_bound_after_the_calendar_is_an_open_end(end: str) -> None:
+    found, codec = "2026-01-01 00:00:00", Codec("Pacific/Auckland")
+    lower, upper = bound_ends(f"FOR VALUES FROM ('{found}') TO ('{end}')", codec) or ("?", "?")
+    assert (lower, upper) == (codec.bound(found), None)
+    assert bound_ends(f"FOR VALUES FROM ('{end}') TO ('{found}')", codec) is None

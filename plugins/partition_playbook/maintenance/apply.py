@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ from itertools import groupby
 import psycopg
 
 from partition_playbook.engine import vacuum
-from partition_playbook.errors import PlaybookError, RowsWait, TryAgain
+from partition_playbook.errors import LockNotGranted, PlaybookError, RowsWait, TryAgain
 from partition_playbook.lock_retry import PATIENCE
 from partition_playbook.maintenance import exclusion
 from partition_playbook.maintenance.actions import (
@@ -62,6 +62,14 @@ class Ending(StrEnum):
     SHOWN = "shown"
 
 
+class _EndingHeld(Exception):
+    """Interrupted work could not be ended: its lock was not granted."""
+
+    def __init__(self, cause: LockNotGranted) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 @dataclass(frozen=True)
 class Done:
     """One action and its result."""
@@ -77,15 +85,24 @@ def apply(
 ) -> list[Done]:
     """Apply the actions of a plan in their order; a dry run only logs them.
 
-    Return one result per action, then one per proposed action. TryAgain ends the run, because a retry can succeed.
+    Return one result per action, then one per proposed action. TryAgain ends the run, because a retry can succeed. If
+    interrupted work cannot be ended for want of a lock, partitions are still created before it is raised.
     """
     done: list[Done] = []
 
     if not dry_run:
         exclusion.remove(run)  # the remains of an interrupted run
 
-    for _, group in groupby(plan.actions, key=lambda each: isinstance(each, Create)):
-        done += _apply(run, tuple(group), dry_run, move_limit, store)
+    held: LockNotGranted | None = None
+    for is_create, group in groupby(plan.actions, key=lambda each: isinstance(each, Create)):
+        if held and not is_create:
+            break
+        try:
+            done += _apply(run, tuple(group), dry_run, move_limit, store)
+        except _EndingHeld as error:
+            held = error.cause
+    if held:
+        raise held
 
     for action in plan.proposed:
         log.info("would %s", describe(action))
@@ -102,7 +119,18 @@ def _apply(run: Run, actions: Sequence[Action], dry_run: bool, move_limit: int, 
 
     ranges = [each.bounds for each in actions if isinstance(each, Create)]
     with exclusion.prepared(run, ranges) if ranges else nullcontext():
-        return [attempt(run, action, store, move_limit=move_limit) for action in actions]
+        return list(_attempts(run, actions, store, move_limit))
+
+
+def _attempts(run: Run, actions: Sequence[Action], store: OpenStore | None, move_limit: int) -> Iterator[Done]:
+    for action in actions:
+        try:
+            yield attempt(run, action, store, move_limit=move_limit)
+        except LockNotGranted as error:
+            # One old transaction of the database holds up FINALIZE. New rows need their partitions meanwhile.
+            if isinstance(action, Finalize | Abandon):
+                raise _EndingHeld(error) from error
+            raise
 
 
 def attempt(run: Run, action: Action, store: OpenStore | None = None, *, move_limit: int = MOVE_LIMIT) -> Done:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from psycopg import sql
 
 from partition_playbook import catalog, figures
-from partition_playbook.catalog import Table
+from partition_playbook.catalog import Constraint, Index, Table
 from partition_playbook.codecs import Key
 from partition_playbook.database import Limits, Session
 from partition_playbook.engine import attributes, capture, shadow
@@ -88,7 +89,8 @@ def _create(run: Run, session: Session, action: Create, move_limit: int, lock_ti
             lower=sql.Literal(lower),
             upper=sql.Literal(upper),
         )
-    # ATTACH has created the partition's indexes; only now can they be chosen and tuned.
+    # ATTACH has created the indexes of the table; only now can they be chosen and tuned.
+    _create_own_indexes(session, like, action.partition)
     attributes.copy_replica_identity(session, like, action.partition)
     attributes.copy_index_statistics_targets(session, like, action.partition)
     return moved
@@ -104,9 +106,38 @@ def sibling(run: Run, session: Session, parent: Table) -> Table:
     names = [each.table for _, _, each in managed(ranged)] or [each.table for each in of_another_width(ranged)]
     siblings = [catalog.require(session, each) for each in names[-2:]]
     like = siblings[-1] if siblings else parent
-    # A comment of only one sibling describes that sibling, so it is not copied.
+    # A comment of only one sibling describes that sibling, so it is not copied. Neither is an index of its own.
     shared = siblings and len({each.comment for each in siblings}) == 1
-    return like if shared else replace(like, comment="")
+    return _with_shared_indexes(like if shared else replace(like, comment=""), siblings)
+
+
+def _with_shared_indexes(like: Table, siblings: Sequence[Table]) -> Table:
+    """Return the model without the indexes and keys that only one sibling has; its replica identity stays."""
+    known = [{(each.unique, each.tail) for each in table.indexes} for table in siblings]
+    indexes = [
+        each for each in like.indexes if each.identity or all((each.unique, each.tail) in tails for tails in known)
+    ]
+    return replace(like, indexes=tuple(indexes), constraints=tuple(_constraints(like, indexes)))
+
+
+def _constraints(like: Table, indexes: Sequence[Index]) -> Iterator[Constraint]:
+    """Yield the constraints of a table, but the keys only with one of these indexes."""
+    keys = {each.constraint for each in indexes}
+    yield from (each for each in like.constraints if each.kind not in "pu" or each.name in keys)
+
+
+def _create_own_indexes(session: Session, like: Table, partition: TableName) -> None:
+    """Create the indexes and keys that siblings have and the partitioned table has not."""
+    present = {(each.unique, each.tail) for each in catalog.require(session, partition).indexes}
+    own = [each for each in like.indexes if each.valid and (each.unique, each.tail) not in present]
+    if not own:
+        return
+    attributes.add_keys(
+        session, replace(like, indexes=tuple(own), constraints=tuple(_constraints(like, own))), partition
+    )
+    for each in own:
+        if not each.constraint:
+            attributes.create_index(session, partition, each)
 
 
 def equip(run: Run, session: Session, like: Table, partition: TableName) -> None:

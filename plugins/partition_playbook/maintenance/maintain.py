@@ -30,6 +30,7 @@ from partition_playbook.maintenance.health import Health
 from partition_playbook.maintenance.managers import other_managers_check
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
 from partition_playbook.maintenance.plan import ANALYZE_AFTER_DAYS, Plan, plan
+from partition_playbook.maintenance.published import published_check
 from partition_playbook.maintenance.read_state import clock_check, read_state, require_ours
 from partition_playbook.maintenance.retired_sync import sync_retired
 from partition_playbook.maintenance.state import TableState
@@ -98,12 +99,12 @@ def _maintain(run: Run, params: MaintenanceParams, store: OpenStore | None) -> M
             found = _with_own_analyze(read_state(run, session), done)
             after = _plan(run, params, found)
         facts = health.read(run, session, found, after.now)
-        others = other_managers_check(session, run.table)
+        others = (other_managers_check(session, run.table), published_check(run, session, found.partitions))
 
     state = [
         *_state_checks(run, params, after),
         _runway_check(run, params, found, after, facts.ids),
-        others,
+        *others,
         sync_retired(run, params),
         *health.checks(facts),
     ]
@@ -127,14 +128,14 @@ def inspect(run: Run) -> tuple[tuple[Check, ...], Health | None]:
         found = read_state(run, session)
         planned = _plan(run, params, found)
         facts = health.read(run, session, found, planned.now)
-        others = other_managers_check(session, run.table)
+        others = (other_managers_check(session, run.table), published_check(run, session, found.partitions))
 
     checks = (
         clock_check(found),
         *planned.findings,
         _left("no_pending_detach", planned, (Finalize,), "no interrupted detach", dry_run=False),
         health.runway_check(run.spec, found, planned.now, facts.ids),
-        others,
+        *others,
         *health.checks(facts),
     )
     return checks, health.judge(checks, facts)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition
 from partition_playbook.database import Limits, Session
-from partition_playbook.errors import PreconditionFailed
-from partition_playbook.lock_retry import PATIENCE, with_lock_retry
+from partition_playbook.errors import LockNotGranted, PreconditionFailed
+from partition_playbook.lock_retry import PATIENCE, snapshot_holders, with_lock_retry
 from partition_playbook.maintenance import locks
 from partition_playbook.maintenance.actions import Detach, Drop, Finalize
 from partition_playbook.maintenance.archive import detached, folder_of, require_same, require_stored
@@ -79,13 +79,21 @@ def _concurrently(run: Run, action: Detach, lock_timeout: int) -> bool:
 
 
 def finalize(run: Run, action: Finalize) -> bool:
-    """Complete an interrupted detach; return False if none is pending."""
+    """Complete an interrupted detach; return False if none is pending.
+
+    LockNotGranted also names the transactions of other tables: PostgreSQL waits for every older snapshot.
+    """
 
     def attempt(lock_timeout: int) -> bool:
         with run.database.session(Limits(lock_timeout=lock_timeout)) as session:
             return _finalize(run, session, action.found)
 
-    return with_lock_retry(run.database, run.table, attempt, PATIENCE)
+    try:
+        return with_lock_retry(run.database, run.table, attempt, PATIENCE)
+    except LockNotGranted as error:
+        named = {each.split(" user ")[0] for each in error.blockers}
+        older = [each for each in snapshot_holders(run.database) if each.split(" user ")[0] not in named]
+        raise LockNotGranted(error.table, error.waited_ms, error.tries, [*error.blockers, *older]) from error
 
 
 def _finalize(run: Run, session: Session, partition: Partition) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import sql
 
 from partition_playbook import catalog
-from partition_playbook.catalog import Partition, Table
+from partition_playbook.catalog import Partition, Table, Trigger
 from partition_playbook.codecs import Codec
 from partition_playbook.database import Row, Session
 from partition_playbook.engine import dependents
@@ -73,9 +74,18 @@ def unmovable(parent: Table, default: Table) -> Iterator[str]:
     # PostgreSQL 14 marks triggers inherited by a partition as internal, so those of the table count too.
     triggers = [each.name for table in (default, parent) for each in table.user_triggers if each.each_row]
     yield from (f"the row trigger {name} would fire" for name in dict.fromkeys(triggers))
+    # A statement names the default partition, so its own statement triggers fire, and those of the table do not.
+    of_statements = [each for each in default.user_triggers if not each.each_row and _fires_on_delete(each)]
+    yield from (f"the statement trigger {each.name} would fire" for each in of_statements)
     yield from (f"{key} references the rows" for key in parent.inbound_keys)
     for name in {each.name for each in (*default.publications, *parent.publications)}:
         yield f"subscribers of {name} would see a delete"
+
+
+def _fires_on_delete(trigger: Trigger) -> bool:
+    """Tell from the definition, after the trigger's name, whether DELETE is among its events."""
+    events = trigger.head.rpartition('"')[2] if '"' in trigger.head else trigger.head
+    return re.search(r" (BEFORE|AFTER) (.* OR )?DELETE( OR |\s*$)", events) is not None
 
 
 def unsplittable(session: Session, parent: Table, default: Table) -> Iterator[str]:
