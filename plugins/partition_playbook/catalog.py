@@ -398,14 +398,14 @@ class Partition:
 
 
 def bound_ends(bound: str, codec: Codec) -> tuple[pendulum.DateTime | None, pendulum.DateTime | None] | None:
-    """Return the moments of both bounds in the zone of the codec, None for MINVALUE and MAXVALUE.
+    """Return the moments of both bounds in the zone of the codec, None for an open end.
 
-    Return None unless the bound is a range over one column, with ends within the years 1 to 9999.
+    Return None unless the bound is a range over one column that shares moments with the years 1 to 9999.
     """
     edges = _edges(bound)
     try:
-        return (codec.bound(edges[0]), codec.bound(edges[1])) if edges else None
-    except (ValueError, OverflowError):  # Python has no infinity, no BC and no year 10000
+        return (codec.bound(edges[0], is_upper=False), codec.bound(edges[1], is_upper=True)) if edges else None
+    except (ValueError, OverflowError):
         return None
 
 

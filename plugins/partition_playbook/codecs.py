@@ -31,6 +31,8 @@ END = datetime(9999, 1, 1, tzinfo=UTC)
 DEFAULT_SHIFT = 22
 LARGEST = {"integer": 2**31 - 1, "bigint": 2**63 - 1}
 _MICROSECOND = timedelta(microseconds=1)
+# Timestamps and dates, as the server writes them, before the year 1 and after 9999.
+EARLIER, LATER = re.compile("-infinity|.* BC"), re.compile("infinity|[0-9]{5,}-[0-9]{2}-[0-9]{2}.*")
 
 
 class Encoding(Choice):
@@ -188,21 +190,37 @@ class Codec:
                 return int(Decimal(value).to_integral_value("ROUND_FLOOR"))
         raise ValueError(f"{value!r} is no key of {self.encoding}")
 
-    def bound(self, text: str) -> DateTime | None:
-        """Return the moment of a bound as the catalog has it; None for MINVALUE and MAXVALUE.
+    def bound(self, text: str, *, is_upper: bool) -> DateTime | None:
+        """Return the moment of a bound as the catalog has it; None for an open end.
 
-        ValueError or OverflowError for a value outside the years 1 to 9999.
+        Open are MINVALUE and MAXVALUE, and ends outside the years 1 to 9999 with the whole calendar on their inner
+        side, such as an upper infinity. ValueError or OverflowError for any other value that cannot be read.
         """
         if text in ("MINVALUE", "MAXVALUE"):
             return None
         content = text.strip("'")
+        try:
+            return self._parsed(content)
+        except (ValueError, OverflowError) as error:
+            if self._is_open(content, error, is_upper=is_upper):
+                return None
+            raise
+
+    def _parsed(self, content: str) -> DateTime:
         if self.encoding is None:
             parsed = date.fromisoformat(content) if len(content) == 10 else datetime.fromisoformat(content)
             return in_zone(parsed, self.timezone)
         try:
             return self.moment(content)
+        except OverflowError:
+            raise
         except ArithmeticError as error:  # a Decimal that is no number
             raise ValueError(f"{content} is no key of {self.encoding}") from error
+
+    def _is_open(self, content: str, error: Exception, *, is_upper: bool) -> bool:
+        if self.encoding is None:
+            return bool((LATER if is_upper else EARLIER).fullmatch(content))
+        return isinstance(error, OverflowError) and content.startswith("-") is not is_upper
 
     @property
     def range(self) -> tuple[Key, Key]:
@@ -220,8 +238,13 @@ class Codec:
         """Return the condition for values with a moment."""
         if self.encoding is None:
             return sql.SQL("({0} > '-infinity' AND {0} < 'infinity')").format(column)
-        lower, upper = self.range
-        return sql.SQL("({0} >= {1} AND {0} < {2})").format(column, sql.Literal(lower), sql.Literal(upper))
+        lower, upper = (sql.Literal(each) for each in self.range)
+        if self.encoding is Encoding.ULID:
+            # Other texts may sort among the keys.
+            time = sql.Literal(f"^[0-7][{ALPHABET}]{{{TIME_CHARACTERS - 1}}}")
+            form = '({0} >= {1} AND {0} < {2} AND {0}::text COLLATE "C" ~ {3})'
+            return sql.SQL(form).format(column, lower, upper, time)
+        return sql.SQL("({0} >= {1} AND {0} < {2})").format(column, lower, upper)
 
     def inside(self, column: sql.Composable, start: DateTime | None, end: DateTime | None) -> sql.Composable:
         """Return the condition for values with a moment in ``[start, end)``; None is an open end."""

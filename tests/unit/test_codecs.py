@@ -239,3 +239,20 @@ def test_the_ends_of_partitions_for_outliers_are_open(encoding: Encoding | None)
     assert conditions[0] == f'"key" IS NOT NULL AND "key" < {lower}'
     assert conditions[1] == f'"key" IS NOT NULL AND "key" >= {lower} AND "key" < {upper}'
     assert conditions[2] == f'"key" IS NOT NULL AND "key" >= {upper}'
+
+
+@pytest.mark.parametrize(
+    ("found", "last"),
+    [
+        (Codec.of_ids(), "'9223372036854775807'"),
+        (Codec.of_ids(), "'Infinity'"),
+        (Codec("UTC", Encoding.EPOCH_SECONDS), "'9223372036854775807'"),
+        (Codec("UTC", Encoding.UUIDV7), "'ffffffff-ffff-ffff-ffff-ffffffffffff'"),
+        (Codec("UTC", Encoding.ULID), "'7ZZZZZZZZZZZZZZZZZZZZZZZZZ'"),
+    ],
+)
+def test_the_last_key_of_a_type_is_an_open_end(found: Codec, last: str) -> None:
+    start = found.first_key(pendulum.datetime(2026, 1, 1))
+    lower, upper = bound_ends(f"FOR VALUES FROM ('{start}') TO ({last})", found) or (None, "unreadable")
+    assert (lower, upper) == (pendulum.datetime(2026, 1, 1), None)
+    assert bound_ends(f"FOR VALUES FROM ({last}) TO (MAXVALUE)", found) is None

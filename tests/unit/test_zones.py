@@ -267,8 +267,24 @@ def test_a_day_that_never_was_belongs_to_the_next_one() -> None:
     assert literals("Pacific/Apia", date(2011, 12, 29), "date") == ("2011-12-29", "2011-12-30")
 
 
-@pytest.mark.parametrize(
-    "end", ["-infinity", "infinity", "0044-03-15 00:00:00 BC", "10000-01-01", "0001-01-01 00:00:00+00"]
-)
+@pytest.mark.parametrize("end", ["infinity", "10000-01-01", "0001-01-01 00:00:00+00"])
 def test_bounds_outside_the_calendar_cannot_be_read(end: str) -> None:
     assert bound_ends(f"FOR VALUES FROM ('{end}') TO ('2026-01-01 00:00:00')", Codec("America/Santiago")) is None
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [
+        ("'-infinity'", "'infinity'"),
+        ("'0044-03-15 00:00:00 BC'", "'10000-01-01'"),
+        ("MINVALUE", "'20000-01-01 00:00:00+00'"),
+        ("'0044-03-15 BC'", "MAXVALUE"),
+    ],
+)
+def test_bounds_around_the_whole_calendar_are_open(lower: str, upper: str) -> None:
+    codec, moment = Codec("UTC"), pendulum.datetime(2026, 1, 1)
+    assert bound_ends(f"FOR VALUES FROM ({lower}) TO ('2026-01-01 00:00:00')", codec) == (None, moment)
+    assert bound_ends(f"FOR VALUES FROM ('2026-01-01 00:00:00') TO ({upper})", codec) == (moment, None)
+    for outer in (f"FROM ({upper}) TO (MAXVALUE)", f"FROM (MINVALUE) TO ({lower})"):
+        if "VALUE" not in f"{lower}{upper}":
+            assert bound_ends(f"FOR VALUES {outer}", codec) is None
