@@ -233,8 +233,13 @@ class Codec:
         """Return the condition for values with a moment."""
         if self.encoding is None:
             return sql.SQL("({0} > '-infinity' AND {0} < 'infinity')").format(column)
-        lower, upper = self.range
-        return sql.SQL("({0} >= {1} AND {0} < {2})").format(column, sql.Literal(lower), sql.Literal(upper))
+        lower, upper = (sql.Literal(each) for each in self.range)
+        if self.encoding is Encoding.ULID:
+            # Other texts may sort among the keys.
+            time = sql.Literal(f"^[0-7][{ALPHABET}]{{{TIME_CHARACTERS - 1}}}")
+            form = '({0} >= {1} AND {0} < {2} AND {0}::text COLLATE "C" ~ {3})'
+            return sql.SQL(form).format(column, lower, upper, time)
+        return sql.SQL("({0} >= {1} AND {0} < {2})").format(column, lower, upper)
 
     def inside(self, column: sql.Composable, start: DateTime | None, end: DateTime | None) -> sql.Composable:
         """Return the condition for values with a moment in ``[start, end)``; None is an open end."""

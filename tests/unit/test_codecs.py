@@ -266,3 +266,20 @@ def test_a_bound_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delattr(Codec, "bound")
     assert partition.ends(berlin) == ends
+
+
+@pytest.mark.parametrize(
+    ("found", "last"),
+    [
+        (Codec.of_ids(), "'9223372036854775807'"),
+        (Codec.of_ids(), "'Infinity'"),
+        (Codec("UTC", Encoding.EPOCH_SECONDS), "'9223372036854775807'"),
+        (Codec("UTC", Encoding.UUIDV7), "'ffffffff-ffff-ffff-ffff-ffffffffffff'"),
+        (Codec("UTC", Encoding.ULID), "'7ZZZZZZZZZZZZZZZZZZZZZZZZZ'"),
+    ],
+)
+def test_the_last_key_of_a_type_is_an_open_end(found: Codec, last: str) -> None:
+    start = found.first_key(pendulum.datetime(2026, 1, 1))
+    lower, upper = bound_ends(f"FOR VALUES FROM ('{start}') TO ({last})", found) or (None, "unreadable")
+    assert (lower, upper) == (pendulum.datetime(2026, 1, 1), None)
+    assert bound_ends(f"FOR VALUES FROM ({last}) TO (MAXVALUE)", found) is None

@@ -285,3 +285,21 @@ def test_a_bound_after_the_calendar_is_an_open_end(end: str) -> None:
     lower, upper = bound_ends(f"FOR VALUES FROM ('{found}') TO ('{end}')", codec) or ("?", "?")
     assert (lower, upper) == (codec.bound(found), None)
     assert bound_ends(f"FOR VALUES FROM ('{end}') TO ('{found}')", codec) is None
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [
+        ("'-infinity'", "'infinity'"),
+        ("'0044-03-15 00:00:00 BC'", "'10000-01-01'"),
+        ("MINVALUE", "'20000-01-01 00:00:00+00'"),
+        ("'0044-03-15 BC'", "MAXVALUE"),
+    ],
+)
+def test_bounds_around_the_whole_calendar_are_open(lower: str, upper: str) -> None:
+    codec, moment = Codec("UTC"), pendulum.datetime(2026, 1, 1)
+    assert bound_ends(f"FOR VALUES FROM ({lower}) TO ('2026-01-01 00:00:00')", codec) == (None, moment)
+    assert bound_ends(f"FOR VALUES FROM ('2026-01-01 00:00:00') TO ({upper})", codec) == (moment, None)
+    for outer in (f"FROM ({upper}) TO (MAXVALUE)", f"FROM (MINVALUE) TO ({lower})"):
+        if "VALUE" not in f"{lower}{upper}":
+            assert bound_ends(f"FOR VALUES {outer}", codec) is None

@@ -4,4 +4,4 @@
 -- lock: ACCESS SHARE on the partition
 -- transaction: one
 -- rerun: safe because it only reads
-SELECT (SELECT {partition_by} FROM {partition} AS t WHERE {up_to_clock} AND {finite} ORDER BY {partition_by} DESC LIMIT 1)
+SELECT (SELECT {partition_by} FROM {partition} AS t WHERE {up_to_clock} AND {readable} ORDER BY {partition_by} DESC LIMIT 1)

@@ -1,4 +1,4 @@
--- purpose: List those of some partitions that may have rows: the ones with pages, and foreign tables
+-- purpose: List those of some partitions that may have rows: the ones with pages; foreign tables are left out, because their server may not answer
 -- params: schemas, names
 -- returns: rows
 -- lock: ACCESS SHARE on each partition for a moment
@@ -9,11 +9,15 @@ SELECT n.nspname AS schema, c.relname AS name
   JOIN pg_namespace n ON n.nspname = wanted.schema
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
  WHERE CASE c.relkind
-           WHEN 'f' THEN true
+           WHEN 'f' THEN false
            WHEN 'p' THEN EXISTS (SELECT
                                    FROM pg_partition_tree(c.oid) AS tree
                                    JOIN pg_class leaf ON leaf.oid = tree.relid
-                                  WHERE tree.isleaf AND (leaf.relkind = 'f' OR pg_relation_size(leaf.oid) > 0))
+                                  WHERE tree.isleaf AND leaf.relkind = 'r' AND pg_relation_size(leaf.oid) > 0)
+                        AND NOT EXISTS (SELECT
+                                          FROM pg_partition_tree(c.oid) AS tree
+                                          JOIN pg_class leaf ON leaf.oid = tree.relid
+                                         WHERE leaf.relkind = 'f')
            ELSE pg_relation_size(c.oid) > 0
        END
  ORDER BY 1, 2

@@ -50,6 +50,11 @@ FAILS_ALONE = (
     psycopg.IntegrityError,
     psycopg.ProgrammingError,
     psycopg.NotSupportedError,
+    psycopg.DataError,
+    # The server of a foreign table did not answer. A lost connection of our own has no SQLSTATE of this class.
+    psycopg.errors.SqlclientUnableToEstablishSqlconnection,
+    psycopg.errors.ConnectionFailure,
+    psycopg.errors.FdwError,
 )
 
 

@@ -140,7 +140,7 @@ def _newest(run: Run, session: Session, partitions: Sequence[Partition], clock: 
     if run.spec.interval.is_ids:
         until = _after(run, ranged, NEAR)
     codec, by = run.spec.codec, sql.Identifier("t", run.spec.partition_by)
-    reached = {"partition_by": by, "finite": codec.finite(by), "up_to_clock": codec.up_to(by, until)}
+    reached = {"partition_by": by, "readable": waiting.readable(codec, by), "up_to_clock": codec.up_to(by, until)}
 
     def newest(partition: Partition) -> DateTime | None:
         parts = {"partition": partition.table.identifier, **reached}

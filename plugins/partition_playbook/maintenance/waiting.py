@@ -40,7 +40,7 @@ def find(run: Run, session: Session, default: Partition) -> Waiting:
     by = sql.Identifier(run.spec.partition_by)
     codec, interval = run.spec.codec, run.spec.interval
     parts = {"default": default.table.identifier, "partition_by": codec.ordered(by)}
-    parts["readable"] = LIKELY.format(by) if codec.encoding is None else codec.finite(by)
+    parts["readable"] = readable(codec, by)
     found = session.rows("maintenance/list_waiting", **parts, grouped=_grouped(interval, codec, by))
     if not found:
         return NOTHING
@@ -51,6 +51,11 @@ def find(run: Run, session: Session, default: Partition) -> Waiting:
         tuple(unmovable(parent, table)),
         tuple(unsplittable(session, parent, table)),
     )
+
+
+def readable(codec: Codec, by: sql.Identifier) -> sql.Composable:
+    """Return the condition for values whose moment can be read in any time zone."""
+    return LIKELY.format(by) if codec.encoding is None else codec.finite(by)
 
 
 def _grouped(interval: Interval, codec: Codec, by: sql.Identifier) -> sql.Composed:
