@@ -79,8 +79,8 @@ class RunParams(SpecModel):
     accept_weaker_uniqueness: bool = Field(
         default=False,
         title="Accept weaker uniqueness",
-        description="A key without the partition column gains it: `(id)` becomes `(id, recorded_at)`, and PostgreSQL "
-        "no longer enforces unique values of `id` alone. Preflight lists these keys and stops until you accept.",
+        description="A key `(id)` becomes `(id, recorded_at)`: each key gains the partition column, and PostgreSQL "
+        "no longer enforces unique values of the old key alone. Preflight lists these keys and stops until you accept.",
     )
     plan_hash: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] | None = Field(
         default=None,

@@ -26,7 +26,7 @@ async function tables({ tables: listed, chosen, choose }) {
     number(count(each.health?.ahead)),
     number(count(each.health?.default_rows)),
     cell(each.health?.partitions_end ? day(each.health.partitions_end) : "–"),
-    cell(each.health?.full_at ? day(each.health.full_at) : "–"),
+    cell(each.health?.full_at ? day(each.health.full_at).slice(0, 10) : "–"),
     cell(time(each.health?.checked_at)),
     cell(time(each.health?.due)),
     cell(each.last_run ? [badge(each.last_run.state), " ", each.last_run.mode] : "none")));
@@ -163,7 +163,8 @@ function gate({ section, go, checks }) {
   const of = (kind) => checks.filter((each) => tone(each) === kind).length;
   const summed = [[of("good"), "passed"], [of("bad"), "failed"], [waived, "waived"], [of("warn") - waived, "to review"], [of("quiet"), "skipped"]]
     .filter(([found]) => found).map((each) => each.join(" ")).join(", ");
-  const worstFirst = [...checks].sort((one, other) => (tone(other) === "bad") - (tone(one) === "bad"));
+  const worst = { bad: 2, warn: 1 };
+  const worstFirst = [...checks].sort((one, other) => (worst[tone(other)] ?? 0) - (worst[tone(one)] ?? 0));
   const rows = worstFirst.map((each) => h("tr", { class: tone(each) === "bad" && "failed" },
     cell(badge(failed(each) && each.severity !== "error" ? each.severity : each.outcome, tone(each))),
     h("td", { class: "name mono" }, each.name),

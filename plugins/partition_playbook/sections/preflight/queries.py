@@ -10,14 +10,13 @@ from pendulum import DateTime
 
 from partition_playbook import figures
 from partition_playbook.benchmark import plans
-from partition_playbook.benchmark.comparison import MATERIAL_PAGES, NOTICED_MS
+from partition_playbook.benchmark.comparison import MATERIAL_PAGES
 from partition_playbook.benchmark.measure import LIMITS, ask, choose_interval, compose_query, evaluate
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.errors import InvalidSpec, PreconditionFailed, SourceChanged
 from partition_playbook.intervals import Bounds, IdMoment, bounds_at
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight.context import PreflightContext
-from partition_playbook.sections.preflight.empty_partitions import PLANNING_MS
 from partition_playbook.sections.preflight.server import SYNTHETIC_ROW_BYTES
 from partition_playbook.spec import Query
 
@@ -114,9 +113,6 @@ def speedup_possible(context: PreflightContext) -> Check:
     pages = _pages(context)
     if pages <= MATERIAL_PAGES:
         problems.append(f"the table has {figures.count(pages, 'page')} with its indexes: too small to tell")
-    if (planning := PLANNING_MS * len(context.bounds)) > NOTICED_MS:
-        planned = figures.count(len(context.bounds), "partition")
-        problems.append(f"planning visits {planned}, about {figures.milliseconds(planning)} for each unprepared read")
 
     return check(
         "speedup_possible",
