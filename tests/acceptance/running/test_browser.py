@@ -79,6 +79,7 @@ def errors() -> list[str]:
 def page(session: Page, errors: list[str]) -> Iterator[Page]:
     """Return a page of somebody logged in."""
     page = session.context.new_page()
+    page.set_default_timeout(BUSY_MS)
     listen(page, errors)
     yield page
     page.close()
@@ -111,7 +112,9 @@ def choose(dialog: Locator, name: str, value: str) -> None:
 def unfold(dialog: Locator, section: str) -> None:
     """Open a section of the form; Airflow 3.4 has a heading in the place of the button, and the section is open."""
     button = dialog.get_by_role("button", name=section)
-    button.or_(dialog.get_by_role("heading", name=section, exact=True)).first.click()
+    button.or_(dialog.get_by_role("heading", name=section, exact=True)).first.wait_for()
+    if button.count():
+        button.click()
 
 
 def press_trigger(dialog: Locator) -> None:
