@@ -16,9 +16,10 @@ import psycopg
 import pytest
 
 from partition_playbook import lock_retry
+from partition_playbook.catalog import Table
 from partition_playbook.checks import Outcome
 from partition_playbook.console import answers, server_state
-from partition_playbook.database import Database
+from partition_playbook.database import Database, Session
 from partition_playbook.engine import attach, cutover, foreign_keys, load, reconcile, rollback, shadow, verify
 from partition_playbook.engine.locks import Deadline
 from partition_playbook.engine.sides import Direction
@@ -493,6 +494,44 @@ def test_a_try_gives_way_before_the_server_looks_for_a_deadlock(
         assert deadline.rest_ms < 200
         (limit,) = session.connection.execute("SHOW lock_timeout").fetchall()
         assert int(limit["lock_timeout"].removesuffix("ms")) < 200
+
+
+def test_a_slow_drop_of_the_keys_of_many_partitions_is_no_reason_to_try_again(
+    live: Run, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy server the drop takes longer than a try may wait, each time: a rollback would never succeed."""
+    drop = foreign_keys.drop_of_live
+
+    def drop_late(session: Session, table: Table, deadline: Deadline) -> None:
+        monkeypatch.setattr(deadline, "_until", deadline.asked)
+        drop(session, table, deadline)
+
+    monkeypatch.setattr(foreign_keys, "drop_of_live", drop_late)
+    swapped = cutover.swap(live, Direction.BACK, FEW)
+    assert swapped
+    assert swapped.tries == 1
+    assert not is_partitioned(connection)
+
+
+def test_a_lock_that_another_session_holds_is_not_waited_for_after_the_deadline(
+    parcels: Run, connect: Connect, connection: psycopg.Connection
+) -> None:
+    lock = 'LOCK TABLE public."Depots" IN ACCESS EXCLUSIVE MODE'
+
+    def lock_late(session: Session) -> None:
+        passed = Deadline(session, 0)
+        assert passed.rest_ms == 1
+        with passed.request_free():
+            session.connection.execute(lock)
+
+    with Database(connect).transaction() as session:
+        lock_late(session)
+    with connect() as report, Database(connect).session() as session:
+        report.execute('SELECT count(*) FROM "Depots"')
+        session.connection.execute("BEGIN")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            lock_late(session)
+        session.connection.execute("ROLLBACK")
 
 
 def test_a_reader_of_a_referenced_table_holds_the_swap_back_and_no_delete_fails(

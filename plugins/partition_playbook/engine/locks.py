@@ -61,6 +61,17 @@ class Deadline:
         self.granted = self.granted or self.locked
         self.limit()
 
+    @contextmanager
+    def request_free(self) -> Iterator[None]:
+        """Request locks after work of our own, which may have taken the time left; then a lock that is free is enough.
+
+        LockNotAvailable at once if another session holds one: a wait after the deadline could end in a deadlock.
+        """
+        self.limit()
+        yield
+        self.locked = time.perf_counter()
+        self.limit()
+
     def lock_several(self, name: str, tables: Sequence[TableName]) -> None:
         """Lock several tables by one statement from ``include/sql``."""
         if not tables:
