@@ -103,7 +103,9 @@ class PartitionMap(BaseModel):
     """The partitions of a table.
 
     The spec wants partitions up to ``horizon``. Retention may detach those with an upper bound before ``cutoff``.
-    ``interval_change`` tells of a change of the interval that is still to come; it is empty without one.
+    ``interval_change`` tells of a change of the interval that is still to come; it is empty without one. ``ids_left``
+    counts the ids before the end of the partitions, None without ranges of ids, and ``ids_last`` tells how long they
+    last.
     """
 
     table: str
@@ -112,6 +114,8 @@ class PartitionMap(BaseModel):
     timezone: str
     now: End
     horizon: End
+    ids_left: int | None
+    ids_last: str
     keep: str | None
     cutoff: datetime | None
     siblings: list[Sibling]

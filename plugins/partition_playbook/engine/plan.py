@@ -239,20 +239,12 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     capture.log_rows_outside(run, session, before, bounds)
 
     session.part = Part.LOAD
-    built = replace(before, standby=_standby(run, before))
-    kind = before.live.column(run.spec.partition_by).type
-    partitions = [run.table.partition(each.suffix) for each in bounds]
-    parent = run.table.load_parent(0)
-    for each, partition in zip(bounds, partitions, strict=True):
-        load.empty(session, [partition])
-        session.run("engine/hold_capture", log=run.table.change_log.identifier)
-        load_groups.create_parent(run, session, parent)
-        load_groups.attach(session, parent, {partition: run.spec.codec.ends(each, kind)})
-        load.copy_rows(run, session, before.live, parent, each, each)
-        load.release(session, parent, [partition])
-        load.create_indexes(session, before.live.partitioned_by(before.partition_by), [partition])
+    for each in bounds:
+        _record_load(run, session, before, each)
 
     session.part = Part.ATTACH
+    built = replace(before, standby=_standby(run, before))
+    partitions = [run.table.partition(each.suffix) for each in bounds]
     attach.attach(run, session, built, dict(zip(partitions, bounds, strict=True)))
     if attach.creates_default(run):
         attach.create_default(run, session, built)
@@ -271,6 +263,20 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     _record_keys(session, built, partitions)
     session.part = Part.SWAP
     _record_swap(run, session, built, partitions)
+
+
+def _record_load(run: Run, session: PlanSession, before: Sides, bounds: Bounds) -> None:
+    """Load one partition on a dry session; a run loads several from one scan."""
+    partition, parent = run.table.partition(bounds.suffix), run.table.load_parent(0)
+    ends = run.spec.codec.ends(bounds, before.live.column(run.spec.partition_by).type)
+
+    load.empty(session, [partition])
+    session.run("engine/hold_capture", log=run.table.change_log.identifier)
+    load_groups.create_parent(run, session, parent)
+    load_groups.attach(session, parent, {partition: ends})
+    load.copy_rows(run, session, before.live, parent, bounds, bounds)
+    load.release(session, parent, [partition])
+    load.create_indexes(session, before.live.partitioned_by(before.partition_by), [partition])
 
 
 def _record_keys(session: DrySession, built: Sides, partitions: list[TableName]) -> None:

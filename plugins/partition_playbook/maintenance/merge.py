@@ -16,23 +16,13 @@ from psycopg import sql
 from partition_playbook import catalog, figures
 from partition_playbook.catalog import Partition, Table
 from partition_playbook.database import SEPARATOR, Session
-from partition_playbook.engine import (
-    attributes,
-    capture,
-    drain,
-    foreign_keys,
-    load,
-    reconcile,
-    shadow,
-    vacuum,
-    verify,
-)
+from partition_playbook.engine import attributes, drain, foreign_keys, reconcile
 from partition_playbook.engine.sides import sides
-from partition_playbook.errors import CaptureLost, Diverged, PreconditionFailed, SplitUnderWay
+from partition_playbook.errors import PreconditionFailed
 from partition_playbook.lock_retry import LockRetry, with_lock_retry
-from partition_playbook.maintenance import exclusion, locks, split, waiting
+from partition_playbook.maintenance import copies, exclusion, locks, waiting
 from partition_playbook.maintenance.actions import Merge
-from partition_playbook.maintenance.create import equip, require_free
+from partition_playbook.maintenance.create import require_free
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.sql import statement
@@ -49,22 +39,16 @@ def merge(run: Run, action: Merge, retry: LockRetry | None = None) -> int | None
     or changed since the plan, CaptureLost if the change log was full. The remains of a failed merge are removed, by the
     next run at the latest.
     """
-    with split.exclusive(run):
-        split.abandon_unfinished(run)
+    with copies.exclusive(run):
+        copies.abandon_unfinished(run)
 
         with run.database.session() as session:
             present = catalog.partitions(session, run.table)
         if any(_is_merged(run, each, action) for each in present):
             return None
 
-        try:
+        with copies.removed_after_failure(run):
             return _merge(run, action, retry)
-        except CaptureLost as lost:
-            split.clean_up(run)
-            raise CaptureLost(lost.problem, where=lost.where, remedy=split.MORE_ROOM) from lost
-        except Exception:
-            split.clean_up(run)
-            raise
 
 
 def _is_merged(run: Run, partition: Partition, action: Merge) -> bool:
@@ -79,16 +63,12 @@ def _merge(run: Run, action: Merge, retry: LockRetry | None) -> int:
 
     expected = drain.table_fingerprint(run)
     for each in action.found:
-        split.capture_rows(run, inner, each.table)
+        copies.capture_rows(run, inner, each.table)
     for each in action.found:
-        split.copy_rows(inner, each.table)
+        copies.copy_rows(inner, each.table)
 
     copy = _copy_name(inner)
-    with run.database.transaction() as session:
-        load.create_indexes(session, like, [copy])
-    with run.database.session() as session:
-        vacuum.vacuum(session, [copy])
-
+    copies.finish(run, {copy: like})
     reconcile.catch_up(inner, until=reconcile.FEW_CHANGES)
     rows = _verify(inner)
     with run.database.session() as session:
@@ -104,8 +84,7 @@ def _merge(run: Run, action: Merge, retry: LockRetry | None) -> int:
 
 def _for_part(run: Run, action: Merge) -> Run:
     """Return the run for the migration's engine: the rows of the range are the live side, their copy the standby."""
-    spec = run.spec.model_copy(update={"table": str(action.partition)})
-    return replace(run, spec=spec, part_of=run.table)
+    return replace(copies.for_partition(run, action.partition), part_of=run.table)
 
 
 def _copy_name(inner: Run) -> TableName:
@@ -118,7 +97,7 @@ def _create_tables(run: Run, inner: Run, session: Session, action: Merge) -> Tab
 
     PreconditionFailed if the partitions cannot be merged or a name is taken.
     """
-    parent, copy, staging = catalog.require(session, run.table), _copy_name(inner), inner.table.shadow
+    parent, copy = catalog.require(session, run.table), _copy_name(inner)
     merged = [catalog.require(session, each.table) for each in action.found]
     if reasons := list(dict.fromkeys(_unmergeable(run, session, parent, merged))):
         raise PreconditionFailed(
@@ -127,23 +106,15 @@ def _create_tables(run: Run, inner: Run, session: Session, action: Merge) -> Tab
             remedy="Trigger partition_maintenance without `merge`: these partitions stay as they are",
         )
 
-    for name in (staging, copy):
+    for name in (inner.table.shadow, copy):
         require_free(session, name)
     if action.partition not in [each.table for each in action.found]:
         require_free(session, action.partition)
-    by = sql.Identifier(run.spec.partition_by)
-    session.run("engine/create_shadow", shadow=staging.identifier, source=run.table.identifier, partition_by=by)
-    attributes.drop_unvalidated_checks(session, parent, staging)
 
+    copies.create_staging(run, inner, session, parent)
     like = replace(merged[-1], comment="")
-    shadow.create_partition(run, session, copy, like, action.bounds)
-    lower, upper = run.spec.codec.literals(action.bounds, parent.column(run.spec.partition_by).type)
-    split.stage(session, parent, staging, copy, sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper))
-    equip(run, session, like, copy)
-
-    capture.create_change_log(inner, session, sides(session, inner), split.OF_ROWS)
-    noted = {"parent": str(run.table), "default": str(inner.table), "staging": str(staging)}
-    run.ledger.add_note("split begun", session=session, oid=catalog.require(session, staging).oid, **noted)
+    copies.create_copy(run, inner, session, parent, copy, like, action.bounds)
+    copies.begin(run, inner, session)
     return like
 
 
@@ -156,10 +127,7 @@ def _unmergeable(run: Run, session: Session, parent: Table, merged: list[Table])
 
 def _verify(inner: Run) -> int:
     """Compare every row; return their number. Diverged if the copy differs."""
-    compared, changes = verify.compare(inner)
-    found = verify.content_check(compared, changes)
-    if found.blocks:
-        raise Diverged(found.actual, where=str(inner.table), remedy=f"{NOTHING_REPLACED}; report it if it recurs")
+    compared = copies.require_equal(inner, f"{NOTHING_REPLACED}; report it if it recurs")
     return sum(each.standby.rows for each in compared)
 
 
@@ -184,8 +152,7 @@ def _take_place(run: Run, inner: Run, action: Merge, staging: int, expected: str
                 defaults = (default,) if default else ()
                 merged = (each.table for each in action.found)
                 locks.block_application(session, (run.table, *defaults, *merged), lock_timeout)
-                if sides(session, inner).require_standby().oid != staging:
-                    raise SplitUnderWay(split.OTHER_SPLIT, where=str(run.table), remedy=split.LATER)
+                copies.require_own(run, inner, session, staging)
                 _require_same(run, session, action)
 
                 drain.drain_change_log(inner, session, now, expected, most_changes, tries)
@@ -229,7 +196,7 @@ def _script(run: Run, inner: Run, action: Merge, kind: str) -> sql.Composed:
                 parent=table, partition=copy.identifier, lower=sql.Literal(lower), upper=sql.Literal(upper)
             ),
             attributes.rename("TABLE", copy, action.partition.name),
-            split.drop_staging(inner),
-            split.drop_capture(inner),
+            copies.drop_staging(inner),
+            copies.drop_capture(inner),
         ]
     )

@@ -16,7 +16,7 @@ from partition_playbook.spec.files import (
     tables_folder,
 )
 from partition_playbook.spec.monitoring import Grafana, Monitoring, PgBackRest
-from partition_playbook.spec.params import MOST_LOAD_WORKERS, Approvals, Arrival, Backup, Leave, Mode, RunParams
+from partition_playbook.spec.params import MOST_LOAD_WORKERS, Arrival, Backup, Leave, Mode, RunParams
 from partition_playbook.spec.plausible import LEAST_CHANGE_LOG, require_runway
 from partition_playbook.spec.problems import validated
 from partition_playbook.spec.queries import DEFAULT_QUERIES, ID_QUERIES, QUERIES_OF_HOURS, Query
@@ -38,7 +38,6 @@ __all__ = [
     "TABLES_VARIABLE",
     "Acceptance",
     "Application",
-    "Approvals",
     "Arrival",
     "Backup",
     "Command",

@@ -72,6 +72,7 @@ function overview(map, health) {
     figure("Health", health ? badge(health.status) : badge("never checked"), health?.problems.join(", ")),
     figure("Partitions", count(map.partitions.length), `${count(ahead)} ahead; interval: ${interval}`),
     map.interval_change && figure("Change of interval", `to ${interval}`, map.interval_change),
+    map.ids_left != null && figure("Ids left", count(map.ids_left), map.ids_last),
     figure("Size", bytes(size), health?.bytes_per_day != null && `${bytes(health.bytes_per_day)} per day`),
     figure("Rows", `≈ ${count(rows)}`, "as last analyzed"),
     figure("Default partition", spare ? `≈ ${several(spare.estimated_rows, "row")}` : "none", spare && bytes(spare.bytes)),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pendulum import DateTime
 from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.catalog import Column
 from partition_playbook.checks import Check, check, skipped
-from partition_playbook.codecs import ALPHABET, LARGEST, Encoding, Numbers
+from partition_playbook.codecs import ALPHABET, ULID_CHARACTERS, Encoding, Numbers
 from partition_playbook.database import Row
-from partition_playbook.intervals import Unit
+from partition_playbook.intervals import Unit, elapsed
 from partition_playbook.sections.preflight.context import PreflightContext
 
 TYPES = ("timestamp with time zone", "timestamp without time zone", "date")
@@ -18,9 +19,10 @@ ONLY_GROW = "Run ALTER SEQUENCE {} INCREMENT 1 NO CYCLE first: ranges of ids are
 KEY_TYPES = {kind for encoding in Encoding for kind in encoding.types}
 KEY_REMEDY = {
     "date": "Set an `interval` of a day or more in the spec",
-    "integer": "Make the column a bigint first, set a narrower `interval`, or a smaller `premake` in the spec",
     "bigint": "Correct `epoch` and `shift` in the spec, or set a smaller `premake`",
 }
+# As many as any key of an encoding has, and one more.
+DIGITS = 20
 # Unreadable keys to show.
 SAMPLES = 5
 
@@ -36,7 +38,7 @@ def partition_type(context: PreflightContext) -> Check:
     spec, encoding = context.run.spec, context.run.spec.codec.encoding
     types = TYPES if encoding is None else encoding.types
     suits = plain in types and not column.generated
-    problem = _key_problem(context, column, plain) if suits and encoding else ""
+    problem = _key_problem(context, column) if suits and encoding else ""
     sequence = _turning_sequence(context) if suits and spec.interval.is_ids else None
     remedy = "Set partition_by in the spec to a stored column of one of these types, or ALTER COLUMN … TYPE first"
     if plain == "date" and suits and spec.interval.unit is Unit.HOUR:
@@ -46,7 +48,7 @@ def partition_type(context: PreflightContext) -> Check:
     if encoding is None and plain in Numbers.IDS.types:
         remedy += ". For ids that only grow, set `interval` to a number of ids"
     if problem:
-        remedy = KEY_REMEDY.get(plain, _in_bytes(context, column))
+        remedy = KEY_REMEDY.get(plain) or _other_type(context, column)
     if sequence:
         problem, remedy = f"{column.type}, {sequence['problem']}", ONLY_GROW.format(sequence["name"])
 
@@ -58,6 +60,27 @@ def partition_type(context: PreflightContext) -> Check:
         f"{f', as {needed} needs,' if encoding else ''} and not generated",
         actual=problem or f"{column.type}{', generated' if column.generated else ''}",
         remedy=remedy,
+    )
+
+
+def _other_type(context: PreflightContext, column: Column) -> str:
+    """Return the remedy for a column whose type does not suit the keys."""
+    if not context.run.spec.codec.fits(_end_of_partitions(context), column.type):
+        return _wider(context, column)
+    return _in_bytes(context, column)
+
+
+def _wider(context: PreflightContext, column: Column) -> str:
+    """Return the remedy for a column that is too narrow for the bounds of its partitions."""
+    plain, _, modifiers = column.type.partition("(")
+    scale = max(int(modifiers.rstrip(")").partition(",")[2] or 0), 0)
+    kind = {"integer": "bigint", "numeric": f"numeric({DIGITS + scale}{f',{scale}' if scale else ''})"}.get(
+        plain, f"{plain}({ULID_CHARACTERS})"
+    )
+    blocked = " It writes the table again, and blocks it meanwhile." if plain == "integer" else ""
+    return (
+        f"Execute ALTER TABLE {context.table.table_name.quoted} ALTER COLUMN {column.quoted} TYPE {kind} first."
+        f"{blocked} Or set a narrower `interval`, or a smaller `premake` in the spec"
     )
 
 
@@ -76,16 +99,23 @@ def _turning_sequence(context: PreflightContext) -> Row | None:
     return next(iter(rows), None)
 
 
-def _key_problem(context: PreflightContext, column: Column, plain: str) -> str:
+def _key_problem(context: PreflightContext, column: Column) -> str:
     """Return why a column cannot hold the bounds of the encoding; empty if it can."""
-    spec = context.run.spec
-    last = spec.interval.shift(spec.interval.floor(context.present), spec.premake + 1)
-    key = spec.codec.first_key(last)
-    if isinstance(key, int) and key > LARGEST.get(plain, key):
-        told = "" if spec.interval.is_ids else f" the key of {last},"
-        return f"{column.type}, which cannot hold {key},{told} where the partitions ahead end"
+    spec, end = context.run.spec, _end_of_partitions(context)
+    if not spec.codec.fits(end, column.type):
+        told = "" if spec.interval.is_ids else f" the key of {end},"
+        return f"{column.type}, which cannot hold {spec.codec.first_key(end)},{told} where the planned partitions end"
 
     return _collation_problem(context, column) if spec.encoding is Encoding.ULID else ""
+
+
+def _end_of_partitions(context: PreflightContext) -> DateTime:
+    """Return the end of the planned partitions: those ahead, and that of the newest row."""
+    spec, newest = context.run.spec, context.rows_range["newest"]
+    ends = [spec.interval.shift(spec.interval.floor(context.present), spec.premake + 1)]
+    if newest is not None:
+        ends.append(spec.interval.shift(spec.interval.floor(spec.codec.moment(newest)), 1))
+    return max(ends, key=elapsed)
 
 
 def _collation_problem(context: PreflightContext, column: Column) -> str:
