@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
 from partition_playbook.checks import Check, Outcome
+from partition_playbook.database import Database
+from partition_playbook.errors import PreconditionFailed
 from partition_playbook.maintenance.maintain import Maintained, maintain
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.sections.preflight.checklist import preflight_checks
@@ -122,3 +125,51 @@ def test_a_row_outside_the_calendar_stops_no_other_work(connection: Connection, 
     done = upkeep(connect, timezone="America/New_York", retention={"keep": "6 months"})
     assert [each.name for each in failed(done)] == ["default_empty"]
     assert len(done.summary["created"]) == 4
+
+
+@pytest.fixture
+def upkeeper(connection: Connection, connect: Connect) -> Iterator[tuple[str, Connect]]:
+    """Return a role for maintenance, and a function that connects as this role."""
+    name = f"upkeeper_of_{connection.info.dbname}"
+
+    def as_upkeeper() -> Connection:
+        opened = connect()
+        opened.execute(f"SET SESSION AUTHORIZATION {name}")
+        opened.commit()
+        return opened
+
+    open_run(connect, TableSpec.model_validate({"table": "events", "partition_by": "at"}), "first", "maintenance")
+    connection.execute(f"CREATE ROLE {name}; GRANT ALL ON SCHEMA public, partition_playbook TO {name}")
+    connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA partition_playbook TO {name}")
+    connection.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA partition_playbook TO {name}")
+    yield name, as_upkeeper
+    connection.execute(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("unread", ["events_now", "events_default"])
+def test_a_partition_of_another_owner_stops_no_other_work_or_is_told_with_a_remedy(
+    connection: Connection, connect: Connect, upkeeper: tuple[str, Connect], unread: str
+) -> None:
+    role, as_upkeeper = upkeeper
+    connection.execute("CREATE TABLE events (at timestamptz NOT NULL) PARTITION BY RANGE (at)")
+    attach(connection, "events_last", whole(-1))
+    attach(connection, "events_now", whole(0))
+    attach(connection, "events_default", "DEFAULT")
+    connection.execute("INSERT INTO events VALUES (%s), (%s)", (month(0), month(-1)))
+    for table in {"events", "events_last", "events_now", "events_default"} - {unread}:
+        connection.execute(f"ALTER TABLE {table} OWNER TO {role}")
+    spec = TableSpec.model_validate({"table": "events", "partition_by": "at"})
+    opened = open_run(connect, spec, "found", "maintenance")
+    run = replace(
+        opened,
+        database=Database(as_upkeeper, timezone="UTC"),
+        ledger=replace(opened.ledger, database=Database(as_upkeeper)),
+    )
+
+    if unread == "events_default":
+        with pytest.raises(PreconditionFailed, match="permission denied for table events_default") as refused:
+            maintain(run, MaintenanceParams())
+        connection.execute(refused.value.remedy.removeprefix("As a superuser, execute "))
+    done = maintain(run, MaintenanceParams())
+    assert [str(each) for each in failed(done)] == []
+    assert len(done.summary["created"]) == 3

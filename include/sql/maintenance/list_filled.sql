@@ -1,4 +1,4 @@
--- purpose: List those of some partitions that may have rows: the ones with pages; foreign tables are left out, because their server may not answer
+-- purpose: List those of some partitions that may have rows: the ones with pages and a right to read them; no foreign tables, because their server may not answer
 -- params: schemas, names
 -- returns: rows
 -- lock: ACCESS SHARE on each partition for a moment
@@ -8,7 +8,8 @@ SELECT n.nspname AS schema, c.relname AS name
   FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS wanted (schema, name)
   JOIN pg_namespace n ON n.nspname = wanted.schema
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
- WHERE CASE c.relkind
+ WHERE has_table_privilege(c.oid, 'SELECT')
+   AND CASE c.relkind
            WHEN 'f' THEN false
            WHEN 'p' THEN EXISTS (SELECT
                                    FROM pg_partition_tree(c.oid) AS tree

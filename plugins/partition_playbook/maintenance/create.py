@@ -101,10 +101,14 @@ def _default(run: Run, session: Session) -> TableName | None:
 
 
 def sibling(run: Run, session: Session, parent: Table) -> Table:
-    """Return the model of a new partition: the last managed one, else the last of another width, else the parent."""
+    """Return the model of a new partition: the last managed one, else the last of another width, else the parent.
+
+    One of another owner, attached by a superuser for example, is no model: the role may not give a table to that owner.
+    """
     ranged = ranges(run.spec, catalog.partitions(session, run.table))
     names = [each.table for _, _, each in managed(ranged)] or [each.table for each in of_another_width(ranged)]
-    siblings = [catalog.require(session, each) for each in names[-2:]]
+    last = [catalog.require(session, each) for each in names[-2:]]
+    siblings = [each for each in last if each.owner == parent.owner]
     like = siblings[-1] if siblings else parent
     # A comment of only one sibling describes that sibling, so it is not copied. Neither is an index of its own.
     shared = siblings and len({each.comment for each in siblings}) == 1

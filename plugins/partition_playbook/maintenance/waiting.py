@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import psycopg
 from psycopg import sql
 
 from partition_playbook import catalog
@@ -13,6 +14,7 @@ from partition_playbook.catalog import Partition, Table, Trigger
 from partition_playbook.codecs import Codec
 from partition_playbook.database import Row, Session
 from partition_playbook.engine import dependents
+from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import Bounds, Interval, bounds_at
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
@@ -41,7 +43,10 @@ def find(run: Run, session: Session, default: Partition) -> Waiting:
     codec, interval = run.spec.codec, run.spec.interval
     parts = {"default": default.table.identifier, "partition_by": codec.ordered(by)}
     parts["readable"] = readable(codec, by)
-    found = session.rows("maintenance/list_waiting", **parts, grouped=_grouped(interval, codec, by))
+    try:
+        found = session.rows("maintenance/list_waiting", **parts, grouped=_grouped(interval, codec, by))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise _unreadable(run, session, default.table, error) from error
     if not found:
         return NOTHING
 
@@ -50,6 +55,15 @@ def find(run: Run, session: Session, default: Partition) -> Waiting:
         _by_interval(interval, codec, found),
         tuple(unmovable(parent, table)),
         tuple(unsplittable(session, parent, table)),
+    )
+
+
+def _unreadable(run: Run, session: Session, default: TableName, error: psycopg.Error) -> PreconditionFailed:
+    owner = sql.Identifier(catalog.require(session, run.table).owner).as_string()
+    return PreconditionFailed(
+        f"its rows cannot be counted: {error.diag.message_primary}",
+        where=str(default),
+        remedy=f"As a superuser, execute ALTER TABLE {default.quoted} OWNER TO {owner}",
     )
 
 
