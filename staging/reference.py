@@ -28,10 +28,9 @@ from partition_playbook.spec import (
     RunParams,
     TableSpec,
 )
-from partition_playbook.spec_yaml import MAX_SPEC_BYTES
+from partition_playbook.spec.document import MAX_SPEC_BYTES
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "table-spec.md"
-PLAINLY: dict[str, Any] = {"sort_keys": False, "width": 1000}
 WORKED_EXAMPLE = DEFAULT_TABLES / "sensor_readings.yaml"
 MINIMAL_EXAMPLE = "table: telemetry.events\npartition_by: happened_at\n"
 PARAMS: dict[str, type[BaseModel]] = {"partition_migration": RunParams, "partition_maintenance": MaintenanceParams}

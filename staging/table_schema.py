@@ -14,7 +14,7 @@ from pydantic_core import core_schema
 from partition_playbook.choices import Choice
 from partition_playbook.intervals import Unit
 from partition_playbook.spec import DEFAULT_TABLES, LEAST_CHANGE_LOG, TableSpec
-from partition_playbook.spec_problems import PERIOD_PATTERN
+from partition_playbook.spec.problems import PERIOD_PATTERN
 from staging import reference
 
 SCHEMA = DEFAULT_TABLES / "table-spec.schema.json"

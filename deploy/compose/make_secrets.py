@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +29,11 @@ RANDOM: dict[str, Callable[[], str]] = {
     "api_secret_key": lambda: secrets.token_urlsafe(32),
 }
 
+NOBODY = 65534
+
 
 def make(folder: Path) -> None:
-    """Write the secrets that are missing, and what is composed of them."""
+    """Write the secrets that are missing, and what is composed of them; SystemExit if the services can't read them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, value in RANDOM.items():
         if not (folder / name).exists():
@@ -39,6 +43,22 @@ def make(folder: Path) -> None:
     for name, text in composed(given).items():
         write(folder / name, text)
 
+    if closed := [name for name in RANDOM if not is_readable(folder / name)]:
+        raise SystemExit(
+            f"The services run as users that can't read these secrets: {', '.join(closed)}. "
+            "Run `chmod o+rx . && chmod o+r *` in the folder of PLAYBOOK_SECRETS, then start again."
+        )
+
+
+def is_readable(path: Path) -> bool:
+    """Return True if another user than root may read a file, or if this process is not root and can't try."""
+    if os.geteuid() != 0:
+        return True
+    nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    # By its name: a container sees the folder, not those above it.
+    done = subprocess.run(["cat", path.name], cwd=path.parent, capture_output=True, check=False, **nobody)
+    return done.returncode == 0
+
 
 def composed(given: dict[str, str]) -> dict[str, str]:
     """Return the files that contain other secrets."""
@@ -47,7 +67,7 @@ def composed(given: dict[str, str]) -> dict[str, str]:
         "sql_alchemy_conn": f"postgresql+psycopg2://{airflow}",
         "result_backend": f"db+postgresql://{airflow}",
         "broker_url": f"redis://:{quote(given['redis_password'], safe='')}@redis:6379/0",
-        "redis.conf": f'requirepass "{given["redis_password"]}"\nappendonly yes\n',
+        "redis.conf": f"requirepass {json.dumps(given['redis_password'])}\nappendonly yes\n",
         "passwords.json": json.dumps({"admin": given["admin_password"]}),
         "connections.json": json.dumps(connections(given)),
     }

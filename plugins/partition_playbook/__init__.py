@@ -6,7 +6,7 @@ Values, without a database and without Airflow
     ``choices``, ``errors``, ``figures``, ``names``, ``intervals``, ``runway``, ``checks``, ``people``, ``markdown``,
     ``object_store``, ``artifacts``. ``codecs`` reads partition columns that are no timestamps. ``resources`` finds the
     files beside the code, and ``provider`` tells Airflow of the package.
-    ``spec`` is built on them, with ``spec_yaml`` and ``spec_problems``.
+    ``spec`` is built on them: table specs, params, and their files.
 One door to PostgreSQL
     ``sql``, ``encoding``, ``login``, ``database``, ``lock_retry`` and ``disk``, then ``catalog``, ``parity``,
     ``metrics`` and ``ledger``, and ``run``, given to every step.

@@ -6,6 +6,7 @@ the rows that partitions of their moments would hold.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -148,6 +149,19 @@ class Codec:
             case Encoding.ULID:
                 return _base32(_unsigned(ticks)).ljust(ULID_CHARACTERS, ALPHABET[0])
         return ticks
+
+    def fits(self, moment: DateTime, column_type: str) -> bool:
+        """Return True if a column of this type holds the bound at a moment, neither refused nor rounded."""
+        if self.encoding is None:
+            return True
+        key, (plain, digits) = self.first_key(moment), _parts(column_type)
+        if isinstance(key, str):
+            return not digits or digits[0] >= len(key)
+        if not isinstance(key, int):
+            return True
+        last = last_number(column_type)
+        is_rounded = plain == "numeric" and len(digits) > 1 and digits[1] < 0 and key % 10 ** -digits[1] != 0
+        return (last is None or key <= last) and not is_rounded
 
     def moment(self, value: object) -> DateTime:
         """Return the moment of a value of the partition column, in the zone; ValueError if it cannot be read.
@@ -309,6 +323,23 @@ class Codec:
             case Encoding.ULID:
                 return sql.SQL("left({}, 10) || lpad(({})::text, 16, '0')").format(lower, number)
         return sql.SQL("{} + {}").format(lower, number)
+
+
+def last_number(column_type: str) -> int | None:
+    """Return the greatest whole number that a column of this type holds; None without a limit, or for no number."""
+    plain, digits = _parts(column_type)
+    if plain != "numeric" or not digits:
+        return LARGEST.get(plain)
+    precision, scale = digits
+    least_digit: int = 10 ** max(-scale, 0)
+    whole: int = 10 ** max(precision - max(scale, 0), 0)
+    return (whole - 1) * least_digit
+
+
+def _parts(column_type: str) -> tuple[str, tuple[int, ...]]:
+    """Return a type without its modifiers, and these: ``numeric(10,2)`` has 10 and 2."""
+    plain, _, modifiers = column_type.partition("(")
+    return plain, tuple(int(each) for each in re.findall("-?[0-9]+", modifiers))
 
 
 def _unsigned(ticks: int) -> int:

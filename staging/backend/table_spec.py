@@ -15,7 +15,6 @@ from staging.backend.processes import Server, Worker
 
 NAME = "sensor_readings"
 EVERY_SECONDS = 5
-WATCH_MINUTES = 0.5
 
 
 def settings(folder: Path) -> dict[str, str]:

@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m staging.bench", description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument(
-        "--intervals", type=Interval.parse, nargs="*", default=[Interval.DAY], help="partitions beside monthly ones"
+        "--intervals", type=_interval, nargs="*", default=[Interval.DAY], help="partitions beside monthly ones"
     )
     parser.add_argument("--json", type=Path, default=PROJECT / "bench.json")
     parser.add_argument("--without-airflow", action="store_true", help="skip the overhead of Airflow")
@@ -100,7 +100,7 @@ def main() -> None:
             many = max(2 * backlog.FEW, min(backlog.MANY, asked.rows))
             found["backlog"] = backlog.measure(partial(psycopg.connect, server.conninfo("backlog")), many)
             console.print({"backlog": found["backlog"]})
-            found |= measure(server.conninfo("bench"), asked.rows, asked.intervals)
+            found |= measure(server, asked.rows, asked.intervals)
             found["in_time_order"] = measure_in_time_order(server.conninfo("in_time_order"), asked.rows)
             connect = partial(psycopg.connect, server.conninfo("in_time_order"))
             found["comparison_in_time_order"] = comparison.measure(connect)
@@ -135,6 +135,17 @@ def main() -> None:
     console.print(f"JSON: {asked.json}")
 
 
+def _interval(text: str) -> Interval:
+    """Read an interval of time; ArgumentTypeError for any other, such as the first half of one without quotes."""
+    try:
+        interval = Interval.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; quote a number of them: '6 hours'") from error
+    if interval.is_ids:
+        raise argparse.ArgumentTypeError("the table of the benchmark is divided by time")
+    return interval
+
+
 def announced_load(rows: int) -> float | None:
     """Sample and print the load of the machine; None for a run of so few rows that it can't be a result."""
     if rows < machine_load.RESULT_ROWS:
@@ -144,8 +155,9 @@ def announced_load(rows: int) -> float | None:
     return round(load, 2)
 
 
-def measure(conninfo: str, rows: int, intervals: Sequence[Interval]) -> dict[str, Any]:
+def measure(server: cluster.Cluster, rows: int, intervals: Sequence[Interval]) -> dict[str, Any]:
     """Fill the table, then measure all copies and the migration under writers."""
+    conninfo = server.conninfo("bench")
     connect: copies.Connect = partial(psycopg.connect, conninfo)
     fill(connect, rows)
     copied = {
@@ -156,12 +168,7 @@ def measure(conninfo: str, rows: int, intervals: Sequence[Interval]) -> dict[str
             )
             for workers in (1, 2, 3)
         },
-        **{
-            f"ours_2_by_{each}": announced(
-                f"this engine, 2 workers, a partition a {each.noun}", partial(copies.ours, connect, 2, str(each))
-            )
-            for each in intervals
-        },
+        **{f"ours_2_by_{each}": by_interval(server, connect, rows, each) for each in intervals},
         "literal": announced("the playbook's batches of 10,000 ids", partial(copies.literal, connect)),
     }
     console.print("comparison of both tables, and a scan of both")
@@ -170,6 +177,18 @@ def measure(conninfo: str, rows: int, intervals: Sequence[Interval]) -> dict[str
     migrated = live.migrate_live(conninfo, connect)
     found = {name: asdict(each) for name, each in copied.items()}
     return {"copies": found, "comparison": compared, "live": migrated}
+
+
+def by_interval(server: cluster.Cluster, connect: copies.Connect, rows: int, interval: Interval) -> Copied:
+    """Measure the copy into partitions of an interval; one too narrow for a year of rows has a table of fewer days."""
+    days = data.days_of(interval)
+    name = f"this engine, 2 workers, a partition for each {interval.noun} of {figures.count(days, 'day')}"
+    if days < data.YEAR:
+        database = f"by_{interval}".replace(" ", "_")
+        server.create_database(database)
+        connect = partial(psycopg.connect, server.conninfo(database))
+        fill(connect, rows, days=days)
+    return announced(name, partial(copies.ours, connect, 2, str(interval)))
 
 
 def measure_in_time_order(conninfo: str, rows: int) -> dict[str, Any]:
@@ -183,7 +202,7 @@ def measure_in_time_order(conninfo: str, rows: int) -> dict[str, Any]:
     return {name: asdict(each) for name, each in copied.items()}
 
 
-def fill(connect: copies.Connect, rows: int, *, in_time_order: bool = False) -> None:
+def fill(connect: copies.Connect, rows: int, *, in_time_order: bool = False, days: int = data.YEAR) -> None:
     """Fill the table of an empty database."""
     with connect() as connection:
         connection.autocommit = True
@@ -191,7 +210,7 @@ def fill(connect: copies.Connect, rows: int, *, in_time_order: bool = False) -> 
         order = "time order" if in_time_order else "random order"
         filling = f"filling {figures.count(rows, 'row')} in {order}"
         console.print(f"PostgreSQL {version[0] if version else '?'}: {filling}")
-        data.fill(connection, rows, in_time_order=in_time_order)
+        data.fill(connection, rows, in_time_order=in_time_order, days=days)
 
 
 def announced(name: str, copy: Callable[[], Copied]) -> Copied:

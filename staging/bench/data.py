@@ -7,8 +7,13 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from partition_playbook.intervals import Interval
+
 SCHEMA = Path(__file__).resolve().parents[1] / "schema.sql"
 BATCH = 1_000_000
+YEAR = 365
+# A year of hours needs more partitions than the planner bears.
+MOST_PARTITIONS = 1_000
 
 FILL = """
 INSERT INTO sensor_readings
@@ -31,7 +36,12 @@ INDEXES = {
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
-def fill(connection: Connection, rows: int, *, in_time_order: bool = False, days: int = 365) -> None:
+def days_of(interval: Interval) -> int:
+    """Return the days of the rows for partitions of an interval: a year, or as many as MOST_PARTITIONS have."""
+    return min(YEAR, int(MOST_PARTITIONS * interval.days))
+
+
+def fill(connection: Connection, rows: int, *, in_time_order: bool = False, days: int = YEAR) -> None:
     """Create the worked schema and fill it; indexes and foreign keys come last, which is faster."""
     connection.execute(SCHEMA.read_text())
     for name in KEYS:

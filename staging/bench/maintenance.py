@@ -15,7 +15,7 @@ from partition_playbook.checks import Verdict
 from partition_playbook.database import Database
 from partition_playbook.intervals import Bounds, Interval, between
 from partition_playbook.ledger import Ledger
-from partition_playbook.maintenance.due import Look
+from partition_playbook.maintenance import due
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.run import Run
@@ -76,7 +76,7 @@ def _maintain_all(connect: Connect, specs: list[TableSpec]) -> None:
 
 def _look(connect: Connect, specs: list[TableSpec]) -> None:
     """Look at tables that were maintained just now, like the scheduled run; RuntimeError if one is due."""
-    waiting = Look("look", lambda _: Database(connect)).waiting({each.table: each for each in specs})
+    waiting = due.waiting({each.table: each for each in specs}, "look", lambda _: Database(connect))
     if len(waiting) != len(specs):
         raise RuntimeError("a table is due")
 

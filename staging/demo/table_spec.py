@@ -15,6 +15,27 @@ from staging.keys import EPOCH, SHIFT, WorkedKey
 
 NAME = "sensor_readings.yaml"
 OF_KEYS = PROJECT / "staging" / NAME
+# A table with narrow partitions has much data of few days. Its application reads by the interval, with values: now()
+# is compared with every partition only when a statement begins, so each plan would have them all.
+MOST_FILLED = 48
+YEAR = 365
+READS_OF_AN_INTERVAL = [
+    {
+        "name": "one_interval_rows",
+        "sql": "SELECT * FROM {table} WHERE {partition_by} >= {interval_start} AND {partition_by} < {interval_end} "
+        "ORDER BY {partition_by} LIMIT 1000",
+        "since": "{interval_start}",
+        "until": "{interval_end}",
+    },
+    {
+        "name": "one_interval_count",
+        "sql": "SELECT count(*) FROM {table} "
+        "WHERE {partition_by} >= {interval_start} AND {partition_by} < {interval_end}",
+        "since": "{interval_start}",
+        "until": "{interval_end}",
+        "criterion": False,
+    },
+]
 
 
 def settings(folder: Path, spec: dict[str, Any]) -> dict[str, str]:
@@ -25,15 +46,28 @@ def settings(folder: Path, spec: dict[str, Any]) -> dict[str, str]:
 
 
 def worked_spec(key: WorkedKey, interval: str | None = None) -> dict[str, Any]:
-    """Return the content of the spec for a key; ``interval`` replaces that of the worked one."""
+    """Return the content of the spec for a key; ``interval`` replaces that of the worked one.
+
+    Rows fill at most MOST_FILLED intervals, and twice as many days are kept. ValidationError for a wrong interval.
+    """
     spec: dict[str, Any] = yaml.safe_load((OF_KEYS if key.encoding else DEFAULT_TABLES / NAME).read_text())
     if key.encoding:
         spec["encoding"] = str(key.encoding)
     if key.encoding is Encoding.SNOWFLAKE:
         spec |= {"epoch": EPOCH.isoformat(), "shift": SHIFT}
-    if interval:
-        spec["interval"] = interval
-    return spec
+    return spec | _narrow(spec | {"interval": interval}) if interval else spec
+
+
+def _narrow(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of a spec that follow from its interval."""
+    interval = TableSpec.model_validate(spec).interval
+    keys: dict[str, Any] = {"interval": spec["interval"]}
+    if interval.is_ids or MOST_FILLED * interval.days >= YEAR:
+        return keys
+
+    days = max(1, int(MOST_FILLED * interval.days))
+    synthetic = spec["synthetic"] | {"days": days}
+    return keys | {"retention": f"{2 * days} days", "queries": READS_OF_AN_INTERVAL, "synthetic": synthetic}
 
 
 def days_of_rows(spec: dict[str, Any]) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,20 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name, value in settings.items():
             patch.setenv(name, value)
         yield home
+
+
+@pytest.fixture(scope="session")
+def airflow_metadata(airflow_home: Path) -> None:
+    """Create the tables of Airflow's metadata database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow and its dependencies deprecate among themselves
+        from airflow import settings
+        from airflow.models import import_all_models
+        from airflow.models.base import Base
+
+        settings.initialize()
+        import_all_models()
+        Base.metadata.create_all(settings.engine)
 
 
 @pytest.fixture(scope="session")

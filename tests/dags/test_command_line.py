@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,22 +36,8 @@ def template(migrated_template: str) -> str:
     return migrated_template
 
 
-@pytest.fixture(scope="session")
-def airflow(airflow_home: Path) -> None:
-    """Make Airflow's metadata database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Airflow and its dependencies deprecate among themselves
-        from airflow import settings
-        from airflow.models import import_all_models
-        from airflow.models.base import Base
-
-        settings.initialize()
-        import_all_models()
-        Base.metadata.create_all(settings.engine)
-
-
 @pytest.fixture
-def ask(airflow: None, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
+def ask(airflow_metadata: None, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
     """Return a function that runs a command; the spec's Airflow connection leads to this test's database."""
     from partition_playbook.cli import app
     from partition_playbook.console import read

@@ -69,19 +69,13 @@ def template(migrated_template: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def api(airflow_home: Any) -> Any:
+def api(airflow_metadata: None) -> Any:
     """Return Airflow's app with its plugins and its auth manager, as the API server makes it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Airflow and its dependencies deprecate among themselves
-        from airflow import settings
         from airflow.api_fastapi.app import init_auth_manager, init_plugins
-        from airflow.models import import_all_models
-        from airflow.models.base import Base
         from fastapi import FastAPI, testclient  # noqa: F401
 
-        settings.initialize()
-        import_all_models()
-        Base.metadata.create_all(settings.engine)
         app = FastAPI()
         init_plugins(app)
         init_auth_manager(app)
@@ -384,6 +378,15 @@ def test_ranges_of_ids_are_shown_by_their_ids(
     bounds = [(each["lower"], each["upper"]) for each in shown["partitions"]]
     assert bounds == [(0, 1000), (1000, 2000), (2000, 3000), (None, None)]
     assert (shown["now"], shown["horizon"], shown["interval"]) == (1500, 3000, "1000 ids")
+    assert (shown["ids_left"], shown["ids_last"][:24]) == (1499, "1,499 ids left before 3000"[:24])
+    assert "unknown until a look that is an hour later" in shown["ids_last"]
+    # 500 ids in half a day, so the others last for a day and a half.
+    connection.execute(
+        "UPDATE partition_playbook.measurements SET taken_at = now() - interval '12 hours',"
+        " detail = jsonb_set(detail, '{greatest_id}', '1000') WHERE run_id = 'upkeep' AND name = 'bytes'"
+    )
+    maintain(open_run(connect, load_spec("events"), "later", "maintenance"), MaintenanceParams())
+    assert "before 3000; they last for about 3" in viewer.get(f"{tables}/partitions").json()["ids_last"]
     loads = viewer.get(f"{tables}/progress", params={"run_id": "moved"}).json()["loads"]
     assert [(each["lower"], each["upper"]) for each in loads] == bounds[:3]
 
@@ -549,10 +552,11 @@ def test_who_waits_for_a_lock_is_named(viewer: Any, dsn: str, waits: Callable[[i
         blocked.start()
         waits(waiter.info.backend_pid)
         found = ask(viewer, "progress")["lock_waits"]
-        asked = [("the application", "sensor_readings", [holder.info.backend_pid])]
+        (client,) = holder.execute("SELECT coalesce(host(inet_client_addr()), 'a local socket')").fetchone() or ("",)
+        asked = [("the application", client, "sensor_readings", [holder.info.backend_pid])]
         holder.rollback()
         blocked.join()
-    assert [(each["application"], each["table"], each["blocked_by"]) for each in found] == asked
+    assert [(each["application"], each["client"], each["table"], each["blocked_by"]) for each in found] == asked
     shown = "UPDATE sensor_readings SET battery = ? WHERE id = ? AND source = ..."
     assert [each["query"] for each in found] == [shown]
 

@@ -22,7 +22,6 @@ from partition_playbook.artifacts import ARTIFACTS_VARIABLE
 from staging.cluster import THROW_AWAY, Cluster, bin_dir, temporary
 from staging.image import IMAGE, PROJECT
 from staging.rest import AirflowClient
-from tests.distributed.guard import guarded
 from tests.distributed.hosts import OWN, SUBNET, Host, Network, address, run
 
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())
@@ -54,13 +53,16 @@ SETTINGS = {
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
-DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
+DEFAULT = re.compile(r"\$\{\w+:-([^{}]*)\}")
 TRUSTED = f"host all all {SUBNET}.0/24 scram-sha-256\n"
 
 
 def resolved(value: Any) -> str:
     """Return a text of the Compose file with the defaults of its variables."""
-    return DEFAULT.sub(r"\1", str(value)).replace("$$", "$")
+    text = str(value)
+    while DEFAULT.search(text):  # a default may have a variable
+        text = DEFAULT.sub(r"\1", text)
+    return text.replace("$$", "$")
 
 
 def command(service: Mapping[str, Any]) -> list[str]:
@@ -123,7 +125,6 @@ def deployed(folder: Path) -> Iterator[Deployment]:
         (folder / "hosts").write_text(f"127.0.0.1 localhost\n{names}")
 
         cluster = stack.enter_context(temporary(THROW_AWAY | {"listen_addresses": "*", "port": "5432"}))
-        stack.enter_context(guarded(cluster.data))
         _create_databases(folder, cluster)
         hosts = {name: Host(name, NUMBERS[name], network, _environment(name), _fill) for name in HOSTS}
         for host in hosts.values():

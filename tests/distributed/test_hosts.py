@@ -26,14 +26,13 @@ OWNER = """
 import json, os, sys
 from pathlib import Path
 from staging.cluster import THROW_AWAY, temporary
-from tests.distributed.guard import guarded
 from tests.distributed.hosts import Host, Network
 
 folder = Path(sys.argv[1])
 (folder / "secrets").mkdir()
 (folder / "hosts").touch()
 server = THROW_AWAY | {"listen_addresses": "*", "port": "5432"}
-with Network(folder) as network, temporary(server) as cluster, guarded(cluster.data):
+with Network(folder) as network, temporary(server) as cluster:
     host = Host("worker", 10, network, dict(os.environ), lambda disk: None)
     host.boot()
     sleeping = host.start("sleep", "infinity")

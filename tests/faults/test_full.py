@@ -23,12 +23,13 @@ from psycopg.conninfo import make_conninfo
 from pydantic import ByteSize
 
 from partition_playbook.database import Database
-from partition_playbook.engine import capture, cutover, load
+from partition_playbook.engine import capture, drain, load
 from partition_playbook.engine.sides import sides
 from partition_playbook.errors import CaptureLost, OutOfResources, Unreachable
 from partition_playbook.ledger import Ledger
-from partition_playbook.maintenance import split
+from partition_playbook.maintenance import copies
 from partition_playbook.maintenance.maintain import maintain
+from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from staging.cluster import ACCOUNT
 from tests.fixtures import footprint, sabotage
@@ -260,10 +261,10 @@ def test_a_change_log_that_reaches_its_limit(stages: Stages) -> None:
 
 def test_a_loss_just_before_the_lock_is_seen_under_it(stages: Stages) -> None:
     with scene(stages, "cut_over") as found, found.run.database.transaction() as session:
-        now, expected = sides(session, found.run), cutover.table_fingerprint(found.run)
+        now, expected = sides(session, found.run), drain.table_fingerprint(found.run)
         found.connection.execute("SELECT nextval(%s::regclass)", [SPEC.name.capture_loss.quoted])
         with pytest.raises(CaptureLost):
-            cutover.drain_change_log(found.run, session, now, expected, 1_000, cutover.Tries())
+            drain.drain_change_log(found.run, session, now, expected, 1_000, drain.Tries())
 
 
 def capture_is_lost(run: Run) -> bool:
@@ -294,7 +295,7 @@ def test_a_change_log_that_is_full_while_a_default_partition_is_split(
     make_waiting(connection, rows=300)
     before = contents(connection)
 
-    def fill(inner: Run) -> None:
+    def fill(inner: Run, partition: TableName) -> None:
         if not limit:
             disk = request.getfixturevalue("disk")
             moved = sql.SQL("ALTER TABLE {} SET TABLESPACE {}")
@@ -305,7 +306,7 @@ def test_a_change_log_that_is_full_while_a_default_partition_is_split(
     run = mixed_run(connect)
     run = replace(run, spec=run.spec.model_copy(update={"change_log_limit": limit and ByteSize(limit)}))
     with monkeypatch.context() as patch:
-        patch.setattr(split, "_copy", fill)
+        patch.setattr(copies, "copy_rows", fill)
         failed, *_ = failures(maintain(run, FEW))
     assert "change capture stopped" in failed
     assert "Nothing was replaced" in failed

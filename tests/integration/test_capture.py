@@ -31,7 +31,7 @@ from partition_playbook.errors import (
     PreconditionFailed,
     SourceChanged,
 )
-from partition_playbook.maintenance import split
+from partition_playbook.maintenance import copies
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight.checklist import preflight_checks
 from partition_playbook.spec import RunParams, TableSpec, validated
@@ -286,7 +286,7 @@ def test_the_capture_of_a_split_knows_columns_from_variables(connection: Connect
     connection.execute(ROWS)
     run = opened(connect, partition_by="found")
     with run.database.transaction() as session:
-        capture.create_change_log(run, session, sides(session, run), split.OF_ROWS)
+        capture.create_change_log(run, session, sides(session, run), copies.OF_ROWS)
         parts = {"table": run.table.identifier, "function": run.table.capture_function.identifier}
         session.run("maintenance/create_row_capture_triggers", **parts)
     connection.execute("INSERT INTO parcels VALUES (1, 'a', 'DELETE', 2, '2026-01-05'), (2, 'b', 'x', 3, '2026-01-06')")

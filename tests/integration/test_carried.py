@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from partition_playbook.engine import attach, cutover, dependents, foreign_keys, load, rollback, shadow
+from partition_playbook.engine import attach, cutover, dependents, foreign_keys, load, rollback, shadow, swap_locks
 from partition_playbook.engine.sides import Direction, sides
 from partition_playbook.errors import PlaybookError, SourceChanged
 from partition_playbook.run import Run
@@ -247,13 +247,13 @@ def test_a_definition_that_changes_before_the_lock_is_not_overwritten(
 ) -> None:
     readings(200, days=60)
     connection.execute(CHANGED[what][0])  # type: ignore[call-overload]
-    lock_around = cutover.lock_around
+    lock_around = swap_locks.lock_around
 
     def change_first(*arguments: Any) -> None:
         connection.execute(CHANGED[what][1])  # type: ignore[call-overload]
         lock_around(*arguments)
 
-    monkeypatch.setattr(cutover, "lock_around", change_first)
+    monkeypatch.setattr(swap_locks, "lock_around", change_first)
     with pytest.raises(SourceChanged, match="definition of the table changed"):
         migrate(run)
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from partition_playbook.database import Session
-from partition_playbook.engine import cutover, reconcile, rollback, verify
+from partition_playbook.engine import cutover, reconcile, rollback, swap_locks, verify
 from partition_playbook.engine.doubled import doubled_check
 from partition_playbook.engine.sides import Direction
 from partition_playbook.errors import PreconditionFailed
@@ -141,13 +141,13 @@ def test_a_row_doubled_after_the_last_catch_up_is_kept_under_the_lock(
     moved: Callable[[str], Run], connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = moved("deferred key")
-    lock_around, tries = cutover.lock_around, iter(range(2))
+    lock_around, tries = swap_locks.lock_around, iter(range(2))
 
     def write_and_lock(session: Session, live: TableName, standby: TableName) -> None:
         repeat(connection, 5, f"late {next(tries)}")
         lock_around(session, live, standby)
 
-    monkeypatch.setattr(cutover, "lock_around", write_and_lock)
+    monkeypatch.setattr(swap_locks, "lock_around", write_and_lock)
     rollback.roll_back(run)
     assert {row[3] for row in beside(connection)} == {"late 0"}
     assert {row[3] for row in rows(connection, where="id = 5")} == {"first 5"}

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from partition_playbook.database import Database
-from partition_playbook.maintenance.due import Look
+from partition_playbook.maintenance import due
 from partition_playbook.spec import TableSpec
 from tests.fixtures.tables import open_run
 
@@ -18,7 +18,7 @@ SPEC = TableSpec.model_validate({"table": "Yard.Trips", "partition_by": "at", "m
 
 
 def look(connect: Connect, specs: dict[str, TableSpec], run_id: str = "look") -> dict[str, str]:
-    return Look(run_id, lambda _: Database(connect)).waiting(specs)
+    return due.waiting(specs, run_id, lambda _: Database(connect))
 
 
 def test_a_table_is_due_once_its_schedule_has_a_run_after_the_last_one(

@@ -16,12 +16,12 @@ from psycopg import sql
 
 from partition_playbook.checks import Outcome
 from partition_playbook.intervals import Interval, between
-from partition_playbook.maintenance import interval_change, merge, split
+from partition_playbook.maintenance import copies, interval_change
+from partition_playbook.maintenance.copies import stop_capture
 from partition_playbook.maintenance.health import Health
 from partition_playbook.maintenance.maintain import Maintained, inspect, maintain
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.maintenance.read_state import read_state
-from partition_playbook.maintenance.split import stop_capture
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from tests.fixtures.moments import now, this_month
@@ -327,7 +327,7 @@ def test_the_days_of_a_whole_month_are_merged_while_rows_are_written_moved_and_d
     shown = maintain(opened(connect, **MERGED), ASKED.model_copy(update={"dry_run": True}))
     assert (shown.summary["would_merge"], contents(connection)) == ([month.name], rows)
 
-    monkeypatch.setattr(split, "SLICE_BLOCKS", 1)
+    monkeypatch.setattr(copies, "SLICE_BLOCKS", 1)
     with editing(connect, old, present) as editor, writing(connect, [*moments, now()]) as writers:
         run = opened(connect, **MERGED)
         merged = maintain(run, ASKED)
@@ -356,14 +356,14 @@ def test_a_merge_without_its_capture_replaces_nothing(
     make_table(connection)
     opened(connect, **MERGED)
     fill(connection, [lower for _, lower, _ in months(5, 0)], rows=20)
-    copied, before = merge.split.copy_rows, partitions(connection)
+    copied, before = copies.copy_rows, partitions(connection)
 
     def unseen(inner: Run, partition: TableName) -> None:
         stop_capture(run, partition)
         copied(inner, partition)
         connection.execute(sql.SQL('UPDATE {} SET "Value" = 99 WHERE "order" = 2').format(partition.identifier))
 
-    monkeypatch.setattr(split, "copy_rows", unseen)
+    monkeypatch.setattr(copies, "copy_rows", unseen)
     run = opened(connect, **MERGED, interval="quarter")
     done = maintain(run, ASKED)
     assert [each for each in failures(done) if "with checksum" in each and each.startswith("FAIL merge ")]

@@ -262,6 +262,8 @@ def test_a_range_of_another_column_is_told_with_the_comparison_that_prunes(
     ("kind", "keys", "told"),
     [
         ("integer", {"encoding": "epoch_seconds", "interval": "year", "premake": 20}, "integer, which cannot hold"),
+        ("numeric(9)", {"encoding": "epoch_seconds"}, "numeric(9,0), which cannot hold"),
+        ("varchar(20)", {"encoding": "ulid"}, "character varying(20), which cannot hold"),
         ("bigint", {"encoding": "uuidv7"}, "bigint"),
         ("text", {"encoding": "snowflake", "epoch": "2015-01-01T00:00:00Z"}, "text"),
         (
@@ -279,6 +281,17 @@ def test_a_type_that_cannot_hold_the_keys_is_refused(
     checks = {each.name: each for each in preflight_checks(run, RunParams(mode=Mode.REHEARSE, backup=Backup.SKIP))}
     assert checks["partition_type"].blocks
     assert told in checks["partition_type"].actual
+
+
+def test_a_type_that_cannot_hold_the_end_of_the_newest_row_is_refused(
+    connection: psycopg.Connection[Any], connect: Connect
+) -> None:
+    connection.execute("CREATE TABLE events (key integer PRIMARY KEY)")
+    connection.execute("INSERT INTO events VALUES (extract(epoch FROM timestamptz '2038-01-15 UTC')::integer)")
+    keys = {"table": "events", "partition_by": "key", "encoding": "epoch_seconds"}
+    found = partition_type_of(open_run(connect, TableSpec.model_validate(keys), "typed"))
+    assert found.blocks
+    assert "integer, which cannot hold 2148595200" in found.actual  # 1 February 2038
 
 
 ICU = "SELECT count(*) > 1 FROM pg_collation WHERE collprovider = 'i'"

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import psycopg
@@ -196,44 +197,33 @@ def test_an_action_takes_the_locks_that_it_claims_and_the_table_first(
     assert name in ("drop", "finalize") or locks.order[0] == {"parent"}
 
 
-def test_before_its_last_step_a_split_stops_nobody_who_reads_or_writes(
-    connection: Connection, connect: Connect, locks: Locks, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "kind", "key"), [(split, waiting, "default"), (merge, merging, "partition")], ids=["split", "merge"]
+)
+def test_before_its_last_step_an_action_stops_nobody_who_reads_or_writes(
+    connection: Connection,
+    connect: Connect,
+    locks: Locks,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    kind: Callable[[Run], Action],
+    key: str,
 ) -> None:
     make_table(connection)
     run = mixed_run(connect)
-    action = waiting(run)
+    action = kind(run)
     before: dict[str, str] = {}
-    last = split._take_place
+    last = module._take_place
 
     def looking(*args: Any) -> None:
         before.update(locks.strongest)
         last(*args)
 
-    monkeypatch.setattr(split, "_take_place", looking)
+    monkeypatch.setattr(module, "_take_place", looking)
     locks.modes.clear()
     assert do(run, action) == [Ending.DONE]
     # For the instants of CREATE TRIGGER and of the copies' own foreign keys: who only reads is not stopped at all.
-    assert before == {"parent": SHARED, "default": TOLD, "referred": TOLD}
-
-
-def test_before_its_last_step_a_merge_stops_nobody_who_reads_or_writes(
-    connection: Connection, connect: Connect, locks: Locks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_table(connection)
-    run = mixed_run(connect)
-    action = merging(run)
-    before: dict[str, str] = {}
-    last = merge._take_place
-
-    def looking(*args: Any) -> None:
-        before.update(locks.strongest)
-        last(*args)
-
-    monkeypatch.setattr(merge, "_take_place", looking)
-    locks.modes.clear()
-    assert do(run, action) == [Ending.DONE]
-    # For the instants of CREATE TRIGGER and of the copy's own foreign keys: who only reads is not stopped at all.
-    assert before == {"parent": SHARED, "partition": TOLD, "referred": TOLD}
+    assert before == {"parent": SHARED, key: TOLD, "referred": TOLD}
 
 
 def until_it_waits(locks: Locks, key: str) -> None:

@@ -16,11 +16,12 @@ from psycopg import sql
 from partition_playbook import catalog
 from partition_playbook.checks import Outcome
 from partition_playbook.errors import SplitUnderWay
-from partition_playbook.maintenance import split
+from partition_playbook.maintenance import copies, split
 from partition_playbook.maintenance.actions import Abandon, Split
 from partition_playbook.maintenance.apply import Ending, apply
 from partition_playbook.maintenance.maintain import Maintained, maintain
 from partition_playbook.maintenance.params import MaintenanceParams, RetentionMode
+from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from tests.fixtures.moments import this_month
 from tests.fixtures.scenario_subscriber import subscribed
@@ -260,18 +261,28 @@ def application(connection: Connection, connect: Connect) -> Iterator[Applicatio
         each.join()
 
 
+# The steps of a split, and their modules.
+STEPS = {
+    "capture_rows": copies,
+    "copy_rows": copies,
+    "_verify": split,
+    "_take_place": split,
+    "_script": split,
+}
+
+
 def meanwhile(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the application get on between all steps of a split, and within its copy."""
-    monkeypatch.setattr(split, "SLICE_BLOCKS", 10)
-    for name in ("_capture", "_copy", "_verify", "_take_place"):
-        step = getattr(split, name)
+    monkeypatch.setattr(copies, "SLICE_BLOCKS", 10)
+    for name in ("capture_rows", "copy_rows", "_verify", "_take_place"):
+        step = getattr(STEPS[name], name)
 
         def stepping(*args: Any, step: Callable[..., Any] = step) -> Any:
             result = step(*args)
             application.goes_on()
             return result
 
-        monkeypatch.setattr(split, name, stepping)
+        monkeypatch.setattr(STEPS[name], name, stepping)
 
 
 def test_readers_and_writers_go_on_and_miss_nothing(
@@ -301,15 +312,15 @@ def test_a_capture_that_misses_changes_is_found_out_and_nothing_is_replaced(
     application: Application, connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison can turn red: without one of its triggers it does."""
-    capture = split._capture
+    capture = copies.capture_rows
 
-    def forgetful(run: Run, inner: Run) -> None:
-        capture(run, inner)
+    def forgetful(run: Run, inner: Run, partition: TableName) -> None:
+        capture(run, inner, partition)
         connection.execute(
             sql.SQL("DROP TRIGGER partition_playbook_split_update ON {}").format(MIXED.default.identifier)
         )
 
-    monkeypatch.setattr(split, "_capture", forgetful)
+    monkeypatch.setattr(copies, "capture_rows", forgetful)
     meanwhile(application, monkeypatch)
     done = maintain(mixed_run(connect), FEW)
     assert any("checksum" in each for each in failures(done))
@@ -317,10 +328,7 @@ def test_a_capture_that_misses_changes_is_found_out_and_nothing_is_replaced(
     assert leftovers(connection) == []
 
 
-BOUNDARIES = ["_capture", "_copy", "_verify", "_take_place", "_script"]
-
-
-@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("boundary", STEPS)
 def test_a_split_that_breaks_off_is_removed_and_done_by_the_next_run(
     connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch, boundary: str
 ) -> None:
@@ -333,7 +341,7 @@ def test_a_split_that_breaks_off_is_removed_and_done_by_the_next_run(
         raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr(split, boundary, die)
+        patch.setattr(STEPS[boundary], boundary, die)
         with pytest.raises(Died):
             maintain(mixed_run(connect), FEW)
     assert len(contents(connection)) == 607
@@ -354,7 +362,7 @@ def test_what_a_split_left_is_removed_also_where_no_row_waits_any_more(
     connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_waiting(connection, rows=300)
-    monkeypatch.setattr(split, "clean_up", lambda run: None)
+    monkeypatch.setattr(copies, "clean_up", lambda run: None)
     with monkeypatch.context() as patch:
         patch.setattr(split, "_verify", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -380,18 +388,18 @@ def test_truncate_is_refused_and_a_second_split_stays_away(
     connection: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_waiting(connection, rows=20)
-    copy = split._copy
+    copy = copies.copy_rows
     refused: list[BaseException] = []
 
-    def interfere(inner: Run) -> None:
+    def interfere(inner: Run, partition: TableName) -> None:
         with pytest.raises(psycopg.errors.RaiseException, match="TRUNCATE"):
             connection.execute('TRUNCATE "Plant A"."Sensor Readings"')
         with pytest.raises(SplitUnderWay) as other:
-            split.abandon(mixed_run(connect))
+            copies.abandon(mixed_run(connect))
         refused.append(other.value)
-        copy(inner)
+        copy(inner, partition)
 
-    monkeypatch.setattr(split, "_copy", interfere)
+    monkeypatch.setattr(copies, "copy_rows", interfere)
     assert failures(maintain(mixed_run(connect), FEW)) == []
     assert len(refused) == 1
     connection.execute('TRUNCATE "Plant A"."Sensor Readings"')
@@ -414,7 +422,7 @@ def test_a_split_whose_lock_was_lost_does_not_take_another_ones_copies(
     def lose_the_lock(*args: Any) -> None:
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         with monkeypatch.context() as patch:
-            patch.setattr(split, "_copy", die)
+            patch.setattr(copies, "copy_rows", die)
             with pytest.raises(Died):
                 maintain(mixed_run(connect), FEW)
         take_place(*args)

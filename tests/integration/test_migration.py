@@ -18,6 +18,7 @@ from partition_playbook.engine import (
     attach,
     capture,
     cutover,
+    drain,
     foreign_keys,
     load,
     reconcile,
@@ -293,10 +294,10 @@ def test_a_change_between_parity_and_lock_stops_the_cutover(
 
     def change_meanwhile(*arguments: object) -> None:
         prepare(*arguments)  # type: ignore[arg-type]
-        monkeypatch.setattr(cutover, "table_fingerprint", lambda run: before)
+        monkeypatch.setattr(drain, "table_fingerprint", lambda run: before)
         connection.execute("ALTER TABLE sensor_readings ADD COLUMN firmware text")
 
-    before = cutover.table_fingerprint(run)
+    before = drain.table_fingerprint(run)
     monkeypatch.setattr(foreign_keys, "prepare", change_meanwhile)
     with pytest.raises(SourceChanged, match="definition of the table changed while the swap was prepared"):
         cutover.swap(run, Direction.FORWARD)
@@ -502,7 +503,7 @@ def test_a_backlog_that_grows_faster_than_it_is_reconciled_gives_up_in_time(
         return NO_CHANGES
 
     no_progress()
-    monkeypatch.setattr(cutover, "CATCH_UP_PASSES", 3)
+    monkeypatch.setattr(drain, "CATCH_UP_PASSES", 3)
     monkeypatch.setattr(reconcile, "reconcile_batch", no_progress)
     with pytest.raises(CatchUpTooSlow):
         cutover.swap(run, Direction.FORWARD)

@@ -164,3 +164,80 @@ def test_a_rehearsal_takes_ids_from_the_sequence_and_its_queries_read_one_range(
     (reads,) = [each for each in workload_checks(run) if each.name == "workload_prunes"]
     assert reads.outcome is Outcome.PASSED, str(reads)
     is_told_without_moments(connection, reads)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids", "told", "remedy"),
+    [
+        ("numeric(5)", (97_000,), "numeric(5,0), which cannot hold 100000,", "TYPE numeric(20)"),
+        ("numeric(7,2)", (97_000,), "numeric(7,2), which cannot hold 100000,", "TYPE numeric(22,2)"),
+        ("integer", (2**31 - 1,), "integer, which cannot hold 2147486000,", "TYPE bigint"),
+        ("smallint", (30_000,), "smallint", "ALTER COLUMN … TYPE"),
+        ("numeric(5)", (96_999,), "", ""),
+    ],
+)
+def test_a_column_too_narrow_for_its_ranges_is_refused(
+    connection: psycopg.Connection[Any], connect: Connect, kind: str, ids: tuple[int], told: str, remedy: str
+) -> None:
+    connection.execute(f"CREATE TABLE events (id {kind} PRIMARY KEY, note text)")
+    connection.execute("INSERT INTO events (id) VALUES (%s)", ids)
+    run = open_run(connect, spec_of(), "narrow")
+    found = checks_of(run)["partition_type"]
+    if not told:
+        assert found.outcome is Outcome.PASSED, str(found)
+        return
+    assert found.blocks
+    assert told in found.actual
+    assert remedy in found.remedy
+    if "ALTER TABLE" in found.remedy:
+        connection.execute(found.remedy[found.remedy.index("ALTER TABLE") :].partition(" first")[0])
+        assert checks_of(run)["partition_type"].outcome is Outcome.PASSED
+
+
+def checks_of(run: Any) -> dict[str, Any]:
+    return {each.name: each for each in preflight_checks(run, REHEARSAL)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reached", "last"), [("integer", 2**31 - 1500, 2_147_483_000), ("numeric(5)", 98_500, 99_000)]
+)
+@pytest.mark.parametrize("default", [True, False])
+def test_maintenance_tells_that_the_column_ends_before_its_ranges(
+    connection: psycopg.Connection[Any], connect: Connect, kind: str, reached: int, last: int, default: bool
+) -> None:
+    connection.execute(f"CREATE TABLE events (id {kind} PRIMARY KEY, note text) PARTITION BY RANGE (id)")
+    first = last - 2000
+    connection.execute(f"CREATE TABLE events_first PARTITION OF events FOR VALUES FROM ({first}) TO ({first + 1000})")
+    if default:
+        connection.execute("CREATE TABLE events_default PARTITION OF events DEFAULT")
+    insert(connection, first, first + 10)
+    if default:
+        insert(connection, reached, reached)
+
+    done = upkeep(connect, "narrow")
+    found = next(each for each in done.checks if each.name == "column_holds_ranges")
+    assert found.outcome is Outcome.FAILED
+    assert f"from {last} on" in found.actual
+    assert [str(each) for each in done.checks if each.blocks and each.name != "runway"] == []
+    assert f"events_i{last - 1000:019d}" in done.summary["created"]
+    assert done.summary["horizon"] == str(last)
+
+    # The remedy is a whole statement; after it nothing is left to do.
+    connection.execute(found.remedy[found.remedy.index("CREATE TABLE") :].partition(";")[0])
+    insert(connection, last, last + 5)
+    done = upkeep(connect, "ended")
+    assert [(each.name, each.severity) for each in done.checks if each.outcome is Outcome.FAILED] == [
+        ("runway", Severity.WARNING)
+    ]
+    assert done.summary["created"] == []
+    # From here on only the type ends the ids.
+    end = 2**31 if kind == "integer" else 10**5
+    assert f"ids left before {end}" in runway(done).actual
+    insert(connection, end - 1, end - 1)
+    short = runway(upkeep(connect, "full"))
+    assert (short.outcome, short.severity, short.actual) == (
+        Outcome.FAILED,
+        Severity.ERROR,
+        f"no id is left before {end}",
+    )
+    assert "a wider type" in short.remedy

@@ -18,11 +18,13 @@ from partition_playbook.engine import (
     batches,
     capture,
     cutover,
+    drain,
     foreign_keys,
     load,
     pace,
     reconcile,
     shadow,
+    swap_locks,
     throttle,
     verify,
 )
@@ -429,14 +431,14 @@ def test_a_cutover_that_cannot_keep_up_says_so_before_its_lock_with_both_rates(
     for _ in range(3):
         connection.execute("UPDATE slots SET note = 'many'")
     outwritten(monkeypatch, connection)
-    monkeypatch.setattr(cutover, "HOPELESS_PASSES", 4)
+    monkeypatch.setattr(drain, "HOPELESS_PASSES", 4)
     monkeypatch.setattr(reconcile, "PATIENCE", 4)
-    monkeypatch.setattr(cutover, "lock_around", None)
+    monkeypatch.setattr(swap_locks, "lock_around", None)
     with pytest.raises(
         CatchUpTooSlow, match=r"reconcile takes [\d,.]+ changes/s, and the application writes"
     ) as raised:
         cutover.swap(run, Direction.FORWARD)
-    assert raised.value.backlog > cutover.STEADY_BACKLOG
+    assert raised.value.backlog > drain.STEADY_BACKLOG
     assert equal(run)
 
 
@@ -458,14 +460,14 @@ def test_a_try_with_too_many_changes_under_its_locks_ends_and_catches_up_again(
 ) -> None:
     run = make(connection, connect)
     build(run)
-    bursts, most, lock_all = [401] * cutover.OVERFULL_TRIES, 400, cutover._lock_all
+    bursts, most, lock_all = [401] * drain.OVERFULL_TRIES, 400, swap_locks.lock_all
 
     def and_burst(*given: Any) -> None:
         connection.execute("UPDATE slots SET note = 'burst' WHERE id <= %s", (bursts.pop(0),))
         lock_all(*given)
 
-    monkeypatch.setattr(cutover, "_lock_all", and_burst)
-    monkeypatch.setattr(cutover, "changes_under_lock", lambda run: most)
+    monkeypatch.setattr(swap_locks, "lock_all", and_burst)
+    monkeypatch.setattr(drain, "changes_under_lock", lambda run: most)
     hasty = LockRetry(pause_seconds=0)
     with pytest.raises(CatchUpTooSlow, match="401 changes in the change log, more than the 400 allowed"):
         cutover.swap(run, Direction.FORWARD, hasty)
@@ -483,13 +485,13 @@ def test_the_changes_under_the_lock_are_those_of_half_of_the_longest_hold(
     connection: Connection, connect: Connect
 ) -> None:
     run = make(connection, connect)
-    assert cutover.changes_under_lock(run) == 1_000, "no run has measured a change"
+    assert drain.changes_under_lock(run) == 1_000, "no run has measured a change"
     # Of each further measurement there are more batches than the rate is found from.
     for seconds, most in ((0.000_1, 1_000), (0.001, 500), (0.01, 200)):
         with run.database.session() as session:
             for taken in (1_000, 2_000) * 50:
                 run.ledger.sample_backlog(session, 0, taken=taken, seconds=taken * seconds, position=1)
-        assert cutover.changes_under_lock(run) == most
+        assert drain.changes_under_lock(run) == most
 
 
 def test_the_time_of_a_change_is_found_from_few_events(connection: Connection, connect: Connect) -> None:

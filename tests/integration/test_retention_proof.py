@@ -34,7 +34,6 @@ PARTITIONS = """
 SELECT c.oid, c.relname, pg_get_expr(c.relpartbound, c.oid), pg_relation_filenode(c.oid)
   FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = 'sensor_readings'::regclass ORDER BY 1
 """
-WRITE_TO_THE_PAST = "UPDATE sensor_readings SET battery = 7 WHERE recorded_at < now() - interval '11 months'"
 DUE = {"keep": "3 months", "grace": "0 days", "max_share": 1}
 
 

@@ -324,7 +324,7 @@ def test_a_pool_that_was_in_session_mode_before_is_refused_by_preflight(
         with psycopg.connect(shared) as connection:
             known = connection.info.dsn
         # This process has proved the same address before its pool was changed.
-        monkeypatch.setattr("partition_playbook.database._unshared", {known})
+        monkeypatch.setattr("partition_playbook.database.poolers._unshared", {known})
         through = Run(spec, Database(partial(psycopg.connect, shared)), direct.ledger)
         checks = {each.name: each for each in preflight_checks(through, REHEARSE)}
         assert checks["session_pooling"].blocks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ import pytest
 from partition_playbook import lock_retry
 from partition_playbook.catalog import Table
 from partition_playbook.checks import Outcome
+from partition_playbook.console import answers, server_state
 from partition_playbook.database import Database, Session
 from partition_playbook.engine import attach, cutover, foreign_keys, load, reconcile, rollback, shadow, verify
 from partition_playbook.engine.locks import Deadline
@@ -25,7 +27,7 @@ from partition_playbook.errors import LockNotGranted
 from partition_playbook.lock_retry import LockRetry
 from partition_playbook.run import Run
 from partition_playbook.sections.migration.lock_hold import lock_hold_check
-from partition_playbook.spec import Mode, TableSpec
+from partition_playbook.spec import Mode, TableSpec, Throttle
 from staging import cluster
 from tests.fixtures.sabotage import at, at_phase
 from tests.fixtures.scenario_writer import wait_until
@@ -250,10 +252,34 @@ def test_a_prepared_transaction_holds_the_swap_back_and_is_named(two_phases: str
             etl.execute("PREPARE TRANSACTION 'at the depot'")
         with pytest.raises(LockNotGranted, match="prepared transaction 'at the depot'"):
             cutover.swap(run, Direction.BACK, FEW)
-        connection.execute("COMMIT PREPARED 'at the depot'")
+        assert prepared_in_console(run) == []
+        with queued(connect, connection, partition(connection)):
+            (shown,) = prepared_in_console(run)
+            connection.execute("COMMIT PREPARED 'at the depot'")
+        assert (shown.application, shown.blocks) == ("at the depot", 1)
+        assert shown.statement == "ROLLBACK PREPARED 'at the depot';"
         rollback.roll_back(run)
         rollback.abandon(run)
         assert notes(connection) == [(900001, "by name")]
+
+
+def prepared_in_console(run: Run) -> list[answers.Blocker]:
+    with run.database.session() as session:
+        return [each for each in server_state.read(session, run.table, Throttle()).blockers if each.state == "prepared"]
+
+
+@contextmanager
+def queued(connect: Connect, connection: psycopg.Connection, table: str) -> Iterator[None]:
+    """Let a session wait for a lock on a table until the transaction that holds one ends."""
+    asked = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
+    with connect() as waiter, ThreadPoolExecutor(1) as pool:
+        lock = pool.submit(waiter.execute, f"LOCK TABLE {table}")  # type: ignore[arg-type]
+        try:
+            wait_until(lambda: bool(connection.execute(asked, (waiter.info.backend_pid,)).fetchall()), "a lock wait")
+            yield
+            lock.result()
+        finally:
+            waiter.cancel()
 
 
 @pytest.mark.parametrize("name", WRITES)

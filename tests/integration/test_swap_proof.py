@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from partition_playbook.database import Database, Limits
-from partition_playbook.engine import attach, cutover, load, reconcile, shadow, verify
+from partition_playbook.engine import attach, cutover, load, reconcile, shadow, swap_locks, verify
 from partition_playbook.engine.locks import Deadline
 from partition_playbook.engine.sides import Direction
 from partition_playbook.errors import SourceChanged
@@ -74,13 +74,13 @@ def before_locks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], obje
     """Return a function that does something right before the swap asks for the locks that block the application."""
 
     def act(action: Callable[[], object]) -> None:
-        lock_all = cutover._lock_all
+        lock_all = swap_locks.lock_all
 
         def act_and_lock(*arguments: Any) -> None:
             action()
             lock_all(*arguments)
 
-        monkeypatch.setattr(cutover, "_lock_all", act_and_lock)
+        monkeypatch.setattr(swap_locks, "lock_all", act_and_lock)
 
     return act
 

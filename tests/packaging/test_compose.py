@@ -199,12 +199,32 @@ def test_no_secret_is_in_the_file_of_several_workers() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_image_has_a_version_and_every_mounted_file_exists(path: Path) -> None:
     for service in services(path).values():
-        image, _, tag = service["image"].partition(":")
-        assert tag not in ("", "latest")
-        assert (image == "partition-playbook") == (service.get("build") == ".")
+        assert service["image"].partition(":")[2] not in ("", "latest")
         for volume in service.get("volumes", ()):
             if volume.startswith("./"):
                 assert (PROJECT / volume.split(":")[0]).exists(), volume
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_one_service_builds_the_image_and_the_others_do_not_look_for_it_elsewhere(path: Path) -> None:
+    """Two builds at once that write one name end with "already exists" where Docker has containerd's image store."""
+    ours = [each for each in services(path).values() if each["image"].startswith("partition-playbook:")]
+    assert [each["build"] for each in services(path).values() if "build" in each] == ["."]
+    assert [each for each in ours if ("build" in each) == ("pull_policy" in each)] == []
+    assert {each["pull_policy"] for each in ours if "pull_policy" in each} <= {"never"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_parallel_workers_of_the_server_have_shared_memory(path: Path) -> None:
+    """A container has 64 MB by default: a parallel VACUUM or join may want more, and then ends with an error."""
+    assert services(path)["postgres"]["shm_size"] == "1gb"
+
+
+def test_the_address_follows_the_port() -> None:
+    """A login is sent on to the base URL."""
+    (port,) = services()["api-server"]["ports"]
+    url = services()["api-server"]["environment"]["AIRFLOW__API__BASE_URL"]
+    assert url == "${AIRFLOW_BASE_URL:-http://localhost:" + port.split(":")[1] + ":-8080}}"
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:
@@ -224,6 +244,28 @@ def test_own_secrets_are_kept_and_used(tmp_path: Path) -> None:
     make_secrets(tmp_path)
     assert (tmp_path / "airflow_password").read_text() == "my own\n"
     assert (tmp_path / "sql_alchemy_conn").read_text() == "postgresql+psycopg2://airflow:my%20own@postgres/airflow"
+
+
+def test_a_password_may_have_quotes(tmp_path: Path) -> None:
+    (tmp_path / "redis_password").write_text('a"b\\c')
+    make_secrets(tmp_path)
+    (line, *_) = (tmp_path / "redis.conf").read_text().splitlines()
+    assert line == 'requirepass "a\\"b\\\\c"'
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the container is root, and so can read as somebody else")
+@pytest.mark.parametrize("closed", ["folder", "file"])
+def test_secrets_that_the_services_can_not_read_are_refused_with_the_remedy(tmp_path: Path, closed: str) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "airflow_password").write_text("my own")
+    (folder if closed == "folder" else folder / "airflow_password").chmod(0o700)
+    command = [sys.executable, DEPLOY / "make_secrets.py", folder]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert done.returncode == 1
+    (remedy,) = re.findall(r"`(chmod [^`]+)`", done.stderr)
+    subprocess.run(remedy, shell=True, cwd=folder, check=True)
+    subprocess.run(command, check=True)
 
 
 def test_the_connections_are_airflows(installed: Installed, tmp_path: Path) -> None:
@@ -299,4 +341,5 @@ def test_the_image_copies_what_is_sent_to_it_and_installs_known_extras() -> None
 
 
 def make_secrets(folder: Path) -> None:
+    folder.chmod(0o755)
     subprocess.run([sys.executable, DEPLOY / "make_secrets.py", folder], check=True)

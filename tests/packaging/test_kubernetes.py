@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,23 @@ def test_each_disk_goes_with_the_pod_and_is_bounded(pod: dict[str, Any], contain
 def test_memory_and_disk_are_bounded(container: dict[str, Any]) -> None:
     assert container["resources"]["requests"].keys() == {"cpu", "memory", "ephemeral-storage"}
     assert container["resources"]["limits"].keys() == {"memory", "ephemeral-storage"}
+
+
+def test_the_pod_does_not_wait_for_a_database(container: dict[str, Any]) -> None:
+    """The entry point of Airflow's image tries its database before each command, and a task's pod has none."""
+    assert {"name": "CONNECTION_CHECK_MAX_COUNT", "value": "0"} in container["env"]
+
+
+def test_the_users_of_the_chart_can_be_created(installed: Installed) -> None:
+    """The chart runs `airflow users create`, which only the FAB auth manager has; the migration makes its tables."""
+    given = {
+        f"AIRFLOW__{section}__{name}".upper(): VALUES["config"][section][name]
+        for section, name in (("core", "auth_manager"), ("database", "external_db_managers"))
+    }
+    manager = given["AIRFLOW__DATABASE__EXTERNAL_DB_MANAGERS"]
+    assert given["AIRFLOW__CORE__AUTH_MANAGER"].partition(".auth_manager.")[0] == manager.partition(".auth_manager.")[0]
+    (asked,) = re.findall(r"\.whl\)\[([\w,]+)\]", (PROJECT / "Dockerfile").read_text())
+    assert "fab" in asked.split(",")
 
 
 def test_the_pod_has_no_secret(container: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from partition_playbook.intervals import Interval
+from staging.bench import data
 from staging.bench.machine_load import Ticks, busy_cores, parse, refusals
 
 IDLE = "cpu  100 10 50 800 20 5 5 0 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
@@ -28,3 +30,10 @@ def test_the_load_is_the_mean_number_of_cores_at_work() -> None:
 )
 def test_a_busy_machine_or_few_rows_make_no_result(rows: int, load: float | None, reasons: list[str]) -> None:
     assert list(refusals(rows, load)) == reasons
+
+
+@pytest.mark.parametrize(("interval", "days"), [("hour", 41), ("6 hours", 250), ("day", 365), ("month", 365)])
+def test_a_narrow_interval_has_fewer_days_and_a_bearable_number_of_partitions(interval: str, days: int) -> None:
+    width = Interval.parse(interval)
+    assert data.days_of(width) == days
+    assert days / width.days <= data.MOST_PARTITIONS

@@ -27,6 +27,7 @@ from partition_playbook.intervals import (
     LEAST_IDS,
     MOST_IDS,
     Bounds,
+    IdMoment,
     Interval,
     Unit,
     between,
@@ -73,6 +74,25 @@ def test_the_first_key_of_a_moment_has_the_first_tick_from_there_on(
 def test_keys_have_the_order_of_their_moments(encoding: Encoding, first: datetime, second: datetime) -> None:
     keys = [comparable(codec(encoding).first_key(each)) for each in sorted([first, second])]
     assert keys == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fitting", "too_large"),
+    [
+        ("integer", 2**31 - 1, 2**31),
+        ("bigint", 2 * 10**17, None),
+        ("numeric", 2 * 10**17, None),
+        ("numeric(5,0)", 99_999, 100_000),
+        ("numeric(10,2)", 99_999_999, 100_000_000),
+        ("numeric(3,5)", 0, 1),
+        ("numeric(5,-3)", 99_999_000, 100_000_000),
+        ("numeric(5,-3)", 1_000, 1_500),
+    ],
+)
+def test_a_type_holds_ids_up_to_its_last(kind: str, fitting: int, too_large: int | None) -> None:
+    ids = Codec.of_ids()
+    assert ids.fits(IdMoment.of(fitting), kind)
+    assert too_large is None or not ids.fits(IdMoment.of(too_large), kind)
 
 
 @given(encodings, moments, st.integers(0, 2**74 - 1), moments)

@@ -11,13 +11,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
 from rich.console import Console
 
 from partition_playbook.checks import Check, check
 from partition_playbook.codecs import Encoding
+from partition_playbook.engine.layout import bounds_for
 from partition_playbook.sections.decision.record import RunRecord
-from partition_playbook.spec import read_spec
+from partition_playbook.spec import TableSpec, read_spec
 from staging.backend.verdict import Noticed, Times
 from staging.demo.display import PlainDisplay, picture
 from staging.demo.outcome import Ending, Outcome, Places, Verdict, Written, swaps
@@ -145,7 +147,24 @@ def test_the_demo_of_a_key_reads_the_spec_of_its_encoding(tmp_path: Path, encodi
     spec = read_spec(Path(folder) / "sensor_readings.yaml")
     assert spec.codec == WorkedKey(encoding).codec
     assert (spec.table, spec.partition_by, str(spec.interval)) == ("sensor_readings", "id", "6 hours")
-    assert days_of_rows(worked_spec(WorkedKey(encoding), "6 hours")) == 91
+    assert days_of_rows(worked_spec(WorkedKey(encoding), "6 hours")) == 12
+
+
+@pytest.mark.parametrize(("interval", "days"), [("hour", 2), ("6 hours", 12), ("day", 48), ("week", 336)])
+def test_the_demo_of_a_narrow_interval_has_few_days_and_reads_values(interval: str, days: int) -> None:
+    """A read with now() is planned for all partitions, so the demo of hours could only end as a NO-GO."""
+    spec = TableSpec.model_validate(worked_spec(WorkedKey(None), interval))
+    now = pendulum.now("UTC")
+    found = {"oldest": spec.synthetic_start(now), "newest": now, "sequence": None}
+    assert days_of_rows(worked_spec(WorkedKey(None), interval)) == days
+    assert len(bounds_for(found, spec)) <= 120
+    assert {query.since for query in spec.queries} == {"{interval_start}"}
+    assert spec.synthetic.values["source"] == "'synthetic'"
+
+
+def test_the_demo_of_a_wide_interval_keeps_the_worked_year() -> None:
+    changed = worked_spec(WorkedKey(None), "quarter")
+    assert changed == worked_spec(WorkedKey(None)) | {"interval": "quarter"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
+from partition_playbook import gates
 from partition_playbook.maintenance.params import MaintenanceParams
 from partition_playbook.spec import RunParams, TableSpec
 
@@ -24,19 +25,7 @@ SENTENCE_WORDS = 25
 OPENINGS = re.compile(r"(What|Who|Whoever|Whose|Where|Wherever|Whatever)\b")
 PATHS = re.compile(r"`((?:plugins|include|dags|tests|docs|staging)/[^`\s:]*)[^`]*`")
 MACHINE = re.compile(r"(?<![\w.])/(?:work|home|root|tmp|mnt|Users)/")
-SECTIONS = (
-    "preflight",
-    "data_preparation",
-    "snapshot",
-    "migration",
-    "validation",
-    "pruning",
-    "application",
-    "lifecycle",
-    "watch",
-    "rollback",
-    "decision",
-)
+SECTIONS = (*gates.SECTIONS, "decision")
 FENCE = re.compile(r"^ *```.*?^ *```[^\n]*$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 

@@ -234,9 +234,15 @@ def test_only_whole_past_intervals_are_merged_and_only_when_asked() -> None:
     )
     made = asked(days)
     assert (merged(made), left_to_merge(made)) == (["y2025m12", "y2026m01", "y2026m02"], "")
+    some = asked(days, before=pendulum.datetime(2026, 2, 10))
+    assert merged(some) == ["y2025m12", "y2026m01"]
+    assert left_to_merge(some).endswith(
+        "into Readings_y2026m02; this run merges only what ended by 2026-02-10T00:00+00:00"
+    )
     (first, *_) = [each for each in made.actions if isinstance(each, Merge)]
     assert (len(first.found), first.found[0].table.name, first.bounds.lower.day) == (31, "Readings_y2025m12d01", 1)
     assert "ACCESS EXCLUSIVE" in first.lock
+    assert first.reason == "Readings_y2025m12d01 to Readings_y2025m12d31, 31 partitions, are one whole month"
 
     made = asked(days, before=pendulum.datetime(2026, 2, 1))
     assert merged(made) == ["y2025m12", "y2026m01"]

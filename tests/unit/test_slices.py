@@ -68,3 +68,10 @@ def test_buckets_are_named_by_their_partition() -> None:
     assert text(MONTHS.bucket(Slice(2, 2))) == "2::int"
     assert text(MONTHS.bucket(Slice(1, 2))) == '1 + width_bucket("t"."at", ARRAY[\'2026-02-01\']::date[])'
     assert MONTHS.title(Slice(1, 2)) == "january to february"
+
+
+def test_a_slice_to_an_end_has_the_rows_outside_every_bound_too() -> None:
+    assert MONTHS.title(MONTHS.whole) == "all rows"
+    assert MONTHS.title(Slice(0, 1)) == "all rows up to january"
+    assert MONTHS.title(Slice(2, 3)) == "all rows from february on"
+    assert MONTHS.title(Slice(3, 3)) == OUTSIDE

@@ -202,10 +202,3 @@ def test_a_common_table_expression_may_hide_the_table() -> None:
     assert ParsedStatement("WITH readings AS (SELECT 1) SELECT * FROM readings").hides(TABLE)
     assert ParsedStatement("WITH a AS (SELECT 1), readings AS NOT MATERIALIZED (SELECT 1) SELECT 1").hides(TABLE)
     assert not ParsedStatement("SELECT * FROM units AS readings").hides(TABLE)
-
-
-def test_conflict_targets_are_columns() -> None:
-    text = 'INSERT INTO r VALUES (1) ON CONFLICT (id, "At") DO NOTHING'
-    assert ParsedStatement(text).conflict_targets == [{"id", "At"}]
-    assert ParsedStatement("INSERT INTO r VALUES (1) ON CONFLICT (lower(a)) DO NOTHING").conflict_targets == []
-    assert ParsedStatement("SELECT 'on conflict (id)' -- ON CONFLICT (id)").conflict_targets == []

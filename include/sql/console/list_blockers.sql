@@ -1,4 +1,4 @@
--- purpose: List the sessions that others wait for on a table, its siblings or their partitions, and those with a lock on them for long; literals are cut from statements, as they may be secret
+-- purpose: List the sessions and prepared transactions that others wait for on a table, its siblings or their partitions, and those with a lock on them for long; literals are cut from statements, as they may be secret
 -- params: schema, names, seconds
 -- returns: rows
 -- lock: none
@@ -14,10 +14,10 @@ WITH tables AS (
      UNION
     SELECT i.inhrelid FROM pg_inherits i JOIN tables ON i.inhparent = tables.oid
 ), locks AS MATERIALIZED (
-    SELECT l.pid, l.granted
+    SELECT l.pid, l.granted, l.virtualtransaction
       FROM pg_locks l
       JOIN involved ON l.relation = involved.oid
-     WHERE l.pid IS NOT NULL AND l.pid <> pg_backend_pid()
+     WHERE l.pid IS DISTINCT FROM pg_backend_pid()
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), blocking AS (
     SELECT b.pid, count(*)::int AS blocks
@@ -25,6 +25,23 @@ WITH tables AS (
      CROSS JOIN LATERAL (SELECT DISTINCT unnest(pg_blocking_pids(w.pid)) AS pid) AS b
      GROUP BY b.pid
 )
+-- No process holds the locks of a prepared transaction, so the server does not tell which sessions wait for which one.
+SELECT 0 AS pid,
+       p.owner AS role,
+       p.gid AS application,
+       NULL AS client,
+       'prepared' AS state,
+       p.prepared AS since,
+       extract(epoch FROM clock_timestamp() - p.prepared)::float8 AS seconds,
+       coalesce((SELECT blocks FROM blocking WHERE pid = 0), 0) AS blocks,
+       false AS is_ours,
+       '' AS query
+  FROM pg_prepared_xacts p
+  JOIN pg_locks own ON own.transactionid = p.transaction AND own.locktype = 'transactionid' AND own.pid IS NULL
+ WHERE own.virtualtransaction IN (SELECT virtualtransaction FROM locks WHERE pid IS NULL)
+   AND (EXISTS (SELECT FROM blocking WHERE pid = 0) OR p.prepared < clock_timestamp() - %(seconds)s * interval '1 second')
+UNION ALL
+(
 SELECT a.pid,
        a.usename AS role,
        a.application_name AS application,
@@ -43,3 +60,4 @@ SELECT a.pid,
         AND a.pid IN (SELECT pid FROM locks WHERE granted))
  ORDER BY blocks DESC, a.xact_start
  LIMIT 50
+)

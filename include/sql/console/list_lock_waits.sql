@@ -7,6 +7,7 @@
 SELECT a.pid,
        a.usename AS role,
        a.application_name AS application,
+       CASE WHEN a.client_port = -1 THEN 'a local socket' ELSE host(a.client_addr) END AS client,
        c.relname AS "table",
        l.mode,
        extract(epoch FROM clock_timestamp() - coalesce(a.state_change, a.query_start))::float8 AS seconds,

@@ -1,4 +1,4 @@
--- purpose: Copy a range of blocks of the default partition into its replacement, without rows that have a change in the change log
+-- purpose: Copy a range of blocks of a partition into its replacement, without rows that have a change in the change log
 -- params: first, last
 -- returns: none
 -- lock: ACCESS SHARE on the default partition

@@ -1,4 +1,4 @@
--- purpose: Stop the capture of a split
+-- purpose: Stop the capture of a split or a merge
 -- params: none
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on the default partition

@@ -1,4 +1,4 @@
--- purpose: Attach an empty partition to the staging table of a split
+-- purpose: Attach an empty partition to the staging table of a split or a merge
 -- params: none
 -- returns: none
 -- lock: ACCESS EXCLUSIVE on both tables, not in use yet

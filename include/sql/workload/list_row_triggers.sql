@@ -11,8 +11,7 @@ SELECT g.tgname::text AS name,
        g.tgenabled::text AS enabled,
        p.oid::regprocedure::text AS function,
        l.lanname::text AS language,
-       p.prosrc AS source,
-       coalesce(p.probin, '') AS library
+       p.prosrc AS source
   FROM pg_trigger g
   JOIN pg_proc p ON p.oid = g.tgfoid
   JOIN pg_language l ON l.oid = p.prolang

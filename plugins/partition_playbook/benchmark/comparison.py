@@ -68,3 +68,8 @@ def compare(before: Interval, after: Interval, least: float, allowance: float) -
     if after.low > high + allowance:
         return Finding.MISSED
     return Finding.REACHED if after.high <= low or not least else Finding.CANNOT_TELL
+
+
+def surely_slower(before: Interval, after: Interval) -> bool:
+    """Tell whether ``after`` is surely greater by more than DEGRADED and NOTICED_MS."""
+    return after.low > before.high * (1 + DEGRADED) and after.low - before.high > NOTICED_MS

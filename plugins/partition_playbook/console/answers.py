@@ -103,7 +103,9 @@ class PartitionMap(BaseModel):
     """The partitions of a table.
 
     The spec wants partitions up to ``horizon``. Retention may detach those with an upper bound before ``cutoff``.
-    ``interval_change`` tells of a change of the interval that is still to come; it is empty without one.
+    ``interval_change`` tells of a change of the interval that is still to come; it is empty without one. ``ids_left``
+    counts the ids before the end of the partitions, None without ranges of ids, and ``ids_last`` tells how long they
+    last.
     """
 
     table: str
@@ -112,6 +114,8 @@ class PartitionMap(BaseModel):
     timezone: str
     now: End
     horizon: End
+    ids_left: int | None
+    ids_last: str
     keep: str | None
     cutoff: datetime | None
     siblings: list[Sibling]
@@ -148,6 +152,7 @@ class LockWait(BaseModel):
     pid: int
     role: str | None
     application: str | None
+    client: str | None
     table: str
     mode: str
     seconds: float | None
@@ -293,7 +298,10 @@ class Limit(BaseModel):
 
 
 class Blocker(BaseModel):
-    """A session with a lock on the table that others wait for, or that is old; ``statement`` ends it."""
+    """A session with a lock on the table that others wait for, or that is old; ``statement`` ends it.
+
+    The pid of a prepared transaction is 0, and ``application`` is its identifier.
+    """
 
     pid: int
     role: str | None

@@ -35,7 +35,8 @@ from partition_playbook.ledger import (
     read_run,
     read_versions,
 )
-from partition_playbook.maintenance import interval_change
+from partition_playbook.maintenance import health, interval_change
+from partition_playbook.maintenance.ranges import end_of_partitions, ranges
 from partition_playbook.maintenance.read_state import earlier_widths
 from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.people import TRIGGERED
@@ -142,6 +143,7 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
         detached = session.rows("maintenance/list_detachments", known) if is_known else []
         change = _interval_change(session, spec, found) if is_known else ""
         now = _present(spec, session, found) if spec.interval.is_ids else pendulum.now(spec.timezone)
+        ids = _ids(session, spec, found, now) if is_known and spec.interval.is_ids else None
 
     return answers.PartitionMap(
         table=str(spec.name),
@@ -150,6 +152,8 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
         timezone=spec.timezone,
         now=_end(now),
         horizon=_end(spec.interval.shift(spec.interval.floor(now), spec.premake + 1)),
+        ids_left=ids.left if ids else None,
+        ids_last=str(ids) if ids else "",
         keep=spec.retention.keep if spec.retention else None,
         cutoff=spec.retention.cutoff(now) if spec.retention else None,
         siblings=[answers.Sibling(role=roles[row["name"]], **row) for row in siblings],
@@ -163,7 +167,12 @@ def partitions(spec: TableSpec) -> answers.PartitionMap:
 
 
 def _interval_change(session: Session, spec: TableSpec, found: list[Row]) -> str:
-    attached = [
+    attached = _attached(spec, found)
+    return interval_change.told(spec, attached, earlier_widths(session, spec, attached))
+
+
+def _attached(spec: TableSpec, found: Sequence[Row]) -> list[catalog.Partition]:
+    return [
         catalog.Partition(
             TableName(spec.name.schema, row["name"]),
             "r",
@@ -173,7 +182,12 @@ def _interval_change(session: Session, spec: TableSpec, found: list[Row]) -> str
         )
         for row in found
     ]
-    return interval_change.told(spec, attached, earlier_widths(session, spec, attached))
+
+
+def _ids(session: Session, spec: TableSpec, found: Sequence[Row], now: pendulum.DateTime) -> health.Ids | None:
+    """Return the ids left; None without partitions, or if the last one has an open end."""
+    end = end_of_partitions(spec, ranges(spec, _attached(spec, found)), now) if found else None
+    return health.find_ids(spec, session, now, end, "") if end else None
 
 
 def _partition(spec: TableSpec, row: Row) -> answers.Partition:

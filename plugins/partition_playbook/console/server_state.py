@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pendulum
+from psycopg import sql
 
 from partition_playbook.console import answers
 from partition_playbook.database import Row, Session
@@ -55,5 +56,7 @@ def _statement(blocker: Row) -> str:
     """
     if blocker["is_ours"]:
         return ""
+    if not blocker["pid"]:
+        return f"ROLLBACK PREPARED {sql.Literal(blocker['application']).as_string()};"
     is_idle = str(blocker["state"] or "").startswith("idle")
     return f"SELECT {'pg_terminate_backend' if is_idle else 'pg_cancel_backend'}({blocker['pid']});"

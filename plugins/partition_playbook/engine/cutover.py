@@ -4,64 +4,40 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-import psycopg
-from psycopg import sql
 
 from partition_playbook import figures, parity
 from partition_playbook.database import Session
 from partition_playbook.engine import (
     apply_workers,
-    batches,
     capture,
     dependents,
     doubled,
+    drain,
     foreign_keys,
     materialized_views,
     own_readers,
-    pace,
     reconcile,
     sequences,
+    swap_locks,
     swap_script,
     verify,
-    write_rate,
 )
 from partition_playbook.engine.advisory_locks import Exclusive, exclusive_session
-from partition_playbook.engine.batches import Waiting
-from partition_playbook.engine.dependents import Dependent
-from partition_playbook.engine.locks import Deadline, lock_several
+from partition_playbook.engine.drain import Tries
+from partition_playbook.engine.locks import Deadline
 from partition_playbook.engine.sides import Direction, Sides, sides
-from partition_playbook.errors import CatchUpTooSlow, Diverged, SourceChanged
+from partition_playbook.errors import SourceChanged
 from partition_playbook.gates import Gate
 from partition_playbook.ledger import Phase
 from partition_playbook.lock_retry import LockRetry, with_lock_retry
-from partition_playbook.names import TableName
 from partition_playbook.parity import Difference, Facts
 from partition_playbook.run import Run
 
 log = logging.getLogger(__name__)
 
-# The waiting changes allowed when the lock is requested (at best, and if more passes no longer help) and when it is
-# granted. They decide how long the lock is held.
-BACKLOG_BEFORE_LOCK = 50
-STEADY_BACKLOG = 800
-BACKLOG_UNDER_LOCK = 1_000
-# So few changes are taken under the lock whatever their time: another try would block the application again.
-LEAST_UNDER_LOCK = 200
-# The share of `max_lock` for the changes under the lock.
-HOLD_SHARE = 0.5
-# After so many tries that found more changes under their locks, another one would find as many.
-OVERFULL_TRIES = 5
-CATCH_UP_PASSES = 500
-# After so many batches without a new low of the backlog, more of them would not help either.
-HOPELESS_PASSES = 100
 # The lock timeout for the locks that block no reader or writer.
 PATIENCE = "3s"
-LOCK_SEQUENCE = "Lock a sequence of the table against nextval()"
-LOCK_DEPENDENTS = "Lock views and referring tables before the table itself"
 
 
 @dataclass(frozen=True)
@@ -163,9 +139,8 @@ def _swap_proven(
     reconcile.catch_up(run, until=reconcile.FEW_CHANGES)
     materialized_views.prepare(run)
     foreign_keys.prepare(run, now.direction)
-    preconditions = replace(
-        preconditions, table_fingerprint=table_fingerprint(run), most_changes=changes_under_lock(run)
-    )
+    table_fingerprint, most_changes = drain.table_fingerprint(run), drain.changes_under_lock(run)
+    preconditions = replace(preconditions, table_fingerprint=table_fingerprint, most_changes=most_changes)
     tries = Tries()
 
     def attempt(lock_timeout: int) -> Swapped:
@@ -213,78 +188,46 @@ class SwapPreconditions:
     capture_fingerprint: str
     table_fingerprint: str = ""
     gate: Gate | None = None
-    most_changes: int = BACKLOG_UNDER_LOCK
-
-
-@dataclass
-class Tries:
-    """The tries of a swap so far, and the longest time for which one held locks before it gave way.
-
-    ``overfull`` of them found too many waiting changes under their locks.
-    """
-
-    count: int = 0
-    longest_ms: float = 0.0
-    overfull: int = 0
-    deadline: Deadline | None = None
-
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count one try."""
-        self.count += 1
-        earlier = self.deadline
-        try:
-            yield
-        except psycopg.Error:
-            if self.deadline and self.deadline is not earlier and self.deadline.granted:
-                held = 1000 * (time.perf_counter() - self.deadline.granted)
-                self.longest_ms = max(self.longest_ms, held)
-                log.info("the try gave way after it held locks for %s", figures.milliseconds(held))
-            raise
-
-
-def table_fingerprint(run: Run) -> str:
-    """Return the definition of the live table as one value."""
-    with run.database.session() as session:
-        return _fingerprint(session, run.table)
-
-
-def _fingerprint(session: Session, table: TableName) -> str:
-    return str(session.value("catalog/fingerprint_table", {"schema": table.schema, "name": table.name}))
+    most_changes: int = drain.BACKLOG_UNDER_LOCK
 
 
 def _swap_once(
-    run: Run, direction: Direction, lock_timeout: int, preconditions: SwapPreconditions, tries: Tries, occasion: str
+    run: Run,
+    direction: Direction,
+    lock_timeout: int,
+    preconditions: SwapPreconditions,
+    tries: Tries,
+    occasion: str,
 ) -> Swapped:
     with reconcile.reconciler(run) as session:
         before = reconcile.with_ranges(run, session, sides(session, run))
         readers = dependents.find(session, run.table)
         surface_before = dependents.parity_facts(session, run.table, run.spec.partition_by)
         swap_names = swap_script.compose(run, session, before, direction, readers)
-        catch_up(run, session, before, preconditions.most_changes)
+        drain.catch_up(run, session, before, preconditions.most_changes)
 
         with run.database.block(session):
             if preconditions.gate:
                 preconditions.gate(session, run)
             live, standby = before.live.table_name, before.require_standby().table_name
             session.rows("engine/set_lock_timeout", {"lock_timeout": PATIENCE})
-            lock_around(session, live, standby)
-            partitions = partition_tables(session, before)
-            lock_partitions_around(session, partitions)
+            swap_locks.lock_around(session, live, standby)
+            partitions = swap_locks.partition_tables(session, before)
+            swap_locks.lock_partitions_around(session, partitions)
             sequence_locks = list(sequences.lock(session, before.live))
 
             # From here on no DDL on both tables is possible: what is compared now need not be compared under the lock.
             versions = _unlocked_versions(run, session, before)
-            _require_unchanged(run, session, preconditions.table_fingerprint, live)
+            drain.require_unchanged(run, session, preconditions.table_fingerprint, live)
             _require_unbroken_capture(run, session, before, preconditions.capture_fingerprint)
 
             tries.deadline = deadline = Deadline(session, lock_timeout)
-            _lock_all(session, before, readers, partitions, sequence_locks, deadline)
+            swap_locks.lock_all(session, before, readers, partitions, sequence_locks, deadline)
 
             _require_same_versions(run, session, before, versions)
             # Their definition was compared above; without them the standby holds back no delete of the application.
             foreign_keys.drop_of_live(session, before.live, deadline)
-            reconciled = _drain(run, session, before, preconditions.most_changes, tries)
+            reconciled = drain.reconcile_rest(run, session, before, preconditions.most_changes, tries)
             session.execute(
                 swap_names, purpose=f"Swap the names of {live.name} and {standby.name}", lock="held already"
             )
@@ -314,34 +257,6 @@ def _swapped(direction: Direction, deadline: Deadline, tries: Tries, reconciled:
         reconciled,
         tries.longest_ms,
     )
-
-
-def _lock_all(
-    session: Session,
-    before: Sides,
-    readers: Sequence[Dependent],
-    partitions: Sequence[TableName],
-    sequence_locks: Sequence[sql.Composed],
-    deadline: Deadline,
-) -> None:
-    """Lock all that the swap uses, in the application's order: dependents, table, partitions, sequences."""
-    for each in dependents.lock(readers):
-        with deadline.request():
-            session.execute(each, purpose=LOCK_DEPENDENTS, lock="ACCESS EXCLUSIVE")
-    with deadline.request():
-        lock_live(session, before.live.table_name)
-
-    # A write that names a partition locks nothing else.
-    deadline.lock_several("engine/lock_partitions", partitions)
-    for lock in sequence_locks:
-        with deadline.request():
-            session.execute(lock, purpose=LOCK_SEQUENCE, lock="ACCESS EXCLUSIVE on the sequence")
-
-
-def partition_tables(session: Session, now: Sides) -> list[TableName]:
-    """List all partitions of the partitioned side, on every level."""
-    rows = session.rows("engine/list_partition_tables", vars(now.partitioned.table_name))
-    return [TableName(row["schema"], row["name"]) for row in rows]
 
 
 def _unlocked_versions(run: Run, session: Session, before: Sides) -> str:
@@ -387,23 +302,6 @@ def _require_same(run: Run, session: Session, before: Facts) -> None:
         )
 
 
-def lock_around(session: Session, live: TableName, standby: TableName) -> None:
-    """Take the locks that block no reader or writer."""
-    session.run("engine/lock_exclusively", table=standby.identifier)
-    session.run("engine/lock_against_maintenance", table=live.identifier)
-
-
-def lock_partitions_around(session: Session, partitions: Sequence[TableName]) -> None:
-    """Cancel autovacuum on the partitions, and keep it off; readers and writers are not blocked."""
-    if partitions:
-        lock_several(session, "engine/lock_partitions_against_maintenance", partitions)
-
-
-def lock_live(session: Session, live: TableName) -> None:
-    """Take the ACCESS EXCLUSIVE lock on the live table; the application waits for it."""
-    session.run("engine/lock_exclusively", table=live.identifier)
-
-
 def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> None:
     """Record the times of a swap: before its commit, in case the worker dies, and after it, to be exact."""
     detail = {
@@ -415,87 +313,3 @@ def _measure(run: Run, session: Session, occasion: str, swapped: Swapped) -> Non
         run.ledger.record_measurement(
             "migration", f"{occasion}_{name}", getattr(swapped, name), "ms", session=session, **detail
         )
-
-
-def changes_under_lock(run: Run) -> int:
-    """Return the number of changes that may wait under the lock: half of ``max_lock`` by their measured time."""
-    known = write_rate.followed(run)
-    seconds = HOLD_SHARE * run.spec.max_lock.total_seconds()
-    return max(LEAST_UNDER_LOCK, min(BACKLOG_UNDER_LOCK, round(seconds / known.change_seconds)))
-
-
-def catch_up(run: Run, session: Session, now: Sides, most_changes: int) -> None:
-    """Reconcile until few enough changes wait for a lock of milliseconds.
-
-    Stops at BACKLOG_BEFORE_LOCK changes. If a batch no longer lowers the backlog, four fifths of ``most_changes`` are
-    few enough: others come while the locks are requested. CatchUpTooSlow after CATCH_UP_PASSES batches, or
-    after HOPELESS_PASSES without a new low.
-    """
-    steady = most_changes * STEADY_BACKLOG // BACKLOG_UNDER_LOCK
-    change_log = run.table.change_log
-    waiting, floor = batches.look(session, change_log), 0
-    lowest, unchanged = waiting.number, 0
-    for _ in range(CATCH_UP_PASSES):
-        if waiting.number <= BACKLOG_BEFORE_LOCK:
-            return
-        step, after = reconcile.take_step(run, session, now, until=BACKLOG_BEFORE_LOCK, floor=floor)
-        earlier, waiting, floor = waiting, after, step.floor
-
-        if earlier.number <= waiting.number <= steady:
-            waiting, floor = batches.look(session, change_log), 0  # late commits may wait below
-            if waiting.number <= steady:
-                return
-
-        unchanged = 0 if waiting.number < lowest else unchanged + 1
-        lowest = min(lowest, waiting.number)
-        if unchanged >= HOPELESS_PASSES:
-            break
-    raise _too_slow(run, session, waiting, steady)
-
-
-def _too_slow(run: Run, session: Session, waiting: Waiting, limit: int) -> CatchUpTooSlow:
-    found = pace.find(run, session)
-    return CatchUpTooSlow(str(run.table), waiting.number, limit, waiting=str(waiting), pace=str(found) if found else "")
-
-
-def drain_change_log(run: Run, session: Session, before: Sides, expected: str, most_changes: int, tries: Tries) -> int:
-    """Reconcile the rest of the change log under the lock; return the number of changes.
-
-    Above ``most_changes`` it raises SerializationFailure, for the caller's lock retry to catch up again, and
-    CatchUpTooSlow after OVERFULL_TRIES. Raises CaptureLost, SourceChanged if the table fingerprint is not
-    ``expected``, and Diverged if changes are left.
-    """
-    _require_unchanged(run, session, expected, before.live.table_name)
-    return _drain(run, session, before, most_changes, tries)
-
-
-def _require_unchanged(run: Run, session: Session, expected: str, live: TableName) -> None:
-    if _fingerprint(session, live) != expected:
-        raise SourceChanged(
-            "the definition of the table changed while the swap was prepared",
-            where=str(run.table),
-            remedy="Clear this task to prepare the swap again",
-        )
-
-
-def _drain(run: Run, session: Session, before: Sides, most_changes: int, tries: Tries) -> int:
-    capture.require_complete(session, run)
-    waiting = batches.look_at_once(session, run.table.change_log)
-    if waiting.number > most_changes:
-        tries.overfull += 1
-        if tries.overfull >= OVERFULL_TRIES:
-            raise _too_slow(run, session, waiting, most_changes)
-        allowed = figures.number(most_changes)
-        raise psycopg.errors.SerializationFailure(f"{waiting} waited under the lock, more than the {allowed} allowed")
-    if not waiting.number:
-        return 0
-
-    reconciled = reconcile.apply_changes(run, session, before, None).count
-    left = batches.look_at_once(session, run.table.change_log)
-    if left.number:
-        raise Diverged(
-            f"{left} left in the change log after reconciling it under the lock",
-            where=str(run.table),
-            remedy="Clear this task to retry",
-        )
-    return reconciled

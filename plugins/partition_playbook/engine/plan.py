@@ -19,7 +19,6 @@ from partition_playbook.database import UNREAD_TABLE_LOCK, DrySession, Params, R
 from partition_playbook.engine import (
     attach,
     capture,
-    cutover,
     dependents,
     foreign_keys,
     layout,
@@ -30,6 +29,7 @@ from partition_playbook.engine import (
     reconcile,
     sequences,
     shadow,
+    swap_locks,
     swap_script,
     vacuum,
 )
@@ -247,20 +247,12 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     capture.log_rows_outside(run, session, before, bounds)
 
     session.part = Part.LOAD
-    built = replace(before, standby=_standby(run, before))
-    kind = before.live.column(run.spec.partition_by).type
-    partitions = [run.table.partition(each.suffix) for each in bounds]
-    parent = run.table.load_parent(0)
-    for each, partition in zip(bounds, partitions, strict=True):
-        load.lock(session, [partition])  # it is new, so there is nothing to empty
-        session.run("engine/hold_capture", log=run.table.change_log.identifier)
-        load_groups.create_parent(run, session, parent)
-        load_groups.attach(session, parent, {partition: run.spec.codec.ends(each, kind)})
-        load.copy_rows(run, session, before.live, parent, each, each)
-        load.release(session, parent, [partition])
-        load.create_indexes(session, before.live.partitioned_by(before.partition_by), [partition])
+    for each in bounds:
+        _record_load(run, session, before, each)
 
     session.part = Part.ATTACH
+    built = replace(before, standby=_standby(run, before))
+    partitions = [run.table.partition(each.suffix) for each in bounds]
     attach.attach(run, session, built, dict(zip(partitions, bounds, strict=True)))
     if attach.creates_default(run):
         attach.create_default(run, session, built)
@@ -281,6 +273,20 @@ def _record(run: Run, session: PlanSession, before: Sides, bounds: list[Bounds])
     _record_swap(run, session, built, partitions)
 
 
+def _record_load(run: Run, session: PlanSession, before: Sides, bounds: Bounds) -> None:
+    """Load one partition on a dry session; a run loads several from one scan."""
+    partition, parent = run.table.partition(bounds.suffix), run.table.load_parent(0)
+    ends = run.spec.codec.ends(bounds, before.live.column(run.spec.partition_by).type)
+
+    load.lock(session, [partition])  # it is new, so there is nothing to empty
+    session.run("engine/hold_capture", log=run.table.change_log.identifier)
+    load_groups.create_parent(run, session, parent)
+    load_groups.attach(session, parent, {partition: ends})
+    load.copy_rows(run, session, before.live, parent, bounds, bounds)
+    load.release(session, parent, [partition])
+    load.create_indexes(session, before.live.partitioned_by(before.partition_by), [partition])
+
+
 def _record_keys(session: DrySession, built: Sides, partitions: list[TableName]) -> None:
     shadow = built.require_standby().table_name
     to_add_to = foreign_keys.tables_to_add_to(session, shadow, partitions)
@@ -299,14 +305,14 @@ def _record_swap(run: Run, session: DrySession, built: Sides, partitions: list[T
     materialized_views.create_twins(session, built)
     readers = dependents.find(session, run.table)
     partitions = sorted(partitions)  # the swap locks them in the order of their names
-    cutover.lock_around(session, built.live.table_name, built.require_standby().table_name)
-    cutover.lock_partitions_around(session, partitions)
+    swap_locks.lock_around(session, built.live.table_name, built.require_standby().table_name)
+    swap_locks.lock_partitions_around(session, partitions)
     for each in dependents.lock(readers):
-        session.execute(each, purpose=cutover.LOCK_DEPENDENTS, lock="ACCESS EXCLUSIVE")
-    cutover.lock_live(session, built.live.table_name)
+        session.execute(each, purpose=swap_locks.LOCK_DEPENDENTS, lock="ACCESS EXCLUSIVE")
+    swap_locks.lock_live(session, built.live.table_name)
     lock_several(session, "engine/lock_partitions", partitions)
     for each in sequences.lock(session, built.live):
-        session.execute(each, purpose=cutover.LOCK_SEQUENCE, lock="ACCESS EXCLUSIVE on the sequence")
+        session.execute(each, purpose=swap_locks.LOCK_SEQUENCE, lock="ACCESS EXCLUSIVE on the sequence")
     for key in built.live.foreign_keys:
         foreign_keys.drop(session, built.live.table_name, key)
     script = swap_script.compose(run, session, built, Direction.FORWARD, readers)

@@ -260,13 +260,17 @@ def write(run: Run, session: Session, now: Sides, batch: Batch, *, joining: bool
             for each in ([now] if partitioned_standby else reached)
         )
     except psycopg.errors.CheckViolation as error:
-        raise PreconditionFailed(
-            f"no partition for a row: {error.diag.message_detail or error}",
-            where=str(now.require_standby().table_name),
-            remedy="Correct the row in the live table and clear this task, or trigger partition_rollback and start a "
-            "new run with `default_partition: keep`",
-        ) from error
+        raise _no_partition(now, error) from error
     return batch, deleted, written
+
+
+def _no_partition(now: Sides, error: psycopg.Error) -> PreconditionFailed:
+    return PreconditionFailed(
+        f"no partition for a row: {error.diag.message_detail or error}",
+        where=str(now.require_standby().table_name),
+        remedy="Correct the row in the live table and clear this task, or trigger partition_rollback and start a new "
+        "run with `default_partition: keep`",
+    )
 
 
 def delete_changes(run: Run, session: Session, batch: Batch) -> None:

@@ -61,9 +61,15 @@ class Ranges:
         return self.names[bucket - 1] if 1 <= bucket <= len(self.names) else OUTSIDE
 
     def title(self, part: Slice) -> str:
-        """Return the names of a slice for a log line."""
+        """Return a slice in words for a log line; its ends may be outside every bound."""
         first, last = self.name(part.first), self.name(part.last)
-        return first if part.first == part.last else f"{first} to {last}"
+        if part.first == part.last:
+            return first
+        if part == self.whole:
+            return "all rows"
+        if part.first == self.whole.first:
+            return f"all rows up to {last}"
+        return f"all rows from {first} on" if part.last == self.whole.last else f"{first} to {last}"
 
     def bucket(self, part: Slice) -> sql.Composed:
         """Return the expression for the bucket of a row ``t`` of a slice."""

@@ -29,11 +29,12 @@ from partition_playbook.maintenance.actions import (
     describe,
 )
 from partition_playbook.maintenance.archive import archive
+from partition_playbook.maintenance.copies import abandon
 from partition_playbook.maintenance.create import create
 from partition_playbook.maintenance.merge import merge
 from partition_playbook.maintenance.plan import Plan
 from partition_playbook.maintenance.retire import detach, drop, finalize
-from partition_playbook.maintenance.split import abandon, split
+from partition_playbook.maintenance.split import split
 from partition_playbook.maintenance.waiting import MOVE_LIMIT
 from partition_playbook.object_store import OpenStore
 from partition_playbook.run import Run

@@ -323,22 +323,25 @@ def _verify(run: Run, table: Table, location: ArchiveLocation, origin: Row, lock
                 f"the archive, read back, differs from {table.table_name}", where=str(location.object), remedy=AGAIN
             )
 
-        manifest = Manifest(
-            table=str(run.table),
-            partition=str(table.table_name),
-            oid=table.oid,
-            columns={each.name: each.type for each in table.columns},
-            ddl=list(_ddl(table)),
-            rows=content.rows,
-            checksum=str(content.checksum),
-            **origin,
-        )
-
+        manifest = _manifest(run, table, content, origin)
         _write_manifest(location, manifest, found["archive"])
         noted = {key: getattr(manifest, key) for key in ("partition", "oid", "rows", "checksum", "sha256")}
         run.ledger.add_note(
             "retention archived", session=session, parent=str(run.table), object=str(location.object), **noted
         )
+
+
+def _manifest(run: Run, table: Table, content: Content, origin: Row) -> Manifest:
+    return Manifest(
+        table=str(run.table),
+        partition=str(table.table_name),
+        oid=table.oid,
+        columns={each.name: each.type for each in table.columns},
+        ddl=list(_ddl(table)),
+        rows=content.rows,
+        checksum=str(content.checksum),
+        **origin,
+    )
 
 
 def _write_manifest(location: ArchiveLocation, manifest: Manifest, note: Row | None) -> None:

@@ -12,7 +12,8 @@ from pendulum import DateTime
 from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.intervals import Bounds
-from partition_playbook.maintenance.ranges import ManagedPartition, Ranged, is_first
+from partition_playbook.maintenance.ranges import ManagedPartition, Ranged, is_first, is_last
+from partition_playbook.maintenance.state import TableState
 from partition_playbook.maintenance.widths import Width
 from partition_playbook.names import TableName
 from partition_playbook.runway import Schedule
@@ -39,9 +40,12 @@ def too_many_to_create_check(count: int) -> Check:
     )
 
 
-def unmanaged_check(spec: TableSpec, ranged: Sequence[Ranged], earlier: Sequence[Width] = ()) -> Check:
+def unmanaged_check(
+    spec: TableSpec, ranged: Sequence[Ranged], earlier: Sequence[Width] = (), column_type: str = ""
+) -> Check:
     """Check that every partition is one whole interval of the spec, or of an earlier one."""
-    foreign = [each for each in ranged if each.foreign and not is_first(spec, each)]
+    outer = [each for each in ranged if is_first(spec, each) or is_last(spec, each, column_type)]
+    foreign = [each for each in ranged if each.foreign and each not in outer]
     return check(
         "unmanaged_partitions",
         not foreign,
@@ -54,6 +58,30 @@ def unmanaged_check(spec: TableSpec, ranged: Sequence[Ranged], earlier: Sequence
         "`interval`, then change it",
         severity=Severity.WARNING,
     )
+
+
+def column_holds_ranges_check(
+    spec: TableSpec, found: TableState, unheld: Sequence[Bounds], now: DateTime
+) -> list[Check]:
+    """Return the check that tells of bounds that the type of the partition column cannot hold; none without any."""
+    if not unheld:
+        return []
+    first = spec.codec.first_key(unheld[0].lower)
+    last = spec.name.partition("last")
+    return [
+        check(
+            "column_holds_ranges",
+            False,
+            expected=f"a type of {spec.partition_by} that holds both bounds of each partition up to the horizon",
+            actual=f"{found.column_type} cannot hold {spec.codec.first_key(unheld[0].upper)}, so no partition was made "
+            f"for the keys from {first} on",
+            remedy="Make one partition for all keys that the type has left: CREATE TABLE "
+            f"{last.quoted} PARTITION OF {spec.name.quoted} FOR VALUES FROM ('{first}') TO (MAXVALUE); "
+            "if the default partition has such rows, leave them there. "
+            "Copy the table to one with a wider type before its keys are used up",
+            severity=Severity.ERROR if unheld[0].lower <= now else Severity.WARNING,
+        )
+    ]
 
 
 def first_partition_check(spec: TableSpec, ranged: Sequence[Ranged], cutoff: DateTime) -> list[Check]:

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from partition_playbook import figures
 from partition_playbook.checks import Check, Outcome, Severity, check, skipped
+from partition_playbook.codecs import last_number
 from partition_playbook.database import Row, Session
 from partition_playbook.disk import Disk, find_disk
 from partition_playbook.intervals import IdMoment
@@ -61,11 +62,15 @@ class Growth:
 
 @dataclass(frozen=True)
 class Ids:
-    """The greatest id, the end of the ranges without a gap after it, and the ids a day by an earlier look, if any."""
+    """The greatest id, the end of the ranges without a gap after it, and the ids a day by an earlier look, if any.
+
+    ``column_type`` is the type of the partition column if that is the end of the ids, else empty.
+    """
 
     greatest: int
     end: int
     per_day: float | None
+    column_type: str = ""
 
     @property
     def left(self) -> int:
@@ -157,7 +162,7 @@ def read(run: Run, session: Session, found: TableState, now: DateTime) -> Facts:
         disk=find_disk(session),
         freeze_limits=session.row("maintenance/find_freeze_limits"),
         partitions_end=None if is_ids else end,
-        ids=_ids(run, session, now, end or run.spec.codec.now) if is_ids else None,
+        ids=find_ids(run.spec, session, now, end, found.column_type) if is_ids else None,
     )
 
 
@@ -167,12 +172,19 @@ def _growing(found: TableState, attached: Sequence[ManagedPartition], now: DateT
     return begun[-EXACT_SIZES:] + [each.table.name for each in found.partitions if each.is_default]
 
 
-def _ids(run: Run, session: Session, now: DateTime, end: DateTime) -> Ids:
-    """Return the ids left, with their rate since the earliest look of the last week that is an hour old."""
-    greatest, last = (IdMoment.of_moment(each).number for each in (now, end))
-    name = {"schema": run.table.schema, "name": run.table.name, "days": RATE_DAYS}
+def find_ids(spec: TableSpec, session: Session, now: DateTime, end: DateTime | None, column_type: str) -> Ids:
+    """Return the ids left, with their rate since the earliest look of the last week that is an hour old.
+
+    Without an ``end`` of the partitions the ids end with the type of the partition column.
+    """
+    name = {"schema": spec.name.schema, "name": spec.name.name, "days": RATE_DAYS}
     looks = session.rows("maintenance/find_earlier_id", name)
+    greatest, last = (IdMoment.of_moment(each).number for each in (now, end or spec.codec.now))
     per_day = max(greatest - int(looks[0]["id"]), 0) / looks[0]["days"] if looks else None
+
+    most = last_number(column_type)
+    if most is not None and most < last:
+        return Ids(greatest, most + 1, per_day, column_type)
     return Ids(greatest, last, per_day)
 
 
@@ -213,7 +225,9 @@ def _ids_check(spec: TableSpec, ids: Ids, clock: DateTime) -> Check:
         expected=f"ids left for one range of {figures.number(spec.interval.count)}, and up to the run of "
         "partition_maintenance after next",
         actual=str(ids),
-        remedy="Set a greater `premake` in the spec, or a schedule with more runs under `maintain`. Then trigger "
+        remedy=f"{ids.column_type} ends there: copy the table to one with a wider type before"
+        if ids.column_type
+        else "Set a greater `premake` in the spec, or a schedule with more runs under `maintain`. Then trigger "
         "partition_maintenance, without its param `premake`",
         severity=Severity.ERROR if not ids.left or (days is not None and days < following) else Severity.WARNING,
     )

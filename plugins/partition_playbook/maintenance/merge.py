@@ -7,34 +7,27 @@ table in use. The next run removes the remains of an interrupted merge.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
 from psycopg import sql
 
-from partition_playbook import catalog
+from partition_playbook import catalog, figures
 from partition_playbook.catalog import Partition, Table
 from partition_playbook.database import SEPARATOR, Session
-from partition_playbook.engine import (
-    attributes,
-    capture,
-    cutover,
-    foreign_keys,
-    load,
-    reconcile,
-    shadow,
-    vacuum,
-    verify,
-)
+from partition_playbook.engine import attributes, drain, foreign_keys, reconcile
 from partition_playbook.engine.sides import sides
-from partition_playbook.errors import CaptureLost, Diverged, PreconditionFailed, SplitUnderWay
+from partition_playbook.errors import PreconditionFailed
 from partition_playbook.lock_retry import LockRetry, with_lock_retry
-from partition_playbook.maintenance import exclusion, locks, split, waiting
+from partition_playbook.maintenance import copies, exclusion, locks, waiting
 from partition_playbook.maintenance.actions import Merge
-from partition_playbook.maintenance.create import equip, require_free
+from partition_playbook.maintenance.create import require_free
 from partition_playbook.names import TableName
 from partition_playbook.run import Run
 from partition_playbook.sql import statement
+
+log = logging.getLogger(__name__)
 
 NOTHING_REPLACED = "Nothing was replaced. Trigger partition_maintenance with the same `merge` again"
 
@@ -46,22 +39,16 @@ def merge(run: Run, action: Merge, retry: LockRetry | None = None) -> int | None
     or changed since the plan, CaptureLost if the change log was full. The remains of a failed merge are removed, by the
     next run at the latest.
     """
-    with split.exclusive(run):
-        split.abandon_unfinished(run)
+    with copies.exclusive(run):
+        copies.abandon_unfinished(run)
 
         with run.database.session() as session:
             present = catalog.partitions(session, run.table)
         if any(_is_merged(run, each, action) for each in present):
             return None
 
-        try:
+        with copies.removed_after_failure(run):
             return _merge(run, action, retry)
-        except CaptureLost as lost:
-            split.clean_up(run)
-            raise CaptureLost(lost.problem, where=lost.where, remedy=split.MORE_ROOM) from lost
-        except Exception:
-            split.clean_up(run)
-            raise
 
 
 def _is_merged(run: Run, partition: Partition, action: Merge) -> bool:
@@ -74,18 +61,14 @@ def _merge(run: Run, action: Merge, retry: LockRetry | None) -> int:
         like = _create_tables(run, inner, session, action)
         staging = catalog.require(session, inner.table.shadow).oid
 
-    expected = cutover.table_fingerprint(run)
+    expected = drain.table_fingerprint(run)
     for each in action.found:
-        split.capture_rows(run, inner, each.table)
+        copies.capture_rows(run, inner, each.table)
     for each in action.found:
-        split.copy_rows(inner, each.table)
+        copies.copy_rows(inner, each.table)
 
     copy = _copy_name(inner)
-    with run.database.transaction() as session:
-        load.create_indexes(session, like, [copy])
-    with run.database.session() as session:
-        vacuum.vacuum(session, [copy])
-
+    copies.finish(run, {copy: like})
     reconcile.catch_up(inner, until=reconcile.FEW_CHANGES)
     rows = _verify(inner)
     with run.database.session() as session:
@@ -94,13 +77,14 @@ def _merge(run: Run, action: Merge, retry: LockRetry | None) -> int:
     foreign_keys.constrain(inner, copy, parent.foreign_keys)
     with exclusion.prepared(run, [action.bounds]):
         _take_place(run, inner, action, staging, expected, retry)
+    merged = figures.count(len(action.found), "partition")
+    log.info("%s: %s of %s merged, equal on both sides", action.partition, figures.count(rows, "row"), merged)
     return rows
 
 
 def _for_part(run: Run, action: Merge) -> Run:
     """Return the run for the migration's engine: the rows of the range are the live side, their copy the standby."""
-    spec = run.spec.model_copy(update={"table": str(action.partition)})
-    return replace(run, spec=spec, part_of=run.table)
+    return replace(copies.for_partition(run, action.partition), part_of=run.table)
 
 
 def _copy_name(inner: Run) -> TableName:
@@ -113,7 +97,7 @@ def _create_tables(run: Run, inner: Run, session: Session, action: Merge) -> Tab
 
     PreconditionFailed if the partitions cannot be merged or a name is taken.
     """
-    parent, copy, staging = catalog.require(session, run.table), _copy_name(inner), inner.table.shadow
+    parent, copy = catalog.require(session, run.table), _copy_name(inner)
     merged = [catalog.require(session, each.table) for each in action.found]
     if reasons := list(dict.fromkeys(_unmergeable(run, session, parent, merged))):
         raise PreconditionFailed(
@@ -122,23 +106,15 @@ def _create_tables(run: Run, inner: Run, session: Session, action: Merge) -> Tab
             remedy="Trigger partition_maintenance without `merge`: these partitions stay as they are",
         )
 
-    for name in (staging, copy):
+    for name in (inner.table.shadow, copy):
         require_free(session, name)
     if action.partition not in [each.table for each in action.found]:
         require_free(session, action.partition)
-    by = sql.Identifier(run.spec.partition_by)
-    session.run("engine/create_shadow", shadow=staging.identifier, source=run.table.identifier, partition_by=by)
-    attributes.drop_unvalidated_checks(session, parent, staging)
 
+    copies.create_staging(run, inner, session, parent)
     like = replace(merged[-1], comment="")
-    shadow.create_partition(run, session, copy, like, action.bounds)
-    lower, upper = run.spec.codec.literals(action.bounds, parent.column(run.spec.partition_by).type)
-    split.stage(session, parent, staging, copy, sql.SQL("FOR VALUES FROM ({}) TO ({})").format(lower, upper))
-    equip(run, session, like, copy)
-
-    capture.create_change_log(inner, session, sides(session, inner), split.OF_ROWS)
-    noted = {"parent": str(run.table), "default": str(inner.table), "staging": str(staging)}
-    run.ledger.add_note("split begun", session=session, oid=catalog.require(session, staging).oid, **noted)
+    copies.create_copy(run, inner, session, parent, copy, like, action.bounds)
+    copies.begin(run, inner, session)
     return like
 
 
@@ -151,10 +127,7 @@ def _unmergeable(run: Run, session: Session, parent: Table, merged: list[Table])
 
 def _verify(inner: Run) -> int:
     """Compare every row; return their number. Diverged if the copy differs."""
-    compared, changes = verify.compare(inner)
-    found = verify.content_check(compared, changes)
-    if found.blocks:
-        raise Diverged(found.actual, where=str(inner.table), remedy=f"{NOTHING_REPLACED}; report it if it recurs")
+    compared = copies.require_equal(inner, f"{NOTHING_REPLACED}; report it if it recurs")
     return sum(each.standby.rows for each in compared)
 
 
@@ -164,7 +137,7 @@ def _take_place(run: Run, inner: Run, action: Merge, staging: int, expected: str
     ``staging`` is the oid of this merge's staging table. The session with the advisory lock may be lost, so
     SplitUnderWay is raised if another merge has replaced the table.
     """
-    most_changes, tries = cutover.changes_under_lock(inner), cutover.Tries()
+    most_changes, tries = drain.changes_under_lock(inner), drain.Tries()
 
     def attempt(lock_timeout: int) -> None:
         with reconcile.reconciler(inner) as session:
@@ -172,18 +145,17 @@ def _take_place(run: Run, inner: Run, action: Merge, staging: int, expected: str
             kind = now.live.column(run.spec.partition_by).type
             default = next((each.table for each in catalog.partitions(session, run.table) if each.is_default), None)
             replacing = _script(run, inner, action, kind)
-            cutover.catch_up(inner, session, now, most_changes)
+            drain.catch_up(inner, session, now, most_changes)
 
             with run.database.block(session):
                 locks.block_maintenance(session, run.table, default)
                 defaults = (default,) if default else ()
                 merged = (each.table for each in action.found)
                 locks.block_application(session, (run.table, *defaults, *merged), lock_timeout)
-                if sides(session, inner).require_standby().oid != staging:
-                    raise SplitUnderWay(split.OTHER_SPLIT, where=str(run.table), remedy=split.LATER)
+                copies.require_own(run, inner, session, staging)
                 _require_same(run, session, action)
 
-                cutover.drain_change_log(inner, session, now, expected, most_changes, tries)
+                drain.drain_change_log(inner, session, now, expected, most_changes, tries)
                 purpose = f"Replace partitions by {action.partition.name}"
                 # The partitions had every row of the range, so the default partition has none.
                 with exclusion.closed(session, default):
@@ -224,7 +196,7 @@ def _script(run: Run, inner: Run, action: Merge, kind: str) -> sql.Composed:
                 parent=table, partition=copy.identifier, lower=sql.Literal(lower), upper=sql.Literal(upper)
             ),
             attributes.rename("TABLE", copy, action.partition.name),
-            split.drop_staging(inner),
-            split.drop_capture(inner),
+            copies.drop_staging(inner),
+            copies.drop_capture(inner),
         ]
     )

@@ -51,7 +51,8 @@ def _merge(spec: TableSpec, bounds: Bounds, ranged: Sequence[Ranged], found: Tab
         return None
 
     partitions = [each.partition for each in sorted(inside, key=lambda each: (each.lower is not None, each.lower))]
-    reason = f"{figures.count(len(partitions), 'partition')} are one whole {spec.interval.noun}"
+    names = f"{partitions[0].table.name} to {partitions[-1].table.name}"
+    reason = f"{names}, {figures.count(len(partitions), 'partition')}, are one whole {spec.interval.noun}"
     return Merge(spec.name.partition(bounds.suffix), bounds, tuple(partitions), reason)
 
 
@@ -64,12 +65,21 @@ def chosen(merges: Sequence[Merge], found: TableState, before: DateTime | None) 
     return [each for each in merges if before and each.bounds.upper <= before and not found.deferral]
 
 
-def merge_check(merges: Sequence[Merge], asked: Sequence[Merge], found: TableState) -> list[Check]:
-    """Return the check that tells of the partitions that could be merged and are not; none without any."""
+def merge_check(
+    merges: Sequence[Merge], asked: Sequence[Merge], found: TableState, before: DateTime | None
+) -> list[Check]:
+    """Return the check that tells of the partitions that could be merged and are not; none without any.
+
+    ``before`` is the moment up to which this run merges; None if it is asked for none.
+    """
     left = [each for each in merges if each not in asked]
     if not left:
         return []
-    why = f"deferred: {found.deferral}" if found.deferral else "only the param `merge` asks for it"
+    why = "only the param `merge` asks for it"
+    if before:
+        why = f"this run merges only what ended by {before.isoformat(timespec='minutes')}"
+    if found.deferral:
+        why = f"deferred: {found.deferral}"
     number = figures.count(sum(len(each.found) for each in left), "partition")
     return [
         skipped(

@@ -65,8 +65,8 @@ class MaintenanceParams(BaseModel):
         ge=0,
         le=1,
         title="Approved share",
-        description="Largest share of one table's kept time to detach in this run, above the spec's `max_share`; "
-        "`0.5` is half. Only for a manual run, after a look at the dry run.",
+        description="`0.5` lets this run detach up to half of one table's kept time, above `max_share` of the spec. "
+        "Only for a manual run, after a look at the dry run.",
     )
     max_moved_rows: int = Field(
         default=10_000,
@@ -79,8 +79,8 @@ class MaintenanceParams(BaseModel):
     merge: Period | None = Field(
         default=None,
         title="Merge",
-        description="Merge partitions of an earlier, narrower interval into one of the spec's, where all of it ended "
-        "so long ago, such as `3 months`. Empty: merge none. Only for one table.",
+        description="`3 months` merges the narrower partitions of an earlier interval into those of the spec's, once "
+        "they ended 3 months ago or more. Empty: merge none. Only for one table.",
     )
 
     def merge_before(self, clock: DateTime) -> DateTime | None:

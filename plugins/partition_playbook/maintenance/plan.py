@@ -74,7 +74,10 @@ def plan(
 
     ranged = ranges(spec, found.partitions, found.earlier)
     change = find_change(spec, ranged)
-    held = list(touching(ranged, _required(spec, ranged, now, horizon, cutoff)))
+    wanted = list(touching(ranged, _required(spec, ranged, now, horizon, cutoff)))
+    held = [each for each in wanted if spec.codec.fits(each[0].upper, found.column_type)]
+    unheld = [bounds for bounds, partitions in wanted[len(held) :] if not partitions]
+    horizon = min([horizon, *(each.lower for each in unheld)])
     missing = [_beside(bounds, ranged) for bounds, partitions in held if not partitions]
     due = max(now, found.present)
     is_plausible = len(missing) <= findings.MOST_CREATED
@@ -101,13 +104,14 @@ def plan(
 
     checks = [
         findings.too_many_to_create_check(len(missing)),
-        findings.unmanaged_check(spec, ranged, found.earlier),
+        *findings.column_holds_ranges_check(spec, found, unheld, now),
+        findings.unmanaged_check(spec, ranged, found.earlier, found.column_type),
         findings.overlap_check(spec, held, now),
         findings.stranded_check(_stranded(found)),
         *retired.findings,
         *(findings.first_partition_check(spec, ranged, cutoff) if cutoff else ()),
         *interval_change_check(spec, ranged, change),
-        *merging.merge_check(mergeable, chosen, found),
+        *merging.merge_check(mergeable, chosen, found, merge_before),
     ]
 
     statistics_due = _statistics_due(found, found.clock if spec.interval.is_ids else now)

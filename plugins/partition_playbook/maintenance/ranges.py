@@ -101,6 +101,13 @@ def is_first(spec: TableSpec, ranged: Ranged) -> bool:
     return spec.since is not None and ranged.foreign == OPEN and ranged.lower is None
 
 
+def is_last(spec: TableSpec, ranged: Ranged, column_type: str) -> bool:
+    """Return True for the partition of the last keys that the type of the partition column can hold."""
+    if ranged.foreign != OPEN or ranged.lower is None:
+        return False
+    return not spec.codec.fits(spec.interval.shift(ranged.lower, 1), column_type)
+
+
 def managed(ranged: Sequence[Ranged]) -> list[ManagedPartition]:
     """Return the managed partitions with their ranges, the oldest first."""
     found = [

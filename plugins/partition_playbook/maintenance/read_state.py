@@ -36,7 +36,8 @@ NEAR = 200
 def read_state(run: Run, session: Session) -> TableState:
     """Read the state of a partitioned table; moments are in the time zone of the spec."""
     retired = run.table.retired
-    values = {"schema": run.table.schema, "name": run.table.name, "retired": retired.name, "prefix": CAPTURE_PREFIX}
+    values = {"schema": run.table.schema, "name": run.table.name, "column": run.spec.partition_by}
+    values |= {"retired": retired.name, "prefix": CAPTURE_PREFIX}
     state = session.row("maintenance/find_state", values)
 
     begun = detachments(run, session)
@@ -57,6 +58,7 @@ def read_state(run: Run, session: Session) -> TableState:
         last_event=in_zone(state["last_event"], run.spec.timezone) if state["last_event"] else None,
         references=references(run, session),
         earlier=earlier_widths(session, run.spec, partitions),
+        column_type=state["column_type"],
         reached=_reached(run, session, partitions, newest) if run.spec.interval.is_ids else None,
     )
 

@@ -5,6 +5,8 @@ A detach is noted in the ledger with the table's oid. Only a table with this not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from partition_playbook import catalog
 from partition_playbook.catalog import Partition
 from partition_playbook.database import Limits, Session
@@ -151,6 +153,18 @@ def _is_attached(run: Run, session: Session, planned: Partition) -> bool:
             remedy="Trigger partition_maintenance again: it plans from the current catalog",
         )
 
+    _require_another(run, current, found)
+    if keys := references(run, session).get(found.table):
+        raise PreconditionFailed(
+            f"it is referenced by {', '.join(keys)}",
+            where=str(found.table),
+            remedy="Drop these foreign keys, or recreate them to reference the partitioned table",
+        )
+    return True
+
+
+def _require_another(run: Run, current: Sequence[Partition], found: Partition) -> None:
+    """Raise PreconditionFailed if it is the last partition of its interval."""
     ranged = ranges(run.spec, current)
     attached = [each for _, _, each in managed(ranged)]
     if found not in attached:  # one of an earlier interval
@@ -161,14 +175,6 @@ def _is_attached(run: Run, session: Session, planned: Partition) -> bool:
             where=str(found.table),
             remedy="Remove the cause of the failed creations in this run, then trigger partition_maintenance again",
         )
-
-    if keys := references(run, session).get(found.table):
-        raise PreconditionFailed(
-            f"it is referenced by {', '.join(keys)}",
-            where=str(found.table),
-            remedy="Drop these foreign keys, or recreate them to reference the partitioned table",
-        )
-    return True
 
 
 def _pending(run: Run, session: Session, name: TableName) -> bool:

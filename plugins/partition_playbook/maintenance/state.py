@@ -37,7 +37,7 @@ class TableState:
     ``newest`` is the greatest partition value up to the clock, ``last_event`` the moment of the ledger's last event of
     the table. ``references`` are the foreign keys to a partition by itself. ``earlier`` are the widths of the specs by
     which the table was maintained before, the newest first. ``reached`` is the greatest id of the rows or of the
-    sequence, with ranges of ids only.
+    sequence, with ranges of ids only. ``column_type`` is the type of the partition column.
     """
 
     partitions: Sequence[Partition]
@@ -53,6 +53,7 @@ class TableState:
     references: Mapping[TableName, Sequence[str]] = field(default_factory=dict)
     earlier: tuple[Width, ...] = ()
     reached: DateTime | None = None
+    column_type: str = ""
 
     @property
     def present(self) -> DateTime:

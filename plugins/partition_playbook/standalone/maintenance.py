@@ -16,7 +16,7 @@ from partition_playbook.airflow.runs import attach_run, open_database, tell_trig
 from partition_playbook.airflow.tasks import SHORT
 from partition_playbook.errors import InvalidSpec, PreconditionFailed
 from partition_playbook.ledger import MAINTENANCE
-from partition_playbook.maintenance.due import Look
+from partition_playbook.maintenance import due
 from partition_playbook.maintenance.maintain import maintain
 from partition_playbook.maintenance.params import ALL_TABLES, MaintenanceParams
 from partition_playbook.run import Run
@@ -51,7 +51,7 @@ def choose_tables() -> list[str]:
     if context["dag_run"].run_type != SCHEDULED:
         return names
 
-    waiting = Look(context["run_id"], open_database).waiting(_readable(names))
+    waiting = due.waiting(_readable(names), context["run_id"], open_database)
     for each in waiting.values():
         log.info("%s", each)
     return [each for each in names if each not in waiting]

@@ -23,7 +23,7 @@ _BEFORE_A_STATEMENT = frozenset({"", ";", "begin", "then", "else", "loop", ">"})
 
 @dataclass(frozen=True)
 class RowTrigger:
-    """One enabled row trigger, with the language, the source and the library of its function."""
+    """One enabled row trigger, with the language and the source of its function."""
 
     name: str
     before: bool
@@ -33,7 +33,6 @@ class RowTrigger:
     function: str
     language: str
     source: str
-    library: str
 
     @property
     def tried(self) -> bool:

@@ -240,17 +240,6 @@ class ParsedStatement:
             for at, each in enumerate(self.tokens)
         )
 
-    @property
-    def conflict_targets(self) -> list[set[str]]:
-        """Return the columns of each ON CONFLICT target of plain columns."""
-        found = []
-        for at, each in enumerate(self.tokens[:-1]):
-            if each.word == "conflict" and self.tokens[at + 1].text == "(":
-                inside = [one for one in _to_parenthesis(self.tokens[at + 2 :]) if one.text != ","]
-                names = {one.name for one in inside if one.name is not None}
-                found += [names] if len(names) == len(inside) else []
-        return found
-
     def restore_literals(self) -> ParsedStatement:
         """Return the statement with literals or casts in place of parameters that the grammar does not allow.
 

@@ -4,23 +4,31 @@ import { bytes, count, day, moment, position, several, svg } from "./dom.js";
 
 const LEFT = 62, RIGHT = 12, TOP = 36, BOTTOM = 24;
 
+// Between two ticks is at least one unit if it is 1: a count has no halves.
 function ticks(most, unit, steps = 4) {
   most /= unit;
   const rough = most / steps || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10);
+  const step = Math.max(unit === 1 ? 1 : 0, power * ([1, 2, 5, 10].find((each) => each * power >= rough) ?? 10));
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step * unit);
 }
 
-// Labels of the time axis: years, quarters or months; below three days hours, minutes or seconds.
+const DAY = 86_400_000;
+
+// Labels of the time axis: years, quarters or months; below a quarter days; below three days hours, minutes or seconds.
 function moments(from, to, width) {
   const room = Math.max(2, Math.floor(width / 90));
-  const days = (to - from) / 86_400_000;
+  const days = (to - from) / DAY;
   if (days < 3) {
     const step = 1_000 * ([1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200]
       .find((each) => (days * 86_400) / each <= room) ?? 86_400);
     const first = Math.ceil(from / step) * step;
     return spread(first, to, (at) => at + step).map((at) => [at, moment(at).slice(11, step < 60_000 ? 19 : 16)]);
+  }
+  if (days < 92) {
+    const step = DAY * ([1, 2, 7, 14].find((each) => days / each <= room) ?? 28);
+    const first = Math.ceil(from / step) * step;
+    return spread(first, to, (at) => at + step).map((at) => [at, new Date(at).toISOString().slice(0, 10)]);
   }
   const step = [1, 2, 3, 6, 12, 24, 60, 120].find((each) => days / 30.4 / each <= room) ?? 240;
   const start = new Date(from);

@@ -114,7 +114,8 @@ export const position = (value) => (typeof value === "number" ? value : Date.par
 export function day(value, timezone) {
   if (typeof value === "number") return count(value);
   const text = moment(value, timezone);
-  return text.endsWith(" 00:00:00") ? text.slice(0, 10) : text;
+  if (text.endsWith(" 00:00:00")) return text.slice(0, 10);
+  return text.endsWith(":00") ? text.slice(0, 16) : text;
 }
 
 export function time(value) {

@@ -183,7 +183,7 @@ function charted(title, points, method) {
   const highest = points.reduce((most, each) => (each.value > most.value ? each : most));
   const most = `${highest.about ? "about " : ""}${count(highest.value)}`;
   line(place, `${title} from ${moment(points[0].at)} to ${moment(points.at(-1).at)}, at most ${most}`, points);
-  const estimated = highest.about ? ` The highest is ${most}: a large number is an estimate.` : "";
+  const estimated = highest.about && highest.value ? ` The highest is ${most}: a large number is an estimate.` : "";
   return [h("h2", {}, title), place, h("p", { class: "muted" }, method + estimated)];
 }
 
@@ -219,7 +219,7 @@ function state(page, server) {
 // The sessions that keep others from the table, or would keep a swap from it, each with the statement that ends it.
 function blockers(server) {
   if (!server?.blockers.length) return [];
-  const rows = server.blockers.map((each) => h("tr", {}, number(each.pid),
+  const rows = server.blockers.map((each) => h("tr", {}, number(each.pid || "none"),
     cell(each.is_ours ? "Partition Playbook" : [each.role, each.application].filter(Boolean).join(", ") || "–"),
     cell(each.client ?? "–"), cell(each.state ?? "–"), cell(time(each.since)), number(duration(each.seconds)),
     number(each.blocks ? several(each.blocks, "session") : "none yet"),
@@ -232,10 +232,10 @@ function blockers(server) {
 
 function locks(now) {
   if (!now.lock_waits.length) return ended(now.run) ? [] : [h("p", { class: "muted" }, "No session waits for a lock on the table.")];
-  const rows = now.lock_waits.map((each) => h("tr", {}, number(each.pid), cell(each.application || each.role),
-    cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.map((pid) => pid || "a prepared transaction").join(", ")),
+  const rows = now.lock_waits.map((each) => h("tr", {}, number(each.pid), cell([each.role, each.application].filter(Boolean).join(", ") || "–"),
+    cell(each.client ?? "–"), cell(each.table), cell(each.mode), number(duration(each.seconds)), cell(each.blocked_by.map((pid) => pid || "a prepared transaction").join(", ")),
     h("td", { class: "long mono" }, each.query)));
-  const heads = [right("pid"), "Application", "Table", "Lock mode", right("Waiting"), "Blocked by pid", "Statement"];
+  const heads = [right("pid"), "Session", "Client", "Table", "Lock mode", right("Waiting"), "Blocked by pid", "Statement"];
   return [h("h2", {}, "Lock waits"), table(`${several(rows.length, "session")} waiting for a lock`, heads, rows)];
 }
 

@@ -37,6 +37,7 @@ async function tables({ tables: listed, chosen, choose }) {
 
 // ---- Partitions
 
+const FEW_AHEAD = 6; // more partitions ahead are in a table of their own
 const MOST_PARTITIONS = 24; // shown before the table is unfolded
 let measure = "bytes";
 
@@ -65,15 +66,17 @@ function overview(map, health) {
   const rows = map.partitions.reduce((sum, each) => sum + each.estimated_rows, 0);
   const spare = map.partitions.find((each) => each.is_default);
   const now = position(map.now);
+  const interval = map.interval.replace(/^\d+/, (number) => count(Number(number)));
   const ahead = map.partitions.filter((each) => each.lower != null && position(each.lower) > now).length;
   return figures(
     figure("Health", health ? badge(health.status) : badge("never checked"), health?.problems.join(", ")),
-    figure("Partitions", count(map.partitions.length), `${count(ahead)} ahead, one per ${map.interval}`),
-    map.interval_change && figure("Change of interval", `one per ${map.interval}`, map.interval_change),
+    figure("Partitions", count(map.partitions.length), `${count(ahead)} ahead; interval: ${interval}`),
+    map.interval_change && figure("Change of interval", `to ${interval}`, map.interval_change),
+    map.ids_left != null && figure("Ids left", count(map.ids_left), map.ids_last),
     figure("Size", bytes(size), health?.bytes_per_day != null && `${bytes(health.bytes_per_day)} per day`),
     figure("Rows", `≈ ${count(rows)}`, "as last analyzed"),
     figure("Default partition", spare ? `≈ ${several(spare.estimated_rows, "row")}` : "none", spare && bytes(spare.bytes)),
-    figure("Retention", map.keep ?? "none", map.cutoff && `before ${day(map.cutoff, map.timezone).slice(0, 10)}`));
+    figure("Retention", map.keep ?? "none", map.cutoff && `before ${moment(map.cutoff, map.timezone).slice(0, map.interval.includes("hour") ? 16 : 10)}`));
 }
 
 function siblings(map, building = null) {
@@ -114,17 +117,29 @@ function charted(page, map) {
     ["bytes", "estimated_rows"].map((each) => h("button", { "aria-pressed": String(each === measure),
       onclick: () => show(each) }, each === "bytes" ? "by size" : "by rows")));
   partitionMap(place, map, measure);
-  const rows = map.partitions.map((each) => h("tr", { class: each.name === page.chosen.partition && "chosen" },
+  const isIds = typeof map.now === "number", now = position(map.now);
+  // In a table with hours a midnight has its hour too.
+  const bounds = map.partitions.flatMap((each) => [each.lower, each.upper]).filter((each) => typeof each === "string");
+  const withHours = bounds.some((each) => day(each, map.timezone).length > 10);
+  const bound = (at) => (withHours && at != null ? moment(at, map.timezone).slice(0, 16) : day(at, map.timezone));
+  const row = (each) => h("tr", { class: each.name === page.chosen.partition && "chosen" },
     h("td", { class: "name" }, each.name),
-    h("td", { class: "date" }, each.is_default ? "default" : day(each.lower, map.timezone)),
-    h("td", { class: "date" }, each.is_default ? "" : day(each.upper, map.timezone)),
+    h("td", { class: "date" }, each.is_default ? "default" : bound(each.lower)),
+    h("td", { class: "date" }, each.is_default ? "" : bound(each.upper)),
     number(bytes(each.bytes)), number(`≈ ${count(each.estimated_rows)}`),
     cell(each.detach_pending && badge("detach pending", "warn"),
       map.cutoff && each.upper && Date.parse(each.upper) <= Date.parse(map.cutoff) && badge("past retention"),
-      each.bytes == null && badge("locked", "warn"))));
-  const heads = ["Partition", typeof map.now === "number" ? "From id" : `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
-  const listed = folding(`${several(rows.length, "partition")}, newest first`, heads, rows.reverse(), MOST_PARTITIONS);
-  return [toggle, place, ...siblings(map), ...listed];
+      each.bytes == null && badge("locked", "warn")));
+  const heads = ["Partition", isIds ? "From id" : `From (${map.timezone})`, "To", right("Size"), right("Rows"), "State"];
+  const listed = (caption, found, most) => folding(`${caption}, ${isIds ? "greatest ids" : "newest"} first`, heads, found.map(row).reverse(), most);
+  // Many empty partitions ahead would hide those with rows.
+  const ahead = map.partitions.filter((each) => !each.is_default && each.lower != null && position(each.lower) > now);
+  if (ahead.length <= FEW_AHEAD) {
+    return [toggle, place, ...siblings(map), ...listed(several(map.partitions.length, "partition"), map.partitions, MOST_PARTITIONS)];
+  }
+  const begun = map.partitions.filter((each) => !ahead.includes(each));
+  return [toggle, place, ...siblings(map), ...listed(several(begun.length, "partition"), begun, MOST_PARTITIONS),
+    ...listed(`${count(ahead.length)} ahead`, ahead, FEW_AHEAD)];
 }
 
 // ---- Gates

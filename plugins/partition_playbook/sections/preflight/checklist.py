@@ -17,10 +17,13 @@ from partition_playbook.engine.write_rate import read_counters
 from partition_playbook.errors import LedgerMissing, LoginRefused, NoConnection, SharedSession, Unreachable
 from partition_playbook.names import LEDGER_SCHEMA, TableName
 from partition_playbook.run import Run
-from partition_playbook.sections.preflight import after_cutover, planning, probes, queries, server, source
+from partition_playbook.sections.preflight import after_cutover, keys, planning, probes, queries, server, source
 from partition_playbook.sections.preflight.context import PreflightContext, make_checks
 from partition_playbook.sections.preflight.environment import CHECKS, names_fit, no_standing_run
+from partition_playbook.sections.preflight.expressions import expressions
 from partition_playbook.sections.preflight.first_retention import first_retention
+from partition_playbook.sections.preflight.partition_column import partition_type, partition_values
+from partition_playbook.sections.preflight.planning_time import planning_time
 from partition_playbook.sections.preflight.privileges import (
     foreign_function_rights,
     privileges,
@@ -48,12 +51,17 @@ MOST_NEAR = 3
 # These tell what the server says of each statement of the spec, instead of failing with its error.
 READ_THE_TABLE = ("queries", "probes")
 BY_PARTITION_COLUMN = (
-    *source.BY_PARTITION_COLUMN,
+    partition_values,
+    source.partitions_planned,
+    keys.inbound_keys_hold,
+    source.arrival_order,
+    source.index_on_partition_column,
     time_zone,
     names_fit,
     queries.queries,
     queries.query_ranges,
     queries.speedup_possible,
+    planning_time,
     first_retention,
     *server.BY_PARTITION_COLUMN,
 )
@@ -158,11 +166,10 @@ def _near_table(session: Session, wanted: TableName) -> str:
 def _every_check(context: PreflightContext) -> Iterator[Check]:
     yield from make_checks(context, (unknown_options, unknown_catalog))
     yield from make_checks(context, RUNWAY)
-    yield from make_checks(
-        context, (*source.SHAPE, privileges, foreign_function_rights, statistics_privilege, *source.KEYS)
-    )
+    yield from make_checks(context, (*source.SHAPE, privileges, foreign_function_rights, statistics_privilege))
+    yield from make_checks(context, (*keys.CHECKS, expressions))
 
-    typed = list(make_checks(context, (source.partition_type,)))
+    typed = list(make_checks(context, (partition_type,)))
     yield from typed
     if any(each.outcome is not Outcome.PASSED for each in typed):
         reason = "the partition column is missing or has an unsupported type: see columns_exist and partition_type"

@@ -6,7 +6,7 @@ import time
 
 from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
-from partition_playbook.engine import cutover, reconcile
+from partition_playbook.engine import drain, reconcile
 from partition_playbook.engine.write_rate import Counters, Followed, Written, between, followed, read_counters
 from partition_playbook.sections.preflight.context import PreflightContext
 
@@ -29,7 +29,7 @@ def write_rate(context: PreflightContext) -> Check:
 def judged(first: Counters, last: Counters, known: Followed) -> Check:
     """Compare both rates: over half is a warning; an error is a rate, also on average, that this table has measured."""
     written = between(first, last)
-    whole, limit = known.rate(reconcile.BATCH), known.rate(cutover.STEADY_BACKLOG)
+    whole, limit = known.rate(reconcile.BATCH), known.rate(drain.STEADY_BACKLOG)
     expected = f"at most {figures.rate(limit * WARNED_SHARE, 1, 'changes')}, half of what a cutover can follow"
     follows = (
         f"one reconciler follows {figures.rate(whole, 1, 'changes')}, and above {figures.rate(limit, 1, 'changes')} "

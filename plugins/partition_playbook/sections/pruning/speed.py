@@ -16,6 +16,7 @@ from partition_playbook.benchmark.comparison import (
     Finding,
     Interval,
     compare,
+    surely_slower,
 )
 from partition_playbook.benchmark.measure import compose_query, measure
 from partition_playbook.checks import Check, Severity, check
@@ -83,7 +84,7 @@ class Gain:
     @property
     def surely_slower(self) -> bool:
         """Return True if it is surely slower by more than DEGRADED and NOTICED_MS."""
-        return _slower(_times(self.before), _times(self.after))
+        return surely_slower(_times(self.before), _times(self.after))
 
     def __str__(self) -> str:
         then, now = self.before, self.after
@@ -103,10 +104,6 @@ def _times(row: Row) -> Interval:
 def _pages(row: Row) -> Interval:
     """Return the interval of the pages; a run of an earlier version has only their median."""
     return Interval.of(row["detail"].get("pages") or [row["detail"]["buffers"]])
-
-
-def _slower(before: Interval, after: Interval) -> bool:
-    return after.low > before.high * (1 + DEGRADED) and after.low - before.high > NOTICED_MS
 
 
 def _spread(before: Row, after: Row) -> str:
@@ -135,7 +132,7 @@ class Turn:
     @property
     def slower(self) -> bool:
         """Return True if the live table is surely slower than the retired one."""
-        return _slower(self.retired, self.live)
+        return surely_slower(self.retired, self.live)
 
     @property
     def gain(self) -> str:

@@ -1,4 +1,4 @@
-"""The ledger: params, events, measurements and checks of every run, in the migrated database."""
+"""The ledger of one run: its params, events, measurements and checks."""
 
 from __future__ import annotations
 
@@ -7,94 +7,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from partition_playbook import __version__, metrics
-from partition_playbook.checks import Check, Outcome, Severity, Verdict
+from partition_playbook.checks import Check, Verdict
 from partition_playbook.database import STATEMENT_CHARACTERS, Database, Executed, Row, Session
-from partition_playbook.errors import LedgerMissing, PreconditionFailed, RunStands, WrongDatabase
+from partition_playbook.errors import LedgerMissing, PreconditionFailed, RunStands
 from partition_playbook.intervals import Bounds, IdMoment
-from partition_playbook.names import LEDGER_SCHEMA, TableName
+from partition_playbook.ledger.home import find_database, require_home
+from partition_playbook.ledger.phases import WAYS_ON, Phase
+from partition_playbook.ledger.records import Statistics, read_checks, read_file_names, read_measurements, read_run
+from partition_playbook.names import TableName
 from partition_playbook.people import ANSWERED, Answer
 
 MAINTENANCE = "maintenance"
 SUPERSEDED = "superseded"
-
-
-class Phase(StrEnum):
-    """The phase of a migration; the catalog, not the phase, decides which table is live."""
-
-    OPENED = "opened"
-    SHADOWED = "shadowed"
-    ATTACHED = "attached"
-    LIVE = "live"
-    ROLLED_BACK = "rolled_back"
-    ABANDONED = "abandoned"
-    FINALIZED = "finalized"
-
-
-RESUME = "Clear the failed task of that run to resume it, or trigger partition_rollback to undo it"
-WAYS_ON: Mapping[Phase, str] = {
-    Phase.OPENED: "Answer its questions under Required Actions, or wait for its end. To give it up, mark it as failed "
-    "in Airflow, then trigger this DAG again",
-    Phase.SHADOWED: RESUME,
-    Phase.ATTACHED: RESUME,
-    Phase.LIVE: "Trigger partition_rollback to undo it, or partition_finalize to drop its retired table",
-    Phase.ROLLED_BACK: RESUME,
-}
-
-
-@dataclass(frozen=True)
-class Home:
-    """The database to which a ledger belongs; ``system_identifier`` is None where the role may not read it.
-
-    A renamed database and a copy differ from it, except a copy of the whole server by a base backup under the same
-    name: that has the same name, oid and system identifier.
-    """
-
-    database_name: str
-    database_oid: int
-    system_identifier: int | None
-
-    def __str__(self) -> str:
-        system = f", system {self.system_identifier}" if self.system_identifier else ""
-        return f"{self.database_name} (oid {self.database_oid}{system})"
-
-    def is_the(self, other: Home) -> bool:
-        """Return True unless name, oid or system identifier differ."""
-        unread = None in (self.system_identifier, other.system_identifier)
-        return (self.database_name, self.database_oid) == (other.database_name, other.database_oid) and (
-            unread or self.system_identifier == other.system_identifier
-        )
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """The contents of one partition, or planned partition, at a stage."""
-
-    partition: str
-    rows: int
-    oldest: str | None
-    newest: str | None
-    distinct: Mapping[str, int]
-    checksum: int
-
-
-@dataclass(frozen=True)
-class KeptFile:
-    """A file of a run as the ledger keeps it; ``sha256`` is the hash that its writer recorded."""
-
-    name: str
-    content: bytes
-    sha256: str
-
-    @property
-    def is_intact(self) -> bool:
-        """Return True if the content has the recorded hash."""
-        return hashlib.sha256(self.content).hexdigest() == self.sha256
 
 
 @dataclass(frozen=True)
@@ -134,10 +63,10 @@ class Ledger:
 
     def _settle(self, session: Session) -> None:
         """Record the database as the home of the ledger, or compare it with the recorded one."""
-        here = _find_database(session)
+        here = find_database(session)
         values = {"database_name": here.database_name, "database_oid": here.database_oid}
         session.write_ledger("ledger/record_home", values | {"system_identifier": here.system_identifier})
-        _require_same(session, here)
+        require_home(session, here)
 
     def _supersede(self, session: Session, table: TableName, ended: Collection[str]) -> None:
         for row in self._other_runs(session, table):
@@ -168,7 +97,7 @@ class Ledger:
         """Raise WrongDatabase if the ledger belongs to another database; one of an earlier version is not known to."""
         with self.database.session() as session:
             try:
-                _require_same(session, _find_database(session))
+                require_home(session, find_database(session))
             except LedgerMissing:  # a ledger of an earlier version has no home until its next run
                 return
 
@@ -444,81 +373,3 @@ class Ledger:
 
 def _stored(bound: datetime) -> datetime:
     return bound.plain if isinstance(bound, IdMoment) else bound
-
-
-def _find_database(session: Session) -> Home:
-    row = session.row("catalog/find_database")
-    system = session.value_unless_refused("catalog/find_system_identifier")
-    return Home(row["database_name"], row["database_oid"], system)
-
-
-def _require_same(session: Session, here: Home) -> None:
-    for row in session.rows("ledger/find_home"):
-        home = Home(**row)
-        if not home.is_the(here):
-            raise WrongDatabase(
-                f"this ledger belongs to the database {home}, and is read in the database {here}",
-                where=f"schema {LEDGER_SCHEMA}",
-                remedy=f"To work in {home.database_name}, correct the Airflow connection. If this database was renamed "
-                f"or copied, and works on its own from now on, execute in it: DELETE FROM {LEDGER_SCHEMA}.home. The "
-                "next run records it anew",
-            )
-
-
-def read_run(session: Session, run_id: str) -> Row | None:
-    """Return a run's record; None if the ledger has none."""
-    found = session.rows("ledger/find_run", {"run_id": run_id})
-    return found[0] if found else None
-
-
-def read_file_names(session: Session, run_id: str) -> list[str]:
-    """Return the names of the files of a run; none in a ledger of an earlier version."""
-    if not session.value("ledger/has_reports"):
-        return []
-    return [row["name"] for row in session.rows("ledger/list_reports", {"run_id": run_id})]
-
-
-def read_file(session: Session, run_id: str, name: str) -> KeptFile | None:
-    """Return a file of a run; None if the ledger has none of this name."""
-    if not session.value("ledger/has_reports"):
-        return None
-    rows = session.rows("ledger/find_report", {"run_id": run_id, "name": name})
-    return KeptFile(**rows[0]) if rows else None
-
-
-def read_versions(session: Session, run_id: str) -> list[str]:
-    """Return the versions of the first and the last event of a run; none for a run before 0.2.0."""
-    return [row["version"] for row in session.rows("ledger/list_versions", {"run_id": run_id})]
-
-
-def read_measurements(session: Session, run_id: str) -> list[Row]:
-    """Return the measurements of a run: stage, name, value, unit, detail, taken_at."""
-    return session.rows("ledger/list_measurements", {"run_id": run_id})
-
-
-def read_checks(session: Session, run_id: str) -> dict[str, list[Check]]:
-    """Return the last outcome of every check of a run, by section; names of earlier versions stay as stored."""
-    found: dict[str, list[Check]] = {}
-    for row in session.rows("ledger/list_checks", {"run_id": run_id}):
-        each = Check(
-            name=row["name"],
-            outcome=Outcome(row["outcome"]),
-            expected=row["expected"],
-            actual=row["actual"],
-            severity=Severity(row["severity"]),
-            remedy=row["remedy"],
-            evidence=row["evidence"],
-        )
-        found.setdefault(row["section"], []).append(each)
-    return found
-
-
-def read_check_times(session: Session, run_id: str) -> dict[str, datetime]:
-    """Return the time of the last check of each section."""
-    return {row["section"]: row["checked_at"] for row in session.rows("ledger/list_check_times", {"run_id": run_id})}
-
-
-def read_answers(session: Session, run_id: str) -> list[Answer]:
-    """Return the answers of people in a run, in order."""
-    rows = session.rows("ledger/list_answers", {"run_id": run_id, "message": ANSWERED})
-    return [Answer.from_note(row) for row in rows]

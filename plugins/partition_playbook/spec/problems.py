@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from difflib import get_close_matches
 from inspect import isclass
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from partition_playbook import figures
-from partition_playbook.spec_yaml import Location
+from partition_playbook.errors import InvalidSpec
+from partition_playbook.spec.document import Location
 
 # A user name alone is allowed: it can be an Airflow connection, as in s3://aws_default@bucket.
 SECRET = re.compile(r"//[^/?#@]*:[^/?#]*@")
 PERIOD_PATTERN = r"^[0-9]+ (hour|day|week|month|quarter|year)s?$"
 REFERENCE = "docs/table-spec.md describes each key"
+Model = TypeVar("Model", bound=BaseModel)
 
 # By the beginning of pydantic's type of an error; the longest one counts.
 WANTED = {
@@ -54,6 +56,17 @@ class Problem:
         """Return the text, with the line in the file if it is known."""
         line = line_of(lines, self.location)
         return f"line {line}: {self.text}" if line else self.text
+
+
+def validated(model: type[Model], content: object, *, where: str, lines: Mapping[Location, int] | None = None) -> Model:
+    """Build a model; InvalidSpec lists every wrong key with its line, and the valid keys beside an unknown one."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        found = problems_of(model, error.errors())
+        told = tell(found, lines or {})
+        keys = dict.fromkeys(each.keys for each in found if each.keys)
+        raise InvalidSpec(told, where=where, remedy=". ".join(keys) or f"Correct this; {REFERENCE}") from error
 
 
 def tell(problems: Sequence[Problem], lines: Mapping[Location, int]) -> str:
