@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from partition_playbook import figures
 from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.database import Row
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.sections.preflight import key_steps
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.sections.preflight.key_steps import InboundKey, NewKey
+from partition_playbook.sections.preflight.unsupported import UNCHECKED_KEYS_FROM
 from partition_playbook.spec import Mode
 
 # The time to make one foreign key to one partition again; 0.9 ms measured on an idle server.
@@ -53,7 +57,7 @@ def inbound_keys(context: PreflightContext) -> Check:
     """Refuse foreign keys to the table without the partition column, and those from the table to itself.
 
     Before PostgreSQL 15, keys with CASCADE, SET NULL or SET DEFAULT are refused too: the server takes an UPDATE across
-    partitions for a DELETE.
+    partitions for a DELETE. Before 18, keys of partitioned tables are refused: the swap adds each key as NOT VALID.
     """
     rows = context.session.rows("preflight/list_inbound_keys", context.name)
     server = context.session.server_version()
@@ -61,6 +65,8 @@ def inbound_keys(context: PreflightContext) -> Check:
     refused = [each for each in keys if each.row["own"] or each.by_id_alone]
     moved = "would cascade if an UPDATE moves a row to another partition, before PostgreSQL 15"
     found = [each.name for each in refused] + [f"{row['name']} {moved}" for row in rows if row["acts_on_moves"]]
+    parted = [row for row in rows if row["kind"] == "p" and server < UNCHECKED_KEYS_FROM]
+    found += [f"{row['name']}, a partitioned table, before PostgreSQL 18" for row in parted]
     steps = [step for each in refused for step in each.steps()]
 
     return check(
@@ -68,12 +74,12 @@ def inbound_keys(context: PreflightContext) -> Check:
         not found,
         expected=f"every foreign key to the table references {context.partition_by} too",
         actual=", ".join(found) or f"{figures.count(len(rows), 'foreign key')} with it" if rows else "none",
-        remedy=_inbound_remedy(refused, acting=any(row["acts_on_moves"] for row in rows)),
+        remedy=_inbound_remedy(refused, parted, acting=any(row["acts_on_moves"] for row in rows)),
         evidence={"keys": {row["name"]: row["columns"] for row in rows}, **key_steps.evidence(steps)},
     )
 
 
-def _inbound_remedy(refused: list[InboundKey], acting: bool) -> str:
+def _inbound_remedy(refused: list[InboundKey], parted: Sequence[Row], acting: bool) -> str:
     """Return the way on in short; the steps in the evidence have it whole."""
     able = [each for each in refused if not each.obstacle]
     told = []
@@ -89,6 +95,9 @@ def _inbound_remedy(refused: list[InboundKey], acting: bool) -> str:
     told += [f"Drop {each.name}: {each.obstacle}" for each in refused if each.obstacle]
     if acting:
         told.append("Make keys with CASCADE, SET NULL or SET DEFAULT again without them, or upgrade to PostgreSQL 15")
+    if parted:
+        names = ", ".join(row["name"] for row in parted)
+        told.append(f"Drop {names}, and add it again after partition_finalize, or upgrade to PostgreSQL 18")
     return ". ".join(told)
 
 

@@ -2,5 +2,3 @@
 INSERT INTO visits VALUES (-1, now(), 21, 21)
 -- 23503 half of a reference
 INSERT INTO visits VALUES (-1, now(), 1, NULL)
--- 23503 a bill without a visit
-INSERT INTO bills VALUES (1000, -1, now())
