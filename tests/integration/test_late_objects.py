@@ -44,7 +44,7 @@ def keyed(server_dsn: str) -> Stages:
     return build(server_dsn, wider)
 
 
-@pytest.mark.parametrize("before", ["verify_online", "cut_over"])
+@pytest.mark.parametrize("before", ["verify_online", "cut_over", "migrate_again"])
 def test_nothing_stops_the_cutover_of_a_table_that_preflight_accepted(stages: Stages, before: str) -> None:
     with stages.copy(before) as dsn:
         require_supported(take_over(dsn), PARAMS)
