@@ -49,7 +49,9 @@ def read_facts(session: Session, table: Table, by: str, names: Mapping[str, str]
     ``names`` maps the standby's names of indexes, constraints and statistics to their names after the swap.
     """
     given, table = names or {}, table.partitioned_by(by)
-    return dict([*own_facts(table, given), *sequence_facts(session, table), *_storage(session, table)])
+    # No swap moves a rule. One on both tables is right: each is bound to its own table.
+    rules = ((f"rule {name}", "set") for name in table.rules)
+    return dict([*own_facts(table, given), *rules, *sequence_facts(session, table), *_storage(session, table)])
 
 
 def own_facts(table: Table, names: Mapping[str, str] | None = None) -> list[tuple[str, str]]:

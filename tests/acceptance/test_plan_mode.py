@@ -146,6 +146,22 @@ def test_a_wrong_password_in_a_run_fails_its_first_task_in_the_playbooks_words(
     assert "psycopg" not in run.log
 
 
+def test_an_event_trigger_that_refuses_the_ledger_is_named_with_its_remedy(
+    dsn: str, connection: psycopg.Connection, dag_runs: DagRuns
+) -> None:
+    connection.execute(
+        "CREATE TABLE ddl_audit (tag text); "
+        "CREATE FUNCTION note_ddl() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO ddl_audit VALUES (tg_tag); END'; "
+        "CREATE EVENT TRIGGER audited ON ddl_command_end EXECUTE FUNCTION note_ddl()"
+    )
+    run = dag_runs.run(MIGRATION, dsn, {"mode": "rehearse"})
+    assert run.state == "failed"
+    assert run.tasks["preflight.open_run"] == "failed"
+    assert "an event trigger refuses the statement: 42P01" in run.log
+    assert "ALTER FUNCTION … SET search_path" in run.log
+
+
 def test_the_plan_is_kept_with_its_hash_and_a_run_of_another_plan_is_refused(
     dsn: str, connection: psycopg.Connection, dag_runs: DagRuns, home: Path
 ) -> None:

@@ -43,6 +43,8 @@ CHANGES = {
         "CREATE TRIGGER noting BEFORE INSERT ON sensor_readings FOR EACH ROW EXECUTE FUNCTION noted()",
         "noting",
     ),
+    "a rule is created": Change("CREATE RULE kept AS ON DELETE TO sensor_readings DO ALSO NOTHING", "kept"),
+    "the sequence is renamed": Change("ALTER SEQUENCE sensor_readings_id_seq RENAME TO numbers", "numbers"),
     "row security is switched on": Change(
         "ALTER TABLE sensor_readings ENABLE ROW LEVEL SECURITY; "
         "CREATE POLICY everything ON sensor_readings USING (true) WITH CHECK (true)",

@@ -221,6 +221,56 @@ def test_what_does_no_harm_is_a_warning(
     assert blocking(run) == set()
 
 
+REFUSING_EVENTS = {
+    # Without a schema: the application's sessions have it in their search path, the playbook's have none.
+    "CREATE": (
+        "CREATE TABLE ddl_audit (tag text); "
+        "CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO ddl_audit VALUES (tg_tag); END'; "
+        "CREATE EVENT TRIGGER audited ON ddl_command_end EXECUTE FUNCTION e()",
+        'relation "ddl_audit" does not exist',
+    ),
+    "DROP": (
+        "CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "'BEGIN RAISE EXCEPTION ''ask a DBA to drop tables''; END'; "
+        "CREATE EVENT TRIGGER audited ON sql_drop WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION e()",
+        "ask a DBA to drop tables",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", REFUSING_EVENTS)
+def test_an_event_trigger_that_refuses_statements_is_refused_by_its_words(
+    run: Run, readings: Readings, connection: psycopg.Connection, command: str
+) -> None:
+    readings(0)
+    statement, words = REFUSING_EVENTS[command]
+    connection.execute(statement)  # type: ignore[call-overload]
+
+    refused = found(run)["event_triggers"]
+    assert refused.blocks
+    assert words in refused.actual
+    assert "audited" in refused.actual
+    assert "e()" in refused.actual
+
+    connection.execute("ALTER EVENT TRIGGER audited DISABLE")
+    assert found(run)["event_triggers"].outcome is Outcome.PASSED
+
+
+def test_the_remedy_for_an_event_trigger_without_a_search_path_works(
+    run: Run, readings: Readings, connection: psycopg.Connection
+) -> None:
+    readings(0)
+    connection.execute(REFUSING_EVENTS["CREATE"][0])  # type: ignore[call-overload]
+    assert "ALTER FUNCTION … SET search_path = …" in found(run)["event_triggers"].remedy
+    connection.execute("ALTER FUNCTION e() SET search_path = public")
+    connection.execute("TRUNCATE ddl_audit")
+
+    assert not found(run)["event_triggers"].blocks
+    assert connection.execute("SELECT count(*) FROM ddl_audit").fetchone() == (0,), "the trial is rolled back"
+    assert blocking(run) == set()
+
+
 @pytest.mark.parametrize(
     ("table", "statement"),
     [

@@ -119,6 +119,20 @@ def swap(
         return _swap_proven(run, now, preconditions, retry, occasion or OCCASION[direction])
 
 
+@contextmanager
+def _explained(run: Run) -> Iterator[None]:
+    """Raise SourceChanged where the server refuses a statement of the swap: its objects are not those of preflight."""
+    try:
+        yield
+    except psycopg.ProgrammingError as error:
+        raise SourceChanged(
+            f"the server refuses a statement of the swap: {str(error).strip()}",
+            where=str(run.table),
+            remedy="Nothing was swapped. A view, function, key or sequence of the table was created or renamed since "
+            "preflight, or has another owner. Undo that, then clear this task",
+        ) from error
+
+
 def require_permitted(run: Run, direction: Direction, gate: Gate | None) -> None:
     """Raise GateClosed unless the gate permits a swap that is still due; it comes before any work towards the swap."""
     with run.database.session() as session:
@@ -142,8 +156,9 @@ def _swap_proven(
         apply_workers.require_none(session, run.table)
     require_parity(run, now)
     reconcile.catch_up(run, until=reconcile.FEW_CHANGES)
-    materialized_views.prepare(run)
-    foreign_keys.prepare(run, now.direction)
+    with _explained(run):
+        materialized_views.prepare(run)
+        foreign_keys.prepare(run, now.direction)
     table_fingerprint, most_changes = drain.table_fingerprint(run), drain.changes_under_lock(run)
     preconditions = replace(preconditions, table_fingerprint=table_fingerprint, most_changes=most_changes)
     tries = Tries()
@@ -154,7 +169,8 @@ def _swap_proven(
         with tries.counted():
             return _swap_once(run, now.direction, lock_timeout, preconditions, tries, occasion)
 
-    swapped = with_lock_retry(run.database, run.table, attempt, retry)
+    with _explained(run):
+        swapped = with_lock_retry(run.database, run.table, attempt, retry)
     foreign_keys.release(run)
     run.ledger.add_note(str(swapped))
     return swapped

@@ -45,13 +45,14 @@ def prepare(run: Run, direction: Direction) -> None:
         now = sides(session, run)
         partitions = [each.table for each in catalog.partitions(session, now.partitioned.table_name)]
         to_add_to = tables_to_add_to(session, now.partitioned.table_name, partitions)
+        referring = _referring(session, run)
     keys = now.live.foreign_keys
+    _record_keys(run, now, referring)
     if direction is Direction.BACK:
         for key in keys:
             _add_unchecked(run, [now.require_standby().table_name], key)
         return
 
-    _record_keys(run, now)
     shadow = now.partitioned.table_name
     for key in keys:
         for tables in to_add_to:
@@ -113,10 +114,18 @@ def constrain(run: Run, partition: TableName, keys: Sequence[Constraint]) -> Non
     )
 
 
-def _record_keys(run: Run, now: Sides) -> None:
-    """Record the original's keys for their validation after a swap: the retired table loses them."""
+def _referring(session: Session, run: Run) -> list[Dependent]:
+    """Return the foreign keys that refer to the live table."""
+    return [each for each in dependents.find(session, run.table) if each.kind is Kind.FOREIGN_KEY]
+
+
+def _record_keys(run: Run, now: Sides, referring: Sequence[Dependent]) -> None:
+    """Record the keys of and to the live table for their validation after a swap: the other table loses them."""
     definitions = {key.name: key.definition for key in now.live.foreign_keys}
-    run.ledger.record_measurement("migration", "foreign_keys", len(definitions), "keys", definitions=definitions)
+    unchecked = [str(each) for each in referring if each.definition.endswith(UNCHECKED)]
+    run.ledger.record_measurement(
+        "migration", "foreign_keys", len(definitions), "keys", definitions=definitions, unchecked=unchecked
+    )
 
 
 def release(run: Run) -> None:
@@ -132,15 +141,19 @@ def release(run: Run) -> None:
 
 
 def validate_live(run: Run) -> None:
-    """Validate the keys of and to the live table left NOT VALID by a swap, except those NOT VALID on the original."""
+    """Validate the keys of and to the live table left NOT VALID by a swap, except those NOT VALID before it.
+
+    A key to the live table may be NOT VALID by an interrupted swap. If rows violate it, the application made it so.
+    """
     recorded = run.ledger.measurements("migration")
     if "foreign_keys" not in recorded:
         return  # no swap was ever prepared
 
     with run.database.session() as session:
         live = catalog.require(session, run.table)
-        referring = [each for each in dependents.find(session, run.table) if each.kind is Kind.FOREIGN_KEY]
+        referring = _referring(session, run)
 
+    unchecked = recorded["foreign_keys"]["detail"].get("unchecked", ())
     definitions = recorded["foreign_keys"]["detail"]["definitions"]
     for key in live.foreign_keys:
         if not definitions.get(key.name, "").endswith((UNCHECKED, UNENFORCED)):
@@ -149,7 +162,16 @@ def validate_live(run: Run) -> None:
     originals = recorded["surface"]["detail"]["facts"] if "surface" in recorded else {}
     for each in referring:
         if f"{UNCHECKED} " not in originals.get(f"dependent {each}", "") and not each.definition.endswith(UNENFORCED):
-            _validate_referring(run, each)
+            _validate_or_leave(run, each, leave=str(each) in unchecked)
+
+
+def _validate_or_leave(run: Run, key: Dependent, *, leave: bool) -> None:
+    try:
+        _validate_referring(run, key)
+    except psycopg.errors.ForeignKeyViolation as error:
+        if not leave:
+            raise
+        run.ledger.add_note(f"{key} stays NOT VALID, as before: {error.diag.message_detail or error}")
 
 
 def _validate_referring(run: Run, key: Dependent) -> None:

@@ -24,6 +24,7 @@ from partition_playbook.sections.application.procedures import record_during
 from partition_playbook.sections.migration.lock_hold import lock_hold_check
 from partition_playbook.sections.preflight import after_cutover, key_steps, planning
 from partition_playbook.sections.preflight.checklist import preflight_checks
+from partition_playbook.sections.preflight.unsupported import require_supported
 from partition_playbook.sections.validation.checks import parity_check
 from partition_playbook.spec import RunParams, load_spec
 from partition_playbook.workload.checks import workload_checks
@@ -70,6 +71,7 @@ def attach_partitions(run: Run, params: RunParams) -> int:
 @playbook_task
 def verify_online(run: Run, params: RunParams) -> None:
     """Catch up, compare all rows and the parity facts of both tables, and plan the application's statements."""
+    require_supported(run, params)
     engine.throttle.wait_until_calm(run)
     engine.reconcile.catch_up(run, until=engine.reconcile.FEW_CHANGES, yielding=True)
 
@@ -109,6 +111,7 @@ def cut_over(run: Run, params: RunParams) -> None:
     """Catch up, then swap the table names; compare again if a write can have escaped the capture."""
     engine.cutover.require_permitted(run, Direction.FORWARD, gates.before_cutover)
     require_maintenance(get_current_context())  # an approval may have taken days
+    require_supported(run, params)
     record_during(run)
     engine.reconcile.catch_up(run, until=engine.reconcile.FEW_CHANGES, yielding=True)
     engine.cutover.swap(run, Direction.FORWARD, gate=gates.before_cutover)

@@ -10,16 +10,19 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pendulum
+import psycopg
 
 from partition_playbook import catalog, figures
 from partition_playbook.checks import Check, Severity, check, skipped
+from partition_playbook.database import Limits
 from partition_playbook.engine import doubled, materialized_views
 from partition_playbook.engine.layout import with_outliers
 from partition_playbook.engine.throttle import excesses
 from partition_playbook.errors import PreconditionFailed
 from partition_playbook.intervals import in_zone
-from partition_playbook.lock_retry import session_name
+from partition_playbook.lock_retry import TRANSIENT_ERRORS, session_name
 from partition_playbook.names import LEDGER_SCHEMA, RETIRED_SUFFIX, SHADOW_SUFFIX, clip
+from partition_playbook.run import Run
 from partition_playbook.sections.preflight import triggers, workload
 from partition_playbook.sections.preflight.context import PreflightContext
 from partition_playbook.sections.snapshot import pg_tools
@@ -30,6 +33,12 @@ from partition_playbook.spec import Backup
 BOUNDS_CONSTRAINT = "partition_playbook_bounds"
 LONG_SECONDS = 60
 HTTP_SECONDS = 5
+TRIAL = Limits(lock_timeout=2_000, statement_timeout=10_000)
+EVENT_TRIGGERS = (
+    "Check that their functions allow CREATE, ALTER and DROP TABLE of this role. If one misses a table or function, "
+    "give it a search path with ALTER FUNCTION … SET search_path = …: the playbook's sessions have none of the "
+    "application's. Or disable them for the migration with ALTER EVENT TRIGGER … DISABLE"
+)
 
 
 def names_fit(context: PreflightContext) -> Check:
@@ -179,17 +188,41 @@ def prepared_transactions(context: PreflightContext) -> Check:
 
 
 def event_triggers(context: PreflightContext) -> Check:
-    """Warn of event triggers: they fire on the statements of the migration and may refuse them."""
+    """Warn of event triggers, which fire on the statements of the migration; one that refuses them is a no-go."""
     found = [row["name"] for row in context.session.rows("preflight/list_event_triggers")]
+    refusal = event_trigger_refusal(context.run) if found else ""
+    names = "; ".join(found) or "none"
     return check(
         "event_triggers",
         not found,
         expected="none",
-        actual="; ".join(found) or "none",
-        severity=Severity.WARNING,
-        remedy="Check that they allow CREATE, ALTER and DROP TABLE of this role, or disable them for the migration "
-        "with ALTER EVENT TRIGGER … DISABLE",
+        actual=f"{names}; one of them refuses a statement: {refusal}" if refusal else names,
+        severity=Severity.ERROR if refusal else Severity.WARNING,
+        remedy=EVENT_TRIGGERS,
     )
+
+
+def event_trigger_refusal(run: Run) -> str:
+    """Return the error of a function in a trial that creates, alters and drops a table; empty if there is none.
+
+    The table has the name of the shadow, for triggers that look at names. All effects are rolled back.
+    """
+    with run.database.session(TRIAL) as session:
+        if catalog.describe(session, run.table.shadow):
+            return ""
+        try:
+            with session.connection.transaction(force_rollback=True):
+                session.run("preflight/try_statements", table=run.table.shadow.identifier)
+        except TRANSIENT_ERRORS:
+            raise
+        except psycopg.Error as error:
+            if session.connection.closed:
+                raise
+            function = (error.diag.context or "").partition("\n")[0]
+            return f"{error.sqlstate} {error.diag.message_primary or error} in {function}" if function else ""
+        finally:
+            session.journal.clear()
+    return ""
 
 
 def backup(context: PreflightContext) -> Check:

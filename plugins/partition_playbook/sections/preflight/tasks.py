@@ -21,6 +21,7 @@ from partition_playbook.ledger import Ledger
 from partition_playbook.run import Run
 from partition_playbook.sections.preflight import drill, planning
 from partition_playbook.sections.preflight.checklist import preflight_checks
+from partition_playbook.sections.preflight.environment import EVENT_TRIGGERS, event_trigger_refusal
 from partition_playbook.sections.preflight.monitoring import monitoring_checks
 from partition_playbook.sections.snapshot.checks import storage_checks
 from partition_playbook.spec import Mode, RunParams, load_spec
@@ -65,6 +66,14 @@ def open_run() -> str:
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotEnoughPrivilege(
             f"the ledger could not be created: {error}", where=spec.connection, remedy="; ".join(_remedies(run, params))
+        ) from error
+    except psycopg.Error as error:
+        if not (error.sqlstate and (refusal := event_trigger_refusal(run))):
+            raise
+        raise PreconditionFailed(
+            f"the ledger could not be created: an event trigger refuses the statement: {refusal}",
+            where=spec.connection,
+            remedy=EVENT_TRIGGERS,
         ) from error
 
     tell_trigger(run, context)

@@ -6,10 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from partition_playbook import catalog
 from partition_playbook.catalog import Table
 from partition_playbook.checks import Check, Severity, check, skipped
 from partition_playbook.engine import apply_workers
+from partition_playbook.errors import PreconditionFailed
+from partition_playbook.run import Run
 from partition_playbook.sections.preflight.context import PreflightContext
+from partition_playbook.spec import RunParams
 from partition_playbook.workload.row_triggers import row_triggers
 
 # The first version with NOT VALID foreign keys on a partitioned table.
@@ -68,6 +72,26 @@ def unsupported_checks(context: PreflightContext) -> Iterator[Check]:
             yield skipped(kind.name, reason)
         else:
             yield kind.check(found)
+
+
+def require_supported(run: Run, params: RunParams) -> None:
+    """Raise PreconditionFailed if the original table has an object that cannot be carried over.
+
+    Preflight refuses the same objects, but days may have passed since. Once the partitioned table is live, it returns.
+    """
+    with run.database.session() as session:
+        table = catalog.require(session, run.table)
+        if table.is_partitioned:
+            return
+        found = [each for each in unsupported_checks(PreflightContext(run, params, session, table)) if each.blocks]
+
+    if found:
+        raise PreconditionFailed(
+            "these cannot be carried over, and came after preflight: "
+            + "; ".join(f"{each.name}: {each.actual}" for each in found),
+            where=str(run.table),
+            remedy=". ".join([*(each.remedy for each in found), "Then clear this task"]),
+        )
 
 
 def _listed(kind: str) -> Callable[[TableContext], Iterable[str]]:

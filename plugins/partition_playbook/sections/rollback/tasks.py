@@ -15,6 +15,7 @@ from partition_playbook.engine.sides import Direction
 from partition_playbook.people import Question
 from partition_playbook.run import Run
 from partition_playbook.sections.application.probes import probe_checks
+from partition_playbook.sections.preflight.unsupported import require_supported
 from partition_playbook.sections.validation.checks import parity_check
 from partition_playbook.spec import RunParams
 
@@ -78,8 +79,9 @@ def approve_second_cutover() -> Ask:
 
 
 @playbook_task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
-def migrate_again(run: Run) -> None:
+def migrate_again(run: Run, params: RunParams) -> None:
     """Cut over a second time, then verify again."""
+    require_supported(run, params)  # an approval may have taken days
     occasion, gate = "second_cutover", gates.before_second_cutover
     engine.cutover.swap(run, Direction.FORWARD, occasion=occasion, gate=gate)
     content = engine.verify.content_check(*engine.verify.compare(run), name="row_content_after_second_cutover")
