@@ -261,6 +261,7 @@ def assert_only_these_may_be_waived(staged: Staged) -> None:
         "preflight:monitoring_alerts",
         "preflight:monitoring_dashboard",
         "preflight:monitoring_drill",
+        "preflight:planning_time",
         "preflight:write_rate",
         "pruning:pruned_one_interval_count",
         "pruning:speedup_one_interval_count",

@@ -42,13 +42,13 @@ def benchmark(run: Run, stage: str) -> None:
         record(run, stage, query, measure(run, text), text.as_string())
 
 
-def measure(run: Run, query: sql.Composed, limits: Limits = LIMITS) -> list[Plan]:
+def measure(run: Run, query: sql.Composed, limits: Limits | None = None) -> list[Plan]:
     """Run a query repeatedly with warm caches, in read-only transactions; return the plans by total time.
 
     FEWEST_RUNS to RUNS plans follow WARM_UPS discarded ones; BUDGET_SECONDS ends the runs of a slow query.
     """
     found: list[Plan] = []
-    with run.database.session(limits, search_path=run.table.search_path) as session:
+    with run.database.session(limits or LIMITS, search_path=run.table.search_path) as session:
         session.run("benchmark/restore_jit")
         started = time.perf_counter()
         for count in range(WARM_UPS + RUNS):
